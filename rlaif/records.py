@@ -1,0 +1,276 @@
+"""One frozen record per arrow of the pipeline, in pipeline order.
+
+    Prompt -> Completion -> Judgement -> CompletionScore, PairVerdict -> Preference
+           -> RewardModelReport -> PpoReport -> EvaluationReport -> GateDecision
+
+Identifiers are digests of names (run-independent places, never clocks), so that the same run
+gives the same rows on any day.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, no unknown fields, no NaN or infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def digest_of(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return the SHA-256 of a JSON value in canonical form (sorted keys, UTF-8, no spaces)."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def make_id(kind: str, *names: str | int) -> str:
+    """Return a short stable identifier such as ``completion-3f9a0c21be77``."""
+    return f"{kind}-{digest_of([kind, *names])[:12]}"
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Prompt(Record):
+    """A conversation that ends with a user's turn, which a policy is asked to answer.
+
+    ``split`` is ``eval`` for prompts that never train, ``train`` for the others.
+    """
+
+    id: str
+    messages: tuple[Message, ...] = Field(min_length=1)
+    tags: tuple[str, ...] = ()
+    split: Literal["train", "eval"]
+
+    @property
+    def text(self) -> str:
+        """The conversation as plain text: the bare words where it is a single user turn."""
+        if len(self.messages) == 1:
+            return self.messages[0].content
+        return "\n".join(f"{m.role}: {m.content}" for m in self.messages)
+
+
+class Completion(Record):
+    """One sampled answer of a policy to a prompt.
+
+    ``policy`` is the digest of the policy's weights folder, ``ended`` tells whether the policy
+    ended the answer itself (EOS), ``duplicate_of`` names an earlier near-identical completion of
+    the same prompt, whose judgements then serve for this one too. ``length`` is in tokens.
+    """
+
+    id: str
+    prompt_id: str
+    policy: str
+    index: int = Field(ge=0)
+    text: str
+    length: int = Field(ge=0)
+    ended: bool
+    duplicate_of: str | None = None
+
+
+class JudgeCall(Record):
+    """What a judge model was asked and what it said, raw, before any parsing.
+
+    ``request`` is the rendered text, ``request_hash`` keys it together with everything that could
+    change the reply. ``label_probs`` maps each verdict label to its probability under the judge
+    (not renormalised: their sum is the label mass). ``latency`` is in seconds.
+    """
+
+    request_hash: str
+    judge: str
+    request: str
+    reply: str
+    label_probs: dict[str, Probability]
+    prompt_tokens: int = Field(ge=0)
+    reply_tokens: int = Field(ge=0)
+    latency: float = Field(ge=0.0)
+
+
+class Rating(Record):
+    """A verdict on one completion: a score in [0, 1], 1 being best."""
+
+    type: Literal["rating"] = "rating"
+    score: Probability
+
+
+class Choice(Record):
+    """A verdict on two completions: the probability that the one shown first is better."""
+
+    type: Literal["choice"] = "choice"
+    p_first: Probability
+
+
+class Unscored(Record):
+    """No verdict, with the reason: never a score, never a default, never a tie."""
+
+    type: Literal["unscored"] = "unscored"
+    reason: str = Field(min_length=1)
+
+
+Verdict = Annotated[Rating | Choice | Unscored, Field(discriminator="type")]
+
+
+class Judgement(Record):
+    """A critique and a verdict on one completion, or two, under one criterion.
+
+    ``completion_ids`` are in the order in which the judge saw them. ``call`` is None for criteria
+    that ask no model (rules, embeddings).
+    """
+
+    id: str
+    criterion: str
+    kind: Literal["pointwise", "pairwise"]
+    completion_ids: tuple[str, ...] = Field(min_length=1, max_length=2)
+    critique: str
+    verdict: Verdict
+    call: JudgeCall | None = None
+
+
+class CompletionScore(Record):
+    """All of a rubric's ratings of one completion, combined by weight.
+
+    ``score`` is None where a criterion was unscored (``unscored`` then says which and why).
+    ``vetoed_by`` names the broken veto that made the score 0.
+    """
+
+    completion_id: str
+    score: Probability | None
+    parts: dict[str, Probability]
+    vetoed_by: str | None = None
+    unscored: str | None = None
+
+
+class PairVerdict(Record):
+    """What the rubric says of two completions of a prompt, both orders taken together.
+
+    ``p_first`` is P(first is better), None where unscored. ``p_forward`` and ``p_backward`` are
+    the judge's own P(first is better) with first shown first, and shown second. ``quarantined``
+    holds the reason why the pair must not train.
+    """
+
+    first_id: str
+    second_id: str
+    p_first: Probability | None
+    p_forward: Probability | None = None
+    p_backward: Probability | None = None
+    quarantined: str | None = None
+    unscored: str | None = None
+
+
+class Preference(Record):
+    """A pair with its soft label P(first is better), and where that came from.
+
+    ``split`` is ``heldout`` for pairs that only measure the reward model.
+    """
+
+    id: str
+    prompt_id: str
+    first_id: str
+    second_id: str
+    label: Probability
+    split: Literal["train", "heldout"]
+    rubric_hash: str
+    origin: Literal["judge"] = "judge"
+
+
+class ArtifactRef(Record):
+    """A folder on disk that a ledger row vouches for by the SHA-256 of its manifest."""
+
+    name: str
+    digest: str
+
+
+class RewardModelReport(Record):
+    """How the reward model was trained and measured in one cycle.
+
+    ``accuracy`` and ``ece`` are on held-out preferences; ``length_correlation`` is Pearson's, of
+    reward with completion length in tokens. Rewards are ``gain * raw + bias``.
+    """
+
+    preferences: int
+    heldout: int
+    accuracy: Probability | None
+    ece: Probability | None
+    length_correlation: float | None
+    train_loss: float
+    gain: float
+    bias: float
+    artifact: ArtifactRef
+
+
+class Metric(Record):
+    """A number that a training stage measured at a step."""
+
+    step: int = Field(ge=0)
+    name: str
+    value: float
+
+
+class PpoReport(Record):
+    """What PPO did in one cycle. KL in nats per sequence."""
+
+    updates: int
+    kl_reference: float
+    beta: float
+    reward_first: float
+    reward_last: float
+    stopped: str
+    artifact: ArtifactRef
+
+
+class WinRate(Record):
+    """A win rate with its confidence interval: wins, with ties counted half, over prompts."""
+
+    rate: Probability
+    low: Probability
+    high: Probability
+    length_controlled: Probability | None
+    prompts: int = Field(ge=0)
+    unscored: int = Field(ge=0)
+
+
+class EvaluationReport(Record):
+    """The challenger against incumbent and base on held-out prompts, as the judge sees it.
+
+    Lengths in tokens, KL in nats per sequence, diversity as the share of distinct word bigrams.
+    """
+
+    vs_incumbent: WinRate
+    vs_base: WinRate
+    diversity_challenger: Probability
+    diversity_base: Probability
+    length_challenger: float
+    length_base: float
+    kl_base: float
+    judge: str
+    judge_is_trainer: bool
+
+
+class GateCheck(Record):
+    """One condition of the gate, with the figures that decided it."""
+
+    name: str
+    passed: bool
+    reason: str
+
+
+class GateDecision(Record):
+    """Promote or hold, with every check that was made."""
+
+    decision: Literal["promote", "hold"]
+    checks: tuple[GateCheck, ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons, in words: the failed checks of a hold, all checks of a promotion."""
+        failed = tuple(c.reason for c in self.checks if not c.passed)
+        return failed or tuple(c.reason for c in self.checks)

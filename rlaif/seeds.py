@@ -1,0 +1,49 @@
+"""Every random number of a run comes from here: (run seed, names...) -> integer -> generator."""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+SEED_BITS = 63
+
+
+def derive_seed(run_seed: int, *names: str | int) -> int:
+    """Derive a seed from the run's seed and the place where it is used.
+
+    Args:
+        run_seed: The seed of the whole run.
+        *names: The place, for instance ``(cycle, "generation", unit)``.
+
+    Returns:
+        An integer in ``[0, 2**63)``, the same on every machine.
+    """
+    text = "\x1f".join([str(int(run_seed)), *(f"{type(n).__name__}:{n}" for n in names)])
+    digest = hashlib.sha256(text.encode("utf-8")).digest()
+    return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)
+
+
+def numpy_generator(seed: int) -> np.random.Generator:
+    """Return a numpy generator for ``seed``."""
+    return np.random.default_rng(seed)
+
+
+def torch_generator(seed: int, device: str = "cpu") -> "torch.Generator":
+    """Return a torch generator for ``seed`` on ``device``."""
+    import torch
+
+    return torch.Generator(device=device).manual_seed(seed)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators, for libraries that read no other (trainers, initialisers)."""
+    import random
+
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries of others read the legacy state
+    torch.manual_seed(seed)

@@ -1,0 +1,155 @@
+"""TOML files whose errors name the file, the line and the field."""
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from rlaif.errors import ConfigError
+
+Location = tuple[str | int, ...]
+M = TypeVar("M", bound=BaseModel)
+
+_HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?$")
+_KEY = re.compile(r"""^\s*("[^"]+"|'[^']+'|[A-Za-z0-9_.-]+)\s*=""")
+
+
+class TomlFile:
+    """A parsed TOML file that remembers where each key stands.
+
+    Attributes:
+        path: Where it was read from.
+        data: The parsed document.
+    """
+
+    def __init__(self, path: Path, text: str, error: type[ConfigError]) -> None:
+        self.path = path
+        self._lines = text.splitlines()
+        self._error = error
+        try:
+            self.data: dict[str, Any] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as exc:
+            found = re.search(r"line (\d+)", str(exc))
+            line = int(found.group(1)) if found else None
+            raise error(
+                f"not valid TOML: {exc}", "TOML 1.0", "mend that line", path=path, line=line
+            ) from exc
+
+    def line_of(self, location: Location) -> int | None:
+        """Return the line (from 1) of the deepest part of ``location`` that the file holds."""
+        marks = dict(_marks(self._lines))
+        for end in range(len(location), 0, -1):
+            if location[:end] in marks:
+                return marks[location[:end]]
+        return None
+
+    def validate(self, model: type[M], data: dict[str, Any] | None = None) -> M:
+        """Validate the document against ``model``.
+
+        Args:
+            model: A pydantic model that forbids unknown keys.
+            data: The document, where it was changed after reading.
+
+        Raises:
+            ConfigError: The first error, with file, line, field, what was seen and expected.
+        """
+        try:
+            return model.model_validate(self.data if data is None else data)
+        except ValidationError as exc:
+            raise self.explain(exc, model) from exc
+
+    def explain(self, exc: ValidationError, model: type[BaseModel]) -> ConfigError:
+        """Turn pydantic's first error into one that names file, line and field."""
+        first = exc.errors(include_url=False)[0]
+        location = tuple(first["loc"])
+        field = ".".join(str(part) for part in location) or "the file"
+        if first["type"] == "extra_forbidden":
+            known = _known_keys(model, location[:-1])
+            near = difflib.get_close_matches(str(location[-1]), known, n=1)
+            seen = f"unknown key {field!r}"
+            expected = f"one of: {', '.join(sorted(known))}" if known else "a known key"
+            action = f"write {near[0]!r}" if near else "remove it"
+        elif first["type"] == "missing":
+            seen, expected, action = f"{field!r} is missing", "a value for it", "add it"
+        else:
+            message = first["msg"].removeprefix("Value error, ")
+            shown = repr(first.get("input"))
+            seen = f"{field} = {shown if len(shown) < 120 else shown[:117] + '...'}"
+            expected, action = message, "correct the value"
+        return self._error(seen, expected, action, path=self.path, line=self.line_of(location))
+
+
+def read_toml(path: Path, error: type[ConfigError] = ConfigError) -> TomlFile:
+    """Read a TOML file.
+
+    Args:
+        path: The file.
+        error: The class of error to raise.
+
+    Raises:
+        ConfigError: The file is missing, not UTF-8 or not TOML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as exc:
+        raise error(
+            "no such file", "a TOML file", "name an existing file, or run 'rlaif init'", path=path
+        ) from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise error(
+            f"cannot be read: {exc}", "a readable UTF-8 file", "check the file", path=path
+        ) from exc
+    return TomlFile(path, text, error)
+
+
+def _marks(lines: list[str]) -> list[tuple[Location, int]]:
+    """List where headers and keys stand; multi-line values are passed over by their shape."""
+    marks: list[tuple[Location, int]] = []
+    prefix: Location = ()
+    counts: dict[Location, int] = {}
+    for number, line in enumerate(lines, start=1):
+        header = _HEADER.match(line)
+        if header:
+            prefix = _parts(header.group(2))
+            if header.group(1) == "[[":
+                index = counts.get(prefix, -1) + 1
+                counts[prefix] = index
+                prefix = (*prefix, index)
+            marks.append((prefix, number))
+            continue
+        key = _KEY.match(line)
+        if key:
+            location = prefix + _parts(key.group(1))
+            marks.append((location, number))
+            inline = re.findall(r"[{,]\s*([A-Za-z0-9_-]+)\s*=", line[key.end() :])
+            marks.extend(((*location, name), number) for name in inline)
+    return marks
+
+
+def _parts(dotted: str) -> Location:
+    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+
+
+def _known_keys(model: type[BaseModel], location: Location) -> list[str]:
+    """Return the keys that ``model`` knows at ``location``; empty where that is not a table."""
+    current: Any = model
+    for part in location:
+        if isinstance(part, int) or not _is_model(current):
+            continue
+        field = current.model_fields.get(part)
+        current = _inner_model(field.annotation) if field else None
+    return list(current.model_fields) if _is_model(current) else []
+
+
+def _is_model(value: Any) -> bool:  # noqa: ANN401 - an annotation may be anything
+    return isinstance(value, type) and issubclass(value, BaseModel)
+
+
+def _inner_model(annotation: Any) -> Any:  # noqa: ANN401 - an annotation may be anything
+    if _is_model(annotation):
+        return annotation
+    inner = [_inner_model(arg) for arg in getattr(annotation, "__args__", ())]
+    return next((model for model in inner if _is_model(model)), None)
