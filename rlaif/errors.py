@@ -1,17 +1,17 @@
 """The tree of errors: every message says what was seen, what was expected and what to do.
 
-    RlaifError                     exit 1
-      UsageError                   exit 2    the command line asks for something that is not there
-      ProjectLockedError           exit 75   another process is running a cycle of this project
-      ConfigError                  exit 78   rlaif.toml, or a file that it names, is wrong
-        RubricError                          a rubric file
-        PromptFileError                      a pool of prompts
-        ModelError                           a policy, judge or embedder that cannot serve
-      LedgerError                            the database cannot be read or written
-        DiskFullError                        there is no room left for a unit
-      ArtifactError                          a file that a ledger row vouches for is missing or changed
-      StageError                             a stage cannot go on
-        TrainingError                        a loss that is not finite, a spike
+RlaifError                     exit 1
+  UsageError                   exit 2    the command line asks for something that is not there
+  ProjectLockedError           exit 75   another process is running a cycle of this project
+  ConfigError                  exit 78   rlaif.toml, or a file that it names, is wrong
+    RubricError                          a rubric file
+    PromptFileError                      a pool of prompts
+    ModelError                           a policy, judge or embedder that cannot serve
+  LedgerError                            the database cannot be read or written
+    DiskFullError                        there is no room left for a unit
+  ArtifactError                          a file that a ledger row vouches for is missing or changed
+  StageError                             a stage cannot go on
+    TrainingError                        a loss that is not finite, a spike
 """
 
 from pathlib import Path
