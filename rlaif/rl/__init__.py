@@ -1,0 +1,70 @@
+"""The tensor mathematics of reinforcement learning on language models: torch, and nothing else."""
+
+from rlaif.rl.advantages import (
+    Advantages,
+    gae,
+    masked_mean,
+    masked_sum,
+    masked_var,
+    place_scores,
+    whiten,
+)
+from rlaif.rl.batch import Batch, Rollout, pad
+from rlaif.rl.kl import (
+    AdaptiveKL,
+    FixedKL,
+    KLController,
+    KLEstimator,
+    exact_kl,
+    k1,
+    k2,
+    k3,
+    sequence_kl,
+    token_kl,
+)
+from rlaif.rl.logprobs import HeadLogprobs, chunked_logprobs, entropy, token_logprobs
+from rlaif.rl.losses import (
+    PolicyLoss,
+    ValueLoss,
+    bradley_terry_loss,
+    explained_variance,
+    listwise_loss,
+    pairwise_hinge_loss,
+    policy_loss,
+    value_loss,
+)
+
+__all__ = [
+    "AdaptiveKL",
+    "Advantages",
+    "Batch",
+    "FixedKL",
+    "HeadLogprobs",
+    "KLController",
+    "KLEstimator",
+    "PolicyLoss",
+    "Rollout",
+    "ValueLoss",
+    "bradley_terry_loss",
+    "chunked_logprobs",
+    "entropy",
+    "exact_kl",
+    "explained_variance",
+    "gae",
+    "k1",
+    "k2",
+    "k3",
+    "listwise_loss",
+    "masked_mean",
+    "masked_sum",
+    "masked_var",
+    "pad",
+    "pairwise_hinge_loss",
+    "place_scores",
+    "policy_loss",
+    "sequence_kl",
+    "token_kl",
+    "token_logprobs",
+    "value_loss",
+    "whiten",
+]

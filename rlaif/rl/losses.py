@@ -1,0 +1,193 @@
+"""Losses of the policy, the value function and the reward model.
+
+The losses of PPO are sums over real response tokens, divided by a token count that the caller
+gives: that of the whole optimiser step, over all its micro-batches and processes. So losses and
+figures of micro-batches add up to those of the step, however the rows were cut.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from rlaif.rl.advantages import masked_sum, masked_var
+from rlaif.rl.kl import clamped_log_ratio, k3
+
+
+class PolicyLoss(NamedTuple):
+    """What `policy_loss` returns; the last two carry no gradient.
+
+    Attributes:
+        loss: The clipped surrogate, to be minimised.
+        clip_fraction: Share of tokens whose gradient the ratio's clipping removed.
+        approx_kl: Estimate of KL(old policy || policy), nats per token, never negative.
+    """
+
+    loss: Float[Tensor, ""]
+    clip_fraction: Float[Tensor, ""]
+    approx_kl: Float[Tensor, ""]
+
+
+def policy_loss(
+    logprobs: Float[Tensor, "batch response"],
+    old_logprobs: Float[Tensor, "batch response"],
+    advantages: Float[Tensor, "batch response"],
+    response_mask: Bool[Tensor, "batch response"],
+    token_count: int | Float[Tensor, ""] | Int[Tensor, ""],
+    clip_range: float = 0.2,
+    dual_clip: float | None = None,
+) -> PolicyLoss:
+    """Clipped surrogate of PPO (Schulman et al. 2017, eq. 7), negated.
+
+    -min(ratio A, clip(ratio, 1 - eps, 1 + eps) A), where the ratio is exp(new - old), the
+    log-ratio held within +-20. With a dual clip c, tokens with A < 0 are bounded below by c A
+    (Ye et al. 2020, "Mastering Complex Control in MOBA Games", eq. 5).
+
+    Args:
+        logprobs: Log-probs of the sampled tokens under the policy, with gradient.
+        old_logprobs: The same at the time of sampling.
+        advantages: Advantage of each token.
+        response_mask: True = a real response token.
+        token_count: Real response tokens in the whole optimiser step.
+        clip_range: eps, the bound on the ratio's distance from 1.
+        dual_clip: c, above 1 (3 is usual), or None for no such bound.
+
+    Raises:
+        ValueError: `dual_clip` is 1 or less.
+    """
+    if dual_clip is not None and dual_clip <= 1:
+        raise ValueError(f"dual_clip is {dual_clip}, expected above 1 (3 is usual) or None")
+    log_ratio = clamped_log_ratio(logprobs, old_logprobs.detach())
+    log_ratio = log_ratio.masked_fill(~response_mask, 0.0)
+    advantages = advantages.detach().masked_fill(~response_mask, 0.0)
+    ratio = log_ratio.exp()
+    unclipped = -advantages * ratio
+    clipped = -advantages * ratio.clamp(1 - clip_range, 1 + clip_range)
+    losses = torch.maximum(unclipped, clipped)
+    if dual_clip is not None:
+        bounded = torch.minimum(losses, -advantages * dual_clip)
+        losses = torch.where(advantages < 0, bounded, losses)
+    with torch.no_grad():
+        clip_fraction = (clipped > unclipped).sum() / token_count
+        approx_kl = masked_sum(k3(old_logprobs, logprobs), response_mask) / token_count
+    return PolicyLoss(losses.sum() / token_count, clip_fraction, approx_kl)
+
+
+class ValueLoss(NamedTuple):
+    """What `value_loss` returns; the last carries no gradient.
+
+    Attributes:
+        loss: The clipped squared error, to be minimised.
+        clip_fraction: Share of tokens whose gradient the clipping removed.
+    """
+
+    loss: Float[Tensor, ""]
+    clip_fraction: Float[Tensor, ""]
+
+
+def value_loss(
+    values: Float[Tensor, "batch response"],
+    old_values: Float[Tensor, "batch response"],
+    returns: Float[Tensor, "batch response"],
+    response_mask: Bool[Tensor, "batch response"],
+    token_count: int | Float[Tensor, ""] | Int[Tensor, ""],
+    clip_range: float = 0.2,
+) -> ValueLoss:
+    """Clipped squared error of the value function, without a coefficient.
+
+    0.5 max((V - R)^2, (clip(V, V_old - eps, V_old + eps) - R)^2): as in OpenAI's PPO code
+    (Engstrom et al. 2020, "Implementation Matters in Deep Policy Gradients", section 3).
+
+    Args:
+        values: Value estimates, with gradient.
+        old_values: The estimates at the time of sampling.
+        returns: What the values should be.
+        response_mask: True = a real response token.
+        token_count: Real response tokens in the whole optimiser step.
+        clip_range: eps, in units of reward.
+    """
+    values, old_values, returns = (
+        x.masked_fill(~response_mask, 0.0) for x in (values, old_values.detach(), returns.detach())
+    )
+    near = values.clamp(old_values - clip_range, old_values + clip_range)
+    unclipped = (values - returns).square()
+    clipped = (near - returns).square()
+    loss = 0.5 * torch.maximum(unclipped, clipped).sum() / token_count
+    with torch.no_grad():
+        clip_fraction = (clipped > unclipped).sum() / token_count
+    return ValueLoss(loss, clip_fraction)
+
+
+def explained_variance(
+    values: Float[Tensor, "batch response"],
+    returns: Float[Tensor, "batch response"],
+    response_mask: Bool[Tensor, "batch response"],
+) -> Float[Tensor, ""]:
+    """1 - var(returns - values) / var(returns) over real tokens.
+
+    1 is a perfect value function, 0 one no better than a constant, below 0 a worse one; not finite
+    where the returns do not vary.
+    """
+    return 1 - masked_var(returns - values, response_mask) / masked_var(returns, response_mask)
+
+
+def bradley_terry_loss(
+    first: Float[Tensor, " pairs"],
+    second: Float[Tensor, " pairs"],
+    p_first: Float[Tensor, " pairs"],
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy of soft preferences under Bradley and Terry (1952), in nats.
+
+    -[p log sigmoid(d) + (1 - p) log sigmoid(-d)], where d = first - second; at p = 1 it is the
+    reward-model loss of Ouyang et al. 2022, eq. 1.
+
+    Args:
+        first: Rewards of the first answers.
+        second: Rewards of the second answers.
+        p_first: Probability that the first is better; 0.5 is a tie.
+    """
+    gap = first - second
+    return -(p_first * logsigmoid(gap) + (1 - p_first) * logsigmoid(-gap)).mean()
+
+
+def pairwise_hinge_loss(
+    first: Float[Tensor, " pairs"],
+    second: Float[Tensor, " pairs"],
+    p_first: Float[Tensor, " pairs"],
+    margin: float = 1.0,
+) -> Float[Tensor, ""]:
+    """Mean hinge on the reward gap, weighted by soft preferences.
+
+    p max(0, m - d) + (1 - p) max(0, m + d), where d = first - second (Joachims 2002, made soft).
+
+    Args:
+        first: Rewards of the first answers.
+        second: Rewards of the second answers.
+        p_first: Probability that the first is better; 0.5 is a tie.
+        margin: m, the gap beyond which a certain pair costs nothing, in units of reward.
+    """
+    gap = first - second
+    return (p_first * (margin - gap).relu() + (1 - p_first) * (margin + gap).relu()).mean()
+
+
+def listwise_loss(
+    scores: Float[Tensor, "groups items"], item_mask: Bool[Tensor, "groups items"]
+) -> Float[Tensor, ""]:
+    """Mean negative log-likelihood of rankings under Plackett and Luce, in nats per group.
+
+    The best is chosen among all, the next among the rest, and so on (Xia et al. 2008, "Listwise
+    Approach to Learning to Rank", ListMLE). For groups of two it is Bradley-Terry at p = 1.
+
+    Args:
+        scores: Rewards of each group's items, the best item first.
+        item_mask: True = a real item; groups of different sizes are filled at the end.
+    """
+    size = scores.shape[1]
+    everyone = torch.ones(size, size, dtype=torch.bool, device=scores.device)
+    itself = torch.eye(size, dtype=torch.bool, device=scores.device)
+    remaining = (everyone.triu() & item_mask.unsqueeze(1)) | itself
+    kept = scores.masked_fill(~item_mask, 0.0)
+    among = kept.unsqueeze(1).masked_fill(~remaining, -torch.inf).logsumexp(dim=-1)
+    return masked_sum(among - kept, item_mask, dim=1).mean()
