@@ -1,0 +1,150 @@
+"""Fakes that ship, so that a test of anything built on rlaif runs in milliseconds and offline."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from rlaif.seeds import numpy_generator, torch_generator
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+TINY_CHAT_TEMPLATE = (
+    "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+TINY_VOCAB_TEXTS = (
+    "\nVerdict: A",
+    "\nVerdict: B",
+    *(f"\nVerdict: {digit}" for digit in range(1, 10)),
+    "What is the capital of this country? The answer is short, polite and right.",
+)
+_END, _PAD = "<|end|>", "<|pad|>"
+_ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
+_VOCABULARY = 512
+_SPREAD = 0.2
+
+
+def make_tiny_lm(
+    folder: Path,
+    *,
+    vocab_texts: Sequence[str] = TINY_VOCAB_TEXTS,
+    chat: bool = True,
+    pad_is_eos: bool = False,
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32",
+    context: int = 256,
+    seed: int = 0,
+) -> Path:
+    """Write a random 2-layer Llama with a byte-level tokenizer as a Hugging Face folder.
+
+    The same arguments give the same weights. With the default texts every verdict label (`` A``,
+    `` B``, `` 1`` to `` 9``) is one token; with ``vocab_texts=()`` each byte is a token of its own.
+
+    Args:
+        folder: Where to write; made if missing.
+        vocab_texts: Texts whose words become tokens, as far as 512 tokens go.
+        chat: Whether the tokenizer has a chat template (special role tokens, ``<|end|>``).
+        pad_is_eos: Whether padding is the end token, as in many models from the wild.
+        dtype: How the weights are stored.
+        context: The longest sequence, in tokens.
+        seed: Seed of the weights.
+
+    Returns:
+        ``folder``, loadable by ``AutoModelForCausalLM`` and ``AutoTokenizer``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = _tiny_tokenizer(vocab_texts, pad_is_eos, context)
+    if chat:
+        tokenizer.chat_template = TINY_CHAT_TEMPLATE
+    tokenizer.save_pretrained(folder)
+    _tiny_llama(tokenizer, dtype, context, seed).save_pretrained(folder)
+    return folder
+
+
+class HashEmbedder:
+    """An embedder without a model: each word adds one fixed direction, so shared words are near.
+
+    Args:
+        dimensions: Length of a row.
+    """
+
+    def __init__(self, dimensions: int = 64) -> None:
+        self.dimensions = dimensions
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return unit rows, float32 [texts, dimensions]; texts without a word share one row."""
+        rows = np.array([self._row(t) for t in texts]).reshape(len(texts), self.dimensions)
+        norms = np.linalg.norm(rows, axis=1, keepdims=True)
+        return np.asarray(rows / np.where(norms == 0.0, 1.0, norms), dtype=np.float32)
+
+    def _row(self, text: str) -> np.ndarray:
+        words = re.findall(r"\w+", text.lower()) or [""]
+        return np.asarray(np.stack([self._direction(word) for word in words]).sum(axis=0))
+
+    def _direction(self, word: str) -> np.ndarray:
+        seed = int.from_bytes(hashlib.sha256(word.encode("utf-8")).digest()[:8], "big")
+        return numpy_generator(seed).standard_normal(self.dimensions)
+
+
+def _tiny_tokenizer(
+    texts: Sequence[str], pad_is_eos: bool, context: int
+) -> "PreTrainedTokenizerFast":
+    """Train a byte-level BPE on ``texts``; every byte is in its alphabet."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=_VOCABULARY,
+        special_tokens=[_END, _PAD, *_ROLES],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer,
+        eos_token=_END,
+        pad_token=_END if pad_is_eos else _PAD,
+        additional_special_tokens=list(_ROLES),
+        model_max_length=context,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _tiny_llama(
+    tokenizer: "PreTrainedTokenizerFast", dtype: str, context: int, seed: int
+) -> "LlamaForCausalLM":
+    """Make a Llama whose matrices come from one seeded generator; global state is left alone."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=context,
+        tie_word_embeddings=False,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        model: LlamaForCausalLM = LlamaForCausalLM(config)
+    generator = torch_generator(seed)
+    with torch.no_grad():
+        for weights in model.parameters():
+            if weights.dim() > 1:
+                weights.normal_(std=_SPREAD, generator=generator)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    stored: LlamaForCausalLM = model.to(getattr(torch, dtype))
+    return stored
