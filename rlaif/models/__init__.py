@@ -1,0 +1,1 @@
+"""Models: loading, decoding, embedding, and the heads that training adds."""

@@ -1,0 +1,197 @@
+"""Decoding for generation, judging and rollouts alike: batched, cached, finished rows leave."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from rlaif.errors import StageError
+from rlaif.models.loading import LanguageModel, check_context
+from rlaif.models.padding import left_pad
+
+STOP_WINDOW = 8
+COMPACT_BELOW = 0.8
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """How to decode.
+
+    Attributes:
+        max_tokens: Limit of new tokens, the end token counted.
+        temperature: Logits are divided by it before sampling; 0 decodes greedily.
+        stop_texts: A row stops once its last tokens hold one of these.
+    """
+
+    max_tokens: int
+    temperature: float = 0.0
+    stop_texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One decoded answer: tokens (the end token included), its text, and whether it ended."""
+
+    token_ids: tuple[int, ...]
+    text: str
+    ended: bool
+
+
+@torch.no_grad()
+def decode(
+    lm: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    settings: DecodeSettings,
+    generator: torch.Generator | None = None,
+) -> list[Decoded]:
+    """Decode one answer per prompt, all as one batch.
+
+    The same prompts in the same order with a generator in the same state give the same tokens.
+
+    Args:
+        lm: The model.
+        prompts: Token ids, none empty.
+        settings: Limits and temperature.
+        generator: Source of randomness; needed when sampling.
+
+    Raises:
+        ModelError: A prompt leaves no room in the context.
+        StageError: The model gave logits that are not finite.
+    """
+    if not prompts:
+        return []
+    check_context(lm, max(map(len, prompts)), settings.max_tokens, "decoding")
+    batch = _Batch(lm, prompts)
+    logits = batch.prefill()
+    for _ in range(settings.max_tokens):
+        tokens = _choose(logits, settings.temperature, generator)
+        batch.append(tokens, settings.stop_texts)
+        if not batch.alive:
+            break
+        logits = batch.step()
+    return batch.results()
+
+
+@torch.no_grad()
+def next_token_probs(
+    lm: LanguageModel, sequences: Sequence[Sequence[int]], token_ids: Sequence[int]
+) -> Tensor:
+    """Return the probabilities of some tokens as the next one after each sequence.
+
+    Args:
+        lm: The model.
+        sequences: Token ids, none empty.
+        token_ids: The tokens of interest.
+
+    Returns:
+        [sequences, token_ids] float32 on the CPU, under the softmax over the whole vocabulary.
+    """
+    if not sequences:
+        return torch.zeros(0, len(token_ids))
+    check_context(lm, max(map(len, sequences)), 0, "scoring")
+    probs = _Batch(lm, sequences).prefill().float().softmax(-1)
+    return probs[:, torch.tensor(list(token_ids), device=lm.device)].cpu()
+
+
+class _Batch:
+    """The rows still being decoded, with their cache; finished rows are dropped from it."""
+
+    def __init__(self, lm: LanguageModel, prompts: Sequence[Sequence[int]]) -> None:
+        self._lm = lm
+        ids, mask = left_pad(prompts, lm.pad_id, lm.device)
+        self._ids = ids
+        self._mask = mask
+        self._positions = (mask.long().cumsum(-1) - 1).clamp(min=0)
+        self._cache = DynamicCache(config=lm.model.config)
+        self._rows = list(range(len(prompts)))
+        self._live = [True] * len(prompts)
+        self._tokens: list[list[int]] = [[] for _ in prompts]
+        self._ended = [False] * len(prompts)
+        self._lengths: dict[int, int] = {}
+
+    @property
+    def alive(self) -> bool:
+        return any(self._live)
+
+    def prefill(self) -> Tensor:
+        return self._forward(self._ids, self._positions)
+
+    def step(self) -> Tensor:
+        self._compact()
+        last = [[self._tokens[row][-1]] for row in self._rows]
+        ids = torch.tensor(last, device=self._lm.device)
+        self._mask = torch.cat([self._mask, torch.ones_like(self._mask[:, :1])], dim=1)
+        self._positions = self._positions[:, -1:] + 1
+        return self._forward(ids, self._positions)
+
+    def append(self, tokens: list[int], stop_texts: tuple[str, ...]) -> None:
+        """Append one token to every row that is in the batch, and see which rows finish."""
+        for place, (row, token) in enumerate(zip(self._rows, tokens, strict=True)):
+            if not self._live[place]:
+                self._tokens[row].append(self._lm.pad_id)
+                continue
+            self._tokens[row].append(token)
+            if token in self._lm.eos_ids:
+                self._ended[row] = True
+                self._finish(place, row)
+            elif stop_texts and self._says(row, stop_texts):
+                self._finish(place, row)
+
+    def results(self) -> list[Decoded]:
+        tokenizer = self._lm.tokenizer
+        rows = [ids[: self._lengths.get(row)] for row, ids in enumerate(self._tokens)]
+        texts = [str(tokenizer.decode(ids, skip_special_tokens=True)) for ids in rows]
+        return [
+            Decoded(tuple(ids), text, ended)
+            for ids, text, ended in zip(rows, texts, self._ended, strict=True)
+        ]
+
+    def _finish(self, place: int, row: int) -> None:
+        self._live[place] = False
+        self._lengths[row] = len(self._tokens[row])
+
+    def _says(self, row: int, stop_texts: tuple[str, ...]) -> bool:
+        tail = self._lm.tokenizer.decode(self._tokens[row][-STOP_WINDOW:])
+        return any(text in tail for text in stop_texts)
+
+    def _compact(self) -> None:
+        """Drop finished rows from the cache once enough of them have gathered."""
+        keep = [place for place, live in enumerate(self._live) if live]
+        if len(keep) > COMPACT_BELOW * len(self._live):
+            return
+        index = torch.tensor(keep, device=self._lm.device)
+        self._cache.batch_select_indices(index)
+        self._mask = self._mask[index]
+        self._positions = self._positions[index]
+        self._rows = [self._rows[place] for place in keep]
+        self._live = [True] * len(keep)
+
+    def _forward(self, ids: Tensor, positions: Tensor) -> Tensor:
+        output = self._lm.model(
+            input_ids=ids,
+            attention_mask=self._mask,
+            position_ids=positions,
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits: Tensor = output.logits[:, -1]
+        if not torch.isfinite(logits).all():
+            raise StageError(
+                f"{self._lm.name} gave logits that are not finite",
+                "finite logits",
+                "check its weights; a policy that diverged should be rolled back",
+            )
+        return logits
+
+
+def _choose(logits: Tensor, temperature: float, generator: torch.Generator | None) -> list[int]:
+    if temperature == 0.0:
+        chosen = logits.argmax(-1)
+    else:
+        probs = (logits.float() / temperature).softmax(-1)
+        chosen = torch.multinomial(probs, 1, generator=generator).squeeze(-1)
+    ids: list[int] = chosen.tolist()
+    return ids

@@ -1,0 +1,192 @@
+"""Causal language models from a folder or a hub id, checked before they serve."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from rlaif.artifacts import folder_digest
+from rlaif.errors import ModelError
+from rlaif.records import Message, digest_of
+
+
+@dataclass(frozen=True)
+class LanguageModel:
+    """A model with its tokenizer and the facts that decoding needs.
+
+    Attributes:
+        model: The network, in evaluation mode (no dropout).
+        tokenizer: Its tokenizer.
+        device: Where the network is.
+        eos_ids: Tokens that end an answer.
+        pad_id: Filler for batches; may equal an EOS, since real tokens are known by length.
+        context: The longest sequence it takes, in tokens.
+        name: What it was loaded from.
+        digest: Digest of its folder; of its name and revision for a hub id.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    device: torch.device
+    eos_ids: frozenset[int]
+    pad_id: int
+    context: int
+    name: str
+    digest: str
+
+
+def pick_device(setting: str) -> torch.device:
+    """Return the device for a setting; ``auto`` takes cuda, then mps, then cpu."""
+    if setting != "auto":
+        return torch.device(setting)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def load_language_model(
+    path: str, device: torch.device, *, trainable: bool = False
+) -> LanguageModel:
+    """Load a causal language model and its tokenizer.
+
+    Weights become float32 on the CPU and where they are to be trained (16-bit checkpoints get
+    float32 masters), bfloat16 for frozen models on a GPU.
+
+    Args:
+        path: A folder in Hugging Face format, or a hub id.
+        device: Where to put it.
+        trainable: Whether its weights will be updated.
+
+    Raises:
+        ModelError: It cannot be loaded, has no tokenizer or no end-of-sequence token.
+    """
+    transformers_logging.disable_progress_bar()
+    tokenizer = load_tokenizer(path)
+    dtype = torch.float32 if trainable or device.type == "cpu" else torch.bfloat16
+    try:
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, trust_remote_code=False)
+    except (OSError, ValueError, RuntimeError, KeyError) as exc:
+        raise _cannot_load(path, "model", exc) from exc
+    model.eval().to(device)
+    model.requires_grad_(trainable)
+    eos_ids = _eos_ids(model, tokenizer, path)
+    pad_id = tokenizer.pad_token_id
+    return LanguageModel(
+        model=model,
+        tokenizer=tokenizer,
+        device=device,
+        eos_ids=eos_ids,
+        pad_id=min(eos_ids) if pad_id is None else int(pad_id),
+        context=int(getattr(model.config, "max_position_embeddings", None) or 2**30),
+        name=path,
+        digest=model_digest(path),
+    )
+
+
+def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
+    """Load a tokenizer.
+
+    Raises:
+        ModelError: The folder holds none, or it cannot be read.
+    """
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            path, trust_remote_code=False
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as exc:
+        raise _cannot_load(path, "tokenizer", exc) from exc
+    if len(tokenizer) == 0:
+        raise ModelError(
+            f"the tokenizer of {path} is empty",
+            "tokenizer.json beside the weights",
+            "save the tokenizer into the model's folder",
+        )
+    return tokenizer
+
+
+def model_digest(path: str) -> str:
+    """Return the digest of a model's folder, or of its hub id."""
+    folder = Path(path)
+    return folder_digest(folder) if folder.is_dir() else digest_of(["hub", path])
+
+
+def encode_conversation(lm: LanguageModel, messages: Sequence[Message]) -> list[int]:
+    """Encode a conversation up to the point where the model is to answer.
+
+    The tokenizer's chat template is used where there is one, else the bare words.
+
+    Returns:
+        Token ids, at least one.
+    """
+    tokenizer = lm.tokenizer
+    if tokenizer.chat_template:
+        turns = [{"role": m.role, "content": m.content} for m in messages]
+        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return list(tokenizer.encode(str(text), add_special_tokens=False))
+    text = "\n".join(message.content for message in messages)
+    return list(tokenizer.encode(text))
+
+
+def encode_answer(lm: LanguageModel, text: str, ended: bool) -> list[int]:
+    """Encode an answer from its text, with the end-of-sequence token where it ended itself."""
+    ids = list(lm.tokenizer.encode(text, add_special_tokens=False))
+    return [*ids, min(lm.eos_ids)] if ended else ids
+
+
+def check_context(lm: LanguageModel, prompt_tokens: int, new_tokens: int, what: str) -> None:
+    """Refuse work that does not fit into a model's context.
+
+    Raises:
+        ModelError: ``prompt_tokens + new_tokens`` is more than the model's context.
+    """
+    if prompt_tokens + new_tokens > lm.context:
+        raise ModelError(
+            f"{what}: {prompt_tokens} prompt tokens and up to {new_tokens} new ones",
+            f"at most {lm.context} tokens, the context of {lm.name}",
+            "shorten the prompt, lower the limit of new tokens, or take a model with more context",
+        )
+
+
+def _eos_ids(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str
+) -> frozenset[int]:
+    generation = getattr(model, "generation_config", None)
+    found = getattr(generation, "eos_token_id", None)
+    if found is None:
+        found = tokenizer.eos_token_id
+    if found is None:
+        raise ModelError(
+            f"{path} names no end-of-sequence token",
+            "eos_token_id in generation_config.json, or eos_token in the tokenizer",
+            "add one: without it no answer can end",
+        )
+    ids = {int(i) for i in (found if isinstance(found, list) else [found])}
+    if tokenizer.eos_token_id is not None:
+        ids.add(int(tokenizer.eos_token_id))
+    return frozenset(ids)
+
+
+def _cannot_load(path: str, what: str, exc: Exception) -> ModelError:
+    first = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+    local = Path(path).is_dir()
+    expected = (
+        "config.json, model.safetensors and tokenizer.json in that folder"
+        if local
+        else "an existing folder, or a hub id that can be reached or is cached"
+    )
+    action = (
+        "complete the folder with save_pretrained()"
+        if local
+        else "check the name; without a network, download it beforehand and give the folder"
+    )
+    return ModelError(f"cannot load the {what} of {path}: {first}", expected, action)

@@ -1,0 +1,45 @@
+"""Rows of unlike length as one tensor; what is real is known from lengths, never from ids."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+Rows = Sequence[Sequence[int]]
+
+
+def left_pad(rows: Rows, pad_id: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+    """Pad rows on the left, as decoding needs.
+
+    Args:
+        rows: Token ids, none empty.
+        pad_id: Filler.
+        device: Where the tensors go.
+
+    Returns:
+        ids [rows, longest] and a mask of the same shape, True where a token is real.
+    """
+    width = max(len(row) for row in rows)
+    ids = [[pad_id] * (width - len(row)) + list(row) for row in rows]
+    mask = [[False] * (width - len(row)) + [True] * len(row) for row in rows]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+
+def right_pad(rows: Rows, pad_id: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+    """Pad rows on the right, as learning and scoring need.
+
+    Under causal attention a real token never sees filler on its right, so no attention mask is
+    needed to run the result through a model.
+
+    Args:
+        rows: Token ids, none empty.
+        pad_id: Filler.
+        device: Where the tensors go.
+
+    Returns:
+        ids [rows, longest] and a mask of the same shape, True where a token is real.
+    """
+    width = max(len(row) for row in rows)
+    ids = [list(row) + [pad_id] * (width - len(row)) for row in rows]
+    mask = [[True] * len(row) + [False] * (width - len(row)) for row in rows]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
