@@ -9,7 +9,7 @@ from rlaif.rl.advantages import (
     place_scores,
     whiten,
 )
-from rlaif.rl.batch import Batch, Rollout, pad
+from rlaif.rl.batch import Batch, Rollout, micro_batches, pad
 from rlaif.rl.kl import (
     AdaptiveKL,
     FixedKL,
@@ -58,6 +58,7 @@ __all__ = [
     "masked_mean",
     "masked_sum",
     "masked_var",
+    "micro_batches",
     "pad",
     "pairwise_hinge_loss",
     "place_scores",

@@ -5,10 +5,9 @@ real tokens follows from the lengths of the lists that the batch was built from,
 ids, so a tokenizer whose padding id is its end-of-sequence id needs no special case.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -65,32 +64,8 @@ def _check_lists(queries: Sequence[Sequence[int]], responses: Sequence[Sequence[
             raise ValueError(f"response {row} has no token: keep its EOS, or drop the row")
 
 
-class _Rows(ABC):
-    """What can be cut by rows."""
-
-    @property
-    @abstractmethod
-    def size(self) -> int:
-        """Number of rows."""
-
-    @abstractmethod
-    def select(self, rows: Int[Tensor, " rows"] | slice) -> Self:
-        """The given rows, in the given order, at unchanged width."""
-
-    def micro_batches(self, size: int) -> Iterator[Self]:
-        """Cut into runs of at most `size` rows, in order.
-
-        Raises:
-            ValueError: `size` is below 1.
-        """
-        if size < 1:
-            raise ValueError(f"micro-batch size is {size}, expected at least 1")
-        for start in range(0, self.size, size):
-            yield self.select(slice(start, start + size))
-
-
 @dataclass(frozen=True)
-class Rollout(_Rows):
+class Rollout:
     """Queries with their sampled responses, as one rectangle of tokens.
 
     Real tokens form one unbroken run in each row: the end of the query part and the beginning of
@@ -114,7 +89,7 @@ class Rollout(_Rows):
         pad_id: int,
         query_width: int | None = None,
         response_width: int | None = None,
-    ) -> Self:
+    ) -> "Rollout":
         """Build from token lists, real tokens known by length.
 
         Args:
@@ -174,11 +149,11 @@ class Rollout(_Rows):
         """
         return slice(self.query_width - 1, self.input_ids.shape[1] - 1)
 
-    def select(self, rows: Int[Tensor, " rows"] | slice) -> Self:
+    def select(self, rows: Int[Tensor, " rows"] | slice) -> "Rollout":
         """The given rows, in the given order, at unchanged width."""
         return replace(self, input_ids=self.input_ids[rows], token_mask=self.token_mask[rows])
 
-    def trim(self) -> Self:
+    def trim(self) -> "Rollout":
         """Drop the outer columns in which every row is padding."""
         real = self.token_mask.any(dim=0).nonzero().flatten().tolist()
         if not real:
@@ -191,7 +166,7 @@ class Rollout(_Rows):
             query_width=self.query_width - real[0],
         )
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> "Rollout":
         """A copy whose tensors are on `device`."""
         return replace(
             self, input_ids=self.input_ids.to(device), token_mask=self.token_mask.to(device)
@@ -199,7 +174,7 @@ class Rollout(_Rows):
 
 
 @dataclass(frozen=True)
-class Batch(_Rows):
+class Batch:
     """A rollout with all that a PPO update needs of each response token.
 
     Everything here is fixed before the first inner epoch and carries no gradient.
@@ -237,7 +212,7 @@ class Batch(_Rows):
     def _per_token(self) -> dict[str, Tensor]:
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "rollout"}
 
-    def _with(self, rollout: Rollout, change: Callable[[Tensor], Tensor]) -> Self:
+    def _with(self, rollout: Rollout, change: Callable[[Tensor], Tensor]) -> "Batch":
         changed: dict[str, Any] = {name: change(x) for name, x in self._per_token().items()}
         return replace(self, rollout=rollout, **changed)
 
@@ -251,16 +226,31 @@ class Batch(_Rows):
         """True = a real response token, the EOS included."""
         return self.rollout.response_mask
 
-    def select(self, rows: Int[Tensor, " rows"] | slice) -> Self:
+    def select(self, rows: Int[Tensor, " rows"] | slice) -> "Batch":
         """The given rows, in the given order, at unchanged width."""
         return self._with(self.rollout.select(rows), lambda x: x[rows])
 
-    def trim(self) -> Self:
+    def trim(self) -> "Batch":
         """Drop the outer columns in which every row is padding."""
         rollout = self.rollout.trim()
         width = rollout.response_mask.shape[1]
         return self._with(rollout, lambda x: x[:, :width])
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> "Batch":
         """A copy whose tensors are on `device`."""
         return self._with(self.rollout.to(device), lambda x: x.to(device))
+
+
+Rows = TypeVar("Rows", Rollout, Batch)
+
+
+def micro_batches(data: Rows, size: int) -> Iterator[Rows]:
+    """Cut a rollout or a batch into runs of at most `size` rows, in order, at unchanged width.
+
+    Raises:
+        ValueError: `size` is below 1.
+    """
+    if size < 1:
+        raise ValueError(f"micro-batch size is {size}, expected at least 1")
+    for start in range(0, data.size, size):
+        yield data.select(slice(start, start + size))

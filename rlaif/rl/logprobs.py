@@ -6,7 +6,7 @@ are in nats. Half-precision logits are raised to float32 before any sum over the
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -145,23 +145,12 @@ def _logits_gradient(
     return grad
 
 
-class _Context(Protocol):
-    """What `_ChunkedHead` uses of torch's context object, and the settings that it keeps there."""
-
-    settings: tuple[float, int, torch.dtype]
-    saved_tensors: tuple[Tensor, ...]
-    needs_input_grad: tuple[bool, ...]
-
-    def save_for_backward(self, *tensors: Tensor | None) -> None: ...
-    def set_materialize_grads(self, value: bool) -> None: ...
-
-
 class _ChunkedHead(torch.autograd.Function):
     """Log-probs and entropies from a linear head, which recomputes its logits in the backward."""
 
     @staticmethod
     def forward(
-        ctx: _Context,
+        ctx: Any,  # noqa: ANN401  # torch has no type for what one may keep on it
         hidden: Tensor,
         weight: Tensor,
         tokens: Tensor,
@@ -191,7 +180,9 @@ class _ChunkedHead(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(
-        ctx: _Context, grad_logprobs: Tensor | None, grad_entropy: Tensor | None
+        ctx: Any,  # noqa: ANN401  # as above
+        grad_logprobs: Tensor | None,
+        grad_entropy: Tensor | None,
     ) -> tuple[Tensor | None, Tensor | None, None, None, None, None]:
         hidden, weight, tokens, normalisers, entropy = ctx.saved_tensors
         temperature, chunk_size, dtype = ctx.settings
