@@ -1,0 +1,62 @@
+"""Optimizers as files: tensors in safetensors, the rest in JSON, nothing pickled."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from rlaif.artifacts import verify
+from rlaif.errors import ArtifactError
+
+TENSORS = "optimizer.safetensors"
+STATE = "state.json"
+
+
+def save_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
+    """Write an optimizer's moments into ``folder``."""
+    state = optimizer.state_dict()["state"]
+    tensors: dict[str, Tensor] = {
+        f"{index}.{name}": value.contiguous()
+        for index, moments in state.items()
+        for name, value in moments.items()
+    }
+    save_file(tensors, str(folder / TENSORS))
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
+    """Restore moments that :func:`save_optimizer` wrote; rates stay as the optimizer has them."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in load_file(str(folder / TENSORS)).items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def save_state(state: dict[str, Any], folder: Path) -> None:
+    """Write plain numbers and texts into ``folder``."""
+    text = json.dumps(state, ensure_ascii=False, sort_keys=True, allow_nan=False)
+    (folder / STATE).write_text(text, encoding="utf-8")
+
+
+def load_state(folder: Path) -> dict[str, Any]:
+    """Read what :func:`save_state` wrote."""
+    state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
+    return state
+
+
+def latest_checkpoint(work: Path, prefix: str) -> Path | None:
+    """Return the newest whole checkpoint folder ``<prefix>NNNN`` of ``work``.
+
+    A folder that does not match its manifest is passed over: it is older work that is redone.
+    """
+    for folder in sorted(work.glob(f"{prefix}[0-9]*"), reverse=True):
+        try:
+            verify(folder)
+        except ArtifactError:
+            continue
+        return folder
+    return None
