@@ -1,0 +1,125 @@
+"""The challenger measured on held-out prompts: win rates, diversity, length, KL to base."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+import torch
+
+from rlaif.models.actor_critic import response_outputs
+from rlaif.models.loading import LanguageModel, encode_answer, encode_conversation
+from rlaif.records import Message, PairVerdict, WinRate
+from rlaif.rl import Rollout, k1, sequence_kl
+
+NEWTON_STEPS = 30
+RIDGE = 1e-2
+KL_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Duel:
+    """One held-out prompt's two answers: the verdict on (mine, other), and their lengths."""
+
+    verdict: PairVerdict
+    length: int
+    other_length: int
+
+
+def win_rate(duels: Sequence[Duel], confidence: float) -> WinRate:
+    """Summarise duels: an answer wins where P(better) > 0.5, ties count half.
+
+    The interval is Wilson's (1927), with half a win for a tie, which errs on the wide side.
+
+    Args:
+        duels: One per prompt; unscored ones are counted apart. Quarantined ones count as ties:
+            the judge could not tell.
+        confidence: Level of the interval.
+    """
+    scored = [d for d in duels if d.verdict.p_first is not None]
+    outcomes = [_outcome(d.verdict) for d in scored]
+    rate = sum(outcomes) / len(outcomes) if outcomes else 0.5
+    low, high = wilson(rate, len(outcomes), confidence)
+    return WinRate(
+        rate=rate,
+        low=low,
+        high=high,
+        length_controlled=_length_controlled(scored, outcomes),
+        prompts=len(duels),
+        unscored=len(duels) - len(scored),
+    )
+
+
+def wilson(rate: float, count: int, confidence: float) -> tuple[float, float]:
+    """Return the Wilson score interval of a proportion; (0, 1) for no trials."""
+    if count == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    centre = (rate + z * z / (2 * count)) / (1 + z * z / count)
+    half = z * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
+    half /= 1 + z * z / count
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+@torch.no_grad()
+def kl_to(
+    policy: LanguageModel,
+    base: LanguageModel,
+    answers: Sequence[tuple[Sequence[Message], str, bool]],
+    temperature: float,
+) -> float:
+    """Estimate KL(policy || base) from the policy's own answers, in nats per sequence.
+
+    The mean log-ratio (k1) over answers, re-tokenised from their texts; empty ones are left out.
+
+    Args:
+        policy: Who answered.
+        base: The other distribution; the same tokenizer is assumed.
+        answers: Conversation, text, and whether the answer ended itself.
+        temperature: The sampling temperature.
+    """
+    rows = [
+        (encode_conversation(policy, messages), encode_answer(policy, text, ended))
+        for messages, text, ended in answers
+    ]
+    rows = sorted((r for r in rows if r[1]), key=lambda r: len(r[0]) + len(r[1]))
+    if not rows:
+        return 0.0
+    total = 0.0
+    for start in range(0, len(rows), KL_BATCH):
+        part = rows[start : start + KL_BATCH]
+        rollout = Rollout.from_lists([q for q, _ in part], [a for _, a in part], policy.pad_id)
+        rollout = rollout.to(policy.device)
+        mine = response_outputs(policy.model, rollout, temperature).logprobs
+        theirs = response_outputs(base.model, rollout, temperature).logprobs
+        total += float(sequence_kl(k1(mine, theirs), rollout.response_mask).sum())
+    return total / len(rows)
+
+
+def _outcome(verdict: PairVerdict) -> float:
+    p_first = verdict.p_first
+    if p_first is None or p_first == 0.5 or verdict.quarantined is not None:
+        return 0.5
+    return 1.0 if p_first > 0.5 else 0.0
+
+
+def _length_controlled(duels: Sequence[Duel], outcomes: Sequence[float]) -> float | None:
+    """Win rate at equal length: a logistic regression's value where the difference is nil.
+
+    P(win) = sigmoid(a + b tanh(d / s)), d the difference in tokens and s its deviation (Dubois et
+    al. 2024, "Length-Controlled AlpacaEval"); a light ridge keeps separable data finite.
+    """
+    if not duels:
+        return None
+    gap = np.array([d.length - d.other_length for d in duels], dtype=np.float64)
+    scale = float(gap.std()) or 1.0
+    design = np.stack([np.ones_like(gap), np.tanh(gap / scale)], axis=1)
+    target = np.array(outcomes)
+    weights = np.zeros(2)
+    for _ in range(NEWTON_STEPS):
+        p = 1.0 / (1.0 + np.exp(-(design @ weights)))
+        gradient = design.T @ (p - target) + RIDGE * weights
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + RIDGE * np.eye(2)
+        weights = weights - np.linalg.solve(hessian, gradient)
+    return float(1.0 / (1.0 + np.exp(-weights[0])))

@@ -1,0 +1,112 @@
+"""The gate, and what it does to the folder of policies."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rlaif.artifacts import MANIFEST, landing
+from rlaif.config import GateConfig
+from rlaif.records import EvaluationReport, GateCheck, GateDecision, RewardModelReport
+
+LINEAGE = "lineage.json"
+CARD = "README.md"
+
+
+def decide(
+    config: GateConfig, evaluation: EvaluationReport, reward_model: RewardModelReport
+) -> GateDecision:
+    """Decide whether a challenger is promoted: every check must pass.
+
+    What it may know is in its arguments: the judge's evaluation and the reward model's report.
+    """
+    wins = evaluation.vs_incumbent
+    kl, floor = evaluation.kl_base, config.min_diversity * evaluation.diversity_base
+    ceiling = config.max_length_growth * evaluation.length_base
+    accuracy = reward_model.accuracy
+    checks = (
+        _check(
+            "win_rate",
+            wins.low > config.min_win_rate,
+            f"win rate against the incumbent {wins.rate:.3f}, lower bound {wins.low:.3f}",
+            f"above {config.min_win_rate:.3f}",
+        ),
+        _check(
+            "kl_base",
+            kl <= config.max_kl_base,
+            f"KL to base {kl:.2f} nats per sequence",
+            f"at most {config.max_kl_base:.2f}",
+        ),
+        _check(
+            "diversity",
+            evaluation.diversity_challenger >= floor,
+            f"diversity {evaluation.diversity_challenger:.3f}",
+            f"at least {floor:.3f}",
+        ),
+        _check(
+            "length",
+            evaluation.length_challenger <= ceiling,
+            f"mean length {evaluation.length_challenger:.1f} tokens",
+            f"at most {ceiling:.1f}",
+        ),
+        _check(
+            "reward_accuracy",
+            accuracy is not None and accuracy >= config.min_reward_accuracy,
+            "reward model's held-out accuracy "
+            + ("not measured" if accuracy is None else f"{accuracy:.3f}"),
+            f"at least {config.min_reward_accuracy:.3f}",
+        ),
+    )
+    return GateDecision(
+        decision="promote" if all(c.passed for c in checks) else "hold", checks=checks
+    )
+
+
+def hold(reason: str) -> GateDecision:
+    """Return a decision to hold because there is no challenger to judge."""
+    return GateDecision(
+        decision="hold", checks=(GateCheck(name="challenger", passed=False, reason=reason),)
+    )
+
+
+def write_policy(challenger: Path, target: Path, card: Mapping[str, Any]) -> None:
+    """Write a promoted policy: the challenger's weights and tokenizer with its lineage card.
+
+    Args:
+        challenger: Folder that PPO left.
+        target: ``policies/vNNNN``.
+        card: Parents, digests, rubric and figures.
+    """
+    with landing(target) as folder:
+        for path in sorted(challenger.iterdir()):
+            if path.is_file() and path.name not in {MANIFEST, "metrics.jsonl"}:
+                shutil.copyfile(path, folder / path.name)
+        text = json.dumps(card, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+        (folder / LINEAGE).write_text(text, encoding="utf-8")
+        (folder / CARD).write_text(_card_text(target.name, card), encoding="utf-8")
+
+
+def _check(name: str, passed: bool, seen: str, wanted: str) -> GateCheck:
+    verdict = "is" if passed else "is not"
+    return GateCheck(name=name, passed=passed, reason=f"{seen} {verdict} {wanted}")
+
+
+def _card_text(version: str, card: Mapping[str, Any]) -> str:
+    rows = [f"| {key} | {_shown(value)} |" for key, value in sorted(card.items())]
+    lines = [
+        f"# Policy {version}",
+        "",
+        "Promoted by rlaif. Every figure is as the judge saw it on held-out prompts.",
+        "",
+        "| what | value |",
+        "|---|---|",
+        *rows,
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.replace("|", "\\|").replace("\n", " ")

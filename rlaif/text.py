@@ -1,0 +1,35 @@
+"""Words of a text in any script, and texts made comparable."""
+
+import itertools
+import re
+import unicodedata
+
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0002fa1f"
+_WORD = re.compile(f"[{_CJK}]|[^\\W{_CJK}]+(?:['\u2019-][^\\W{_CJK}]+)*")
+_MARKS = re.compile("[.,;:!?\"'()\u2018-\u201f\u2026\u3001\u3002]")
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text; each Chinese, Japanese or Korean character counts as one."""
+    return _WORD.findall(text)
+
+
+def normalised(text: str) -> str:
+    """Return a text in one case, width and spacing, without the marks of a sentence.
+
+    Signs that carry meaning (``+``, ``-``, ``%``, ``#``) stay.
+    """
+    return " ".join(_MARKS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).split())
+
+
+def distinct_bigrams(texts: list[str]) -> float:
+    """Return the share of distinct word bigrams among all bigrams of some texts (Li et al. 2016).
+
+    Returns:
+        A number in (0, 1]; 0 where no text has two words.
+    """
+    pairs: list[tuple[str, str]] = []
+    for text in texts:
+        found = words(unicodedata.normalize("NFKC", text).casefold())
+        pairs += itertools.pairwise(found)
+    return len(set(pairs)) / len(pairs) if pairs else 0.0
