@@ -1,0 +1,256 @@
+"""What the ledger holds of the pipeline's records, from prompts to the gate's decision."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from rlaif.errors import LedgerError
+from rlaif.ledger import rows
+from rlaif.ledger.connected import Connected
+from rlaif.records import (
+    Completion,
+    CompletionScore,
+    GateDecision,
+    JudgeCall,
+    Judgement,
+    Metric,
+    PairVerdict,
+    Preference,
+    Prompt,
+)
+
+Found = TypeVar("Found")
+
+_JUDGEMENT = (
+    "SELECT c.*, v.type, v.value, v.reason, j.request_hash, j.judge, j.request, j.reply, "
+    "j.label_probs, j.prompt_tokens, j.reply_tokens, j.latency FROM critiques c "
+    "JOIN verdicts v ON v.critique_id = c.id LEFT JOIN judge_calls j ON j.id = c.call_id "
+)
+_ABOUT_ONLY = (
+    "c.first_id IN (SELECT value FROM json_each(?)) AND "
+    "(c.second_id IS NULL OR c.second_id IN (SELECT value FROM json_each(?)))"
+)
+_LAST_MEAN = (
+    "SELECT prompt_id, max(cycle), mean FROM (SELECT k.prompt_id, t.cycle, avg({value}) AS mean "
+    "FROM {table} t JOIN completions k ON k.id = t.{key} WHERE t.{column} IS NOT NULL "
+    "GROUP BY k.prompt_id, t.cycle) GROUP BY prompt_id"
+)
+_LAST_SCORES = _LAST_MEAN.format(
+    value="t.score", table="scores", key="completion_id", column="score"
+)
+_LAST_MARGINS = _LAST_MEAN.format(
+    value="2 * abs(t.p_first - 0.5)", table="pair_verdicts", key="first_id", column="p_first"
+)
+
+
+class ContentReads(Connected):
+    """Prompts, completions, judgements, preferences, and what was made of them."""
+
+    def prompts(self, ids: Sequence[str] | None = None) -> list[Prompt]:
+        """Return prompts in the order of ``ids``, or all by id.
+
+        Raises:
+            LedgerError: An id is unknown.
+        """
+        if ids is None:
+            return [rows.prompt_from(r) for r in self._all("SELECT * FROM prompts ORDER BY id")]
+        found = self._all(
+            "SELECT * FROM prompts WHERE id IN (SELECT value FROM json_each(?))",
+            json.dumps(list(ids)),
+        )
+        return self._ordered({r["id"]: rows.prompt_from(r) for r in found}, ids, "prompt")
+
+    def cycle_prompts(self, cycle: int, purpose: str) -> list[Prompt]:
+        """Return the prompts that a cycle drew for ``train`` or ``eval``, in that order."""
+        found = self._all(
+            "SELECT p.* FROM cycle_prompts c JOIN prompts p ON p.id = c.prompt_id "
+            "WHERE c.cycle = ? AND c.purpose = ? ORDER BY c.position",
+            cycle,
+            purpose,
+        )
+        return [rows.prompt_from(r) for r in found]
+
+    def completions(self, cycle: int, purpose: str) -> list[Completion]:
+        """Return the answers that a cycle used for a purpose, in the order of its units."""
+        found = self._all(
+            "SELECT c.* FROM completion_uses u JOIN completions c ON c.id = u.completion_id "
+            "WHERE u.cycle = ? AND u.purpose = ? ORDER BY length(u.unit), u.unit, u.rowid",
+            cycle,
+            purpose,
+        )
+        return [rows.completion_from(r) for r in found]
+
+    def completions_by_id(self, ids: Sequence[str]) -> list[Completion]:
+        """Return completions in the order of ``ids``.
+
+        Raises:
+            LedgerError: An id is unknown.
+        """
+        found = self._all(
+            "SELECT * FROM completions WHERE id IN (SELECT value FROM json_each(?))",
+            json.dumps(list(ids)),
+        )
+        return self._ordered({r["id"]: rows.completion_from(r) for r in found}, ids, "completion")
+
+    def completions_of_policy(
+        self, policy: str, purpose: str, prompt_ids: Sequence[str] | None = None
+    ) -> list[Completion]:
+        """Return the answers that a policy gave for a purpose in any cycle, each once.
+
+        Args:
+            policy: The digest of the policy's weights.
+            purpose: What the answers were made for.
+            prompt_ids: Only answers to these; None for all.
+        """
+        found = self._all(
+            "SELECT c.*, min(u.cycle) AS first_cycle FROM completions c JOIN completion_uses u "
+            "ON u.completion_id = c.id WHERE c.policy = ? AND u.purpose = ? "
+            "AND (? IS NULL OR c.prompt_id IN (SELECT value FROM json_each(?))) "
+            'GROUP BY c.id ORDER BY first_cycle, c.prompt_id, c."index", c.id',
+            policy,
+            purpose,
+            None if prompt_ids is None else 1,
+            json.dumps(list(prompt_ids or ())),
+        )
+        return [rows.completion_from(r) for r in found]
+
+    def judgements(
+        self,
+        completion_ids: Sequence[str] | None = None,
+        *,
+        cycle: int | None = None,
+        stage: str | None = None,
+        rubric_hash: str | None = None,
+    ) -> list[Judgement]:
+        """Return judgements in the order of cycles and units.
+
+        Args:
+            completion_ids: Only those about these completions (both, for pairs).
+            cycle: Only those of this cycle.
+            stage: Only those of this stage.
+            rubric_hash: Only those under this rubric.
+        """
+        wanted: list[tuple[str, list[Any]]] = []
+        if completion_ids is not None:
+            among = json.dumps(list(completion_ids))
+            wanted.append((_ABOUT_ONLY, [among, among]))
+        for column, value in (("cycle", cycle), ("stage", stage), ("rubric_hash", rubric_hash)):
+            if value is not None:
+                wanted.append((f"c.{column} = ?", [value]))
+        where = " AND ".join(text for text, _ in wanted) or "1"
+        order = "c.cycle, c.stage, length(c.unit), c.unit, c.rowid"
+        values = [value for _, more in wanted for value in more]
+        found = self._all(f"{_JUDGEMENT} WHERE {where} ORDER BY {order}", *values)
+        return [rows.judgement_from(r) for r in found]
+
+    def judge_call(self, request_hash: str) -> JudgeCall | None:
+        """Return the last stored reply to a request, so that nobody pays for it twice."""
+        row = self._one(
+            "SELECT * FROM judge_calls WHERE request_hash = ? ORDER BY rowid DESC LIMIT 1",
+            request_hash,
+        )
+        return None if row is None else rows.call_from(row)
+
+    def scores(self, cycle: int, stage: str, purpose: str | None = None) -> list[CompletionScore]:
+        """Return the scores that a stage gave, all or only to completions of a purpose."""
+        found = self._all(
+            "SELECT s.* FROM scores s WHERE s.cycle = ?1 AND s.stage = ?2 AND (?3 IS NULL OR "
+            "EXISTS (SELECT 1 FROM completion_uses u WHERE u.cycle = ?1 AND u.purpose = ?3 AND "
+            "u.completion_id = s.completion_id)) ORDER BY length(s.unit), s.unit, s.rowid",
+            cycle,
+            stage,
+            purpose,
+        )
+        return [rows.score_from(r) for r in found]
+
+    def pair_verdicts(self, cycle: int, stage: str) -> list[PairVerdict]:
+        """Return the verdicts on pairs that a stage gave."""
+        found = self._all(
+            "SELECT p.* FROM pair_verdicts p WHERE p.cycle = ? AND p.stage = ? "
+            "ORDER BY length(p.unit), p.unit, p.rowid",
+            cycle,
+            stage,
+        )
+        return [rows.pair_verdict_from(r) for r in found]
+
+    def preferences(
+        self,
+        up_to_cycle: int | None = None,
+        *,
+        cycle: int | None = None,
+        rubric_hash: str | None = None,
+    ) -> list[Preference]:
+        """Return preferences, oldest cycle first.
+
+        Args:
+            up_to_cycle: Only those of this cycle and earlier ones.
+            cycle: Only those of this cycle.
+            rubric_hash: Only those judged under this rubric.
+        """
+        found = self._all(
+            "SELECT p.* FROM preferences p WHERE (?1 IS NULL OR p.cycle <= ?1) "
+            "AND (?2 IS NULL OR p.cycle = ?2) AND (?3 IS NULL OR p.rubric_hash = ?3) "
+            "ORDER BY p.cycle, length(p.unit), p.unit, p.rowid",
+            up_to_cycle,
+            cycle,
+            rubric_hash,
+        )
+        return [rows.preference_from(r) for r in found]
+
+    def metrics(self, cycle: int, stage: str) -> list[Metric]:
+        """Return what a training stage measured, by step and name."""
+        found = self._all(
+            "SELECT step, name, value FROM metrics WHERE cycle = ? AND stage = ? "
+            "ORDER BY step, name",
+            cycle,
+            stage,
+        )
+        return [Metric(**dict(r)) for r in found]
+
+    def report(self, cycle: int, kind: str) -> dict[str, Any] | None:
+        """Return a stage's report as it was added."""
+        return self._content(
+            "SELECT content FROM reports WHERE cycle = ? AND kind = ?", cycle, kind
+        )
+
+    def oracle_report(self, cycle: int) -> dict[str, Any] | None:
+        """Return what the oracle measured after a cycle's gate had decided."""
+        return self._content("SELECT content FROM oracle_reports WHERE cycle = ?", cycle)
+
+    def gate_decision(self, cycle: int) -> GateDecision | None:
+        """Return what a cycle's gate decided."""
+        row = self._one("SELECT * FROM gate_decisions WHERE cycle = ?", cycle)
+        if row is None:
+            return None
+        return GateDecision(decision=row["decision"], checks=tuple(json.loads(row["checks"])))
+
+    def prompt_difficulty(self) -> dict[str, float]:
+        """Return how hard each judged prompt was the last time, from 0 (easy) to 1 (hard).
+
+        A prompt is hard where the answers to it scored low, or where the judge could not tell
+        them apart: 1 - min(mean score, 2 * mean margin), the margin of a pair being
+        |P(first better) - 0.5|, each mean over the prompt's last cycle that has any.
+        """
+        easy: dict[str, float] = {}
+        for sql in (_LAST_SCORES, _LAST_MARGINS):
+            for row in self._all(sql):
+                easy[row["prompt_id"]] = min(easy.get(row["prompt_id"], 1.0), row["mean"])
+        return {prompt_id: 1.0 - value for prompt_id, value in sorted(easy.items())}
+
+    def _content(self, sql: str, *values: Any) -> dict[str, Any] | None:  # noqa: ANN401 - SQL
+        row = self._one(sql, *values)
+        if row is None:
+            return None
+        content: dict[str, Any] = json.loads(row["content"])
+        return content
+
+    def _ordered(self, found: dict[str, Found], ids: Sequence[str], noun: str) -> list[Found]:
+        missing = [i for i in ids if i not in found]
+        if missing:
+            raise LedgerError(
+                f"{self.path} has no {noun} {', '.join(missing[:3])}"
+                + (f" and {len(missing) - 3} more" if len(missing) > 3 else ""),
+                f"ids of {noun}s in the ledger",
+                "check the id",
+            )
+        return [found[i] for i in ids]

@@ -1,0 +1,127 @@
+"""The tables of the ledger, as SQL; applied by :mod:`rlaif.ledger.schema`.
+
+Rows that a unit of work brought name it by ``(cycle, stage, unit)``. Their order is the order of
+units by name and, within a unit, the order of insertion (``rowid``): so it does not depend on
+which unit was committed first. Tables with a full text index have an explicit ``seq``, because
+VACUUM may renumber a bare ``rowid``.
+"""
+
+APPLICATION_ID = 0x524C4146  # "RLAF" in the file's header
+SCHEMA_VERSION = 1
+
+_PLACE = "cycle INTEGER NOT NULL, stage TEXT NOT NULL, unit TEXT NOT NULL"
+_PLACE_KEY = "FOREIGN KEY (cycle, stage, unit) REFERENCES units (cycle, stage, unit)"
+
+RUN_TABLES = (
+    """CREATE TABLE rubrics (
+        hash TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL,
+        text TEXT NOT NULL) STRICT""",
+    """CREATE TABLE policies (
+        version TEXT PRIMARY KEY NOT NULL, digest TEXT NOT NULL, path TEXT NOT NULL,
+        parent TEXT REFERENCES policies (version), card TEXT NOT NULL CHECK (json_valid(card)),
+        cycle INTEGER REFERENCES cycles (number)) STRICT""",
+    """CREATE TABLE cycles (
+        number INTEGER PRIMARY KEY CHECK (number >= 1), run_seed INTEGER NOT NULL,
+        config TEXT NOT NULL CHECK (json_valid(config)), config_hash TEXT NOT NULL,
+        rubric_hash TEXT NOT NULL REFERENCES rubrics (hash),
+        incumbent TEXT NOT NULL REFERENCES policies (version),
+        started_at TEXT NOT NULL, finished_at TEXT) STRICT""",
+    """CREATE TABLE stages (
+        cycle INTEGER NOT NULL REFERENCES cycles (number), stage TEXT NOT NULL,
+        attempts INTEGER NOT NULL, seconds REAL NOT NULL,
+        started_at TEXT NOT NULL, finished_at TEXT, PRIMARY KEY (cycle, stage)) STRICT""",
+    """CREATE TABLE units (
+        cycle INTEGER NOT NULL, stage TEXT NOT NULL, unit TEXT NOT NULL,
+        seconds REAL NOT NULL, done_at TEXT NOT NULL, PRIMARY KEY (cycle, stage, unit),
+        FOREIGN KEY (cycle, stage) REFERENCES stages (cycle, stage)) STRICT""",
+    """CREATE TABLE promotions (
+        position INTEGER PRIMARY KEY, version TEXT NOT NULL REFERENCES policies (version),
+        kind TEXT NOT NULL CHECK (kind IN ('base', 'promote', 'rollback')),
+        reason TEXT NOT NULL, cycle INTEGER REFERENCES cycles (number), at TEXT NOT NULL) STRICT""",
+    """CREATE TABLE events (
+        seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, message TEXT NOT NULL,
+        cycle INTEGER, at TEXT NOT NULL) STRICT""",
+    """CREATE TABLE oracle_reports (
+        cycle INTEGER PRIMARY KEY REFERENCES cycles (number),
+        content TEXT NOT NULL CHECK (json_valid(content))) STRICT""",
+)
+
+CONTENT_TABLES = (
+    """CREATE TABLE prompts (
+        seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+        messages TEXT NOT NULL CHECK (json_valid(messages)), text TEXT NOT NULL,
+        tags TEXT NOT NULL CHECK (json_valid(tags)),
+        split TEXT NOT NULL CHECK (split IN ('train', 'eval'))) STRICT""",
+    f"""CREATE TABLE cycle_prompts (
+        {_PLACE}, purpose TEXT NOT NULL CHECK (purpose IN ('train', 'eval')),
+        position INTEGER NOT NULL, prompt_id TEXT NOT NULL REFERENCES prompts (id),
+        PRIMARY KEY (cycle, purpose, prompt_id), {_PLACE_KEY}) STRICT""",
+    """CREATE TABLE completions (
+        id TEXT PRIMARY KEY NOT NULL, prompt_id TEXT NOT NULL REFERENCES prompts (id),
+        policy TEXT NOT NULL, "index" INTEGER NOT NULL, text TEXT NOT NULL,
+        length INTEGER NOT NULL, ended INTEGER NOT NULL CHECK (ended IN (0, 1)),
+        duplicate_of TEXT REFERENCES completions (id)) STRICT""",
+    "CREATE INDEX completions_by_prompt ON completions (prompt_id)",
+    f"""CREATE TABLE completion_uses (
+        {_PLACE}, purpose TEXT NOT NULL, completion_id TEXT NOT NULL REFERENCES completions (id),
+        PRIMARY KEY (cycle, purpose, completion_id), {_PLACE_KEY}) STRICT""",
+    "CREATE INDEX completion_uses_by_completion ON completion_uses (completion_id)",
+    f"""CREATE TABLE judge_calls (
+        id TEXT PRIMARY KEY NOT NULL, {_PLACE}, request_hash TEXT NOT NULL, judge TEXT NOT NULL,
+        request TEXT NOT NULL, reply TEXT NOT NULL,
+        label_probs TEXT NOT NULL CHECK (json_valid(label_probs)),
+        prompt_tokens INTEGER NOT NULL, reply_tokens INTEGER NOT NULL, latency REAL NOT NULL,
+        {_PLACE_KEY}) STRICT""",
+    "CREATE INDEX judge_calls_by_request ON judge_calls (request_hash)",
+    f"""CREATE TABLE critiques (
+        seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, {_PLACE},
+        rubric_hash TEXT NOT NULL REFERENCES rubrics (hash), criterion TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('pointwise', 'pairwise')),
+        first_id TEXT NOT NULL REFERENCES completions (id),
+        second_id TEXT REFERENCES completions (id), critique TEXT NOT NULL,
+        call_id TEXT REFERENCES judge_calls (id), {_PLACE_KEY}) STRICT""",
+    "CREATE INDEX critiques_by_first ON critiques (first_id)",
+    "CREATE INDEX critiques_by_second ON critiques (second_id) WHERE second_id IS NOT NULL",
+    "CREATE INDEX critiques_by_cycle ON critiques (cycle, stage)",
+    """CREATE TABLE verdicts (
+        critique_id TEXT PRIMARY KEY NOT NULL REFERENCES critiques (id),
+        type TEXT NOT NULL CHECK (type IN ('rating', 'choice', 'unscored')),
+        value REAL, reason TEXT,
+        CHECK ((type = 'unscored') = (value IS NULL) AND (type = 'unscored') = (reason IS NOT NULL))
+        ) STRICT""",
+    "CREATE INDEX verdicts_unscored ON verdicts (critique_id) WHERE type = 'unscored'",
+    f"""CREATE TABLE scores (
+        {_PLACE}, completion_id TEXT NOT NULL REFERENCES completions (id), score REAL,
+        parts TEXT NOT NULL CHECK (json_valid(parts)), vetoed_by TEXT, unscored TEXT,
+        PRIMARY KEY (cycle, stage, completion_id), {_PLACE_KEY}) STRICT""",
+    "CREATE INDEX scores_by_completion ON scores (completion_id)",
+    f"""CREATE TABLE pair_verdicts (
+        {_PLACE}, first_id TEXT NOT NULL REFERENCES completions (id),
+        second_id TEXT NOT NULL REFERENCES completions (id), p_first REAL, p_forward REAL,
+        p_backward REAL, quarantined TEXT, unscored TEXT,
+        PRIMARY KEY (cycle, stage, first_id, second_id), {_PLACE_KEY}) STRICT""",
+    "CREATE INDEX pair_verdicts_by_first ON pair_verdicts (first_id)",
+    f"""CREATE TABLE preferences (
+        id TEXT PRIMARY KEY NOT NULL, {_PLACE}, prompt_id TEXT NOT NULL REFERENCES prompts (id),
+        first_id TEXT NOT NULL REFERENCES completions (id),
+        second_id TEXT NOT NULL REFERENCES completions (id), label REAL NOT NULL,
+        split TEXT NOT NULL CHECK (split IN ('train', 'heldout')),
+        rubric_hash TEXT NOT NULL REFERENCES rubrics (hash), origin TEXT NOT NULL,
+        {_PLACE_KEY}) STRICT""",
+    "CREATE INDEX preferences_by_cycle ON preferences (cycle)",
+    f"""CREATE TABLE artifacts (
+        {_PLACE}, name TEXT NOT NULL, digest TEXT NOT NULL, path TEXT NOT NULL,
+        PRIMARY KEY (cycle, stage, name), {_PLACE_KEY}) STRICT""",
+    f"""CREATE TABLE metrics (
+        {_PLACE}, step INTEGER NOT NULL, name TEXT NOT NULL, value REAL NOT NULL,
+        PRIMARY KEY (cycle, stage, step, name), {_PLACE_KEY}) STRICT""",
+    f"""CREATE TABLE reports (
+        {_PLACE}, kind TEXT NOT NULL, content TEXT NOT NULL CHECK (json_valid(content)),
+        PRIMARY KEY (cycle, kind), {_PLACE_KEY}) STRICT""",
+    f"""CREATE TABLE gate_decisions (
+        {_PLACE}, decision TEXT NOT NULL CHECK (decision IN ('promote', 'hold')),
+        checks TEXT NOT NULL CHECK (json_valid(checks)), PRIMARY KEY (cycle),
+        {_PLACE_KEY}) STRICT""",
+)
+
+SEARCHED = (("prompts", "text"), ("critiques", "critique"))

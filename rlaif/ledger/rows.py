@@ -1,0 +1,260 @@
+"""Records to rows and back; and the records of what only the ledger knows."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from rlaif.records import (
+    Choice,
+    Completion,
+    CompletionScore,
+    JudgeCall,
+    Judgement,
+    PairVerdict,
+    Preference,
+    Prompt,
+    Rating,
+    Record,
+    Unscored,
+    Verdict,
+    digest_of,
+)
+
+Row = dict[str, Any]
+Fields = sqlite3.Row | Mapping[str, Any]
+
+
+class CycleRow(Record):
+    """A cycle: what it was begun with, and whether it has ended. Clocks are UTC, ISO 8601."""
+
+    number: int
+    status: Literal["running", "done"]
+    run_seed: int
+    config: dict[str, Any]
+    config_hash: str
+    rubric_hash: str
+    incumbent: str
+    started_at: str
+    finished_at: str | None
+
+
+class StageRow(Record):
+    """A stage of a cycle; ``seconds`` add up over all attempts, ``units`` are those done."""
+
+    cycle: int
+    stage: str
+    attempts: int
+    seconds: float
+    units: int
+    started_at: str
+    finished_at: str | None
+
+
+class PolicyRow(Record):
+    """A policy that was promoted, or that the project began with."""
+
+    version: str
+    digest: str
+    path: str
+    parent: str | None
+    card: dict[str, Any]
+    cycle: int | None
+
+
+class PromotionRow(Record):
+    """A policy becoming the current one; the last row names the live policy."""
+
+    position: int
+    version: str
+    kind: Literal["base", "promote", "rollback"]
+    reason: str
+    cycle: int | None
+    at: str
+
+
+class ArtifactRow(Record):
+    """A folder on disk that the ledger vouches for; ``path`` is relative to the project."""
+
+    cycle: int
+    stage: str
+    name: str
+    digest: str
+    path: str
+
+
+class RubricRow(Record):
+    """A rubric as it was used: its file's text under its content hash."""
+
+    hash: str
+    name: str
+    version: str
+    text: str
+
+
+class EventRow(Record):
+    """Something that happened, for people to read."""
+
+    kind: str
+    message: str
+    cycle: int | None
+    at: str
+
+
+class CycleCounts(Record):
+    """How much a cycle made: distinct training prompts, answers to them, verdicts, pairs.
+
+    ``completions`` counts the answers of every purpose, ``judgements`` and ``unscored`` those of
+    every stage.
+    """
+
+    prompts: int
+    completions: int
+    judgements: int
+    unscored: int
+    preferences: int
+
+
+def to_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return a JSON value in canonical form, so that equal values are equal text."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def record_json(record: Record) -> str:
+    """Return a record as canonical JSON."""
+    return to_json(record.model_dump(mode="json"))
+
+
+def prompt_row(prompt: Prompt) -> Row:
+    """Return a prompt's row."""
+    return {
+        "id": prompt.id,
+        "messages": to_json([m.model_dump() for m in prompt.messages]),
+        "text": prompt.text,
+        "tags": to_json(list(prompt.tags)),
+        "split": prompt.split,
+    }
+
+
+def prompt_from(row: Fields) -> Prompt:
+    """Return the prompt of a row."""
+    return Prompt(
+        id=row["id"],
+        messages=tuple(json.loads(row["messages"])),
+        tags=tuple(json.loads(row["tags"])),
+        split=row["split"],
+    )
+
+
+def completion_row(completion: Completion) -> Row:
+    """Return a completion's row."""
+    return completion.model_dump() | {"ended": int(completion.ended)}
+
+
+def completion_from(row: Fields) -> Completion:
+    """Return the completion of a row."""
+    fields = {name: row[name] for name in Completion.model_fields}
+    return Completion(**fields | {"ended": bool(row["ended"])})
+
+
+def call_row(call: JudgeCall, place: Row) -> Row:
+    """Return a judge call's row; equal calls of one unit, however long they took, are one row."""
+    content = call.model_dump(mode="json", exclude={"latency"})
+    digest = digest_of([place["cycle"], place["stage"], place["unit"], content])
+    row = call.model_dump() | {"label_probs": to_json(call.label_probs)}
+    return {"id": f"call-{digest[:32]}", **place, **row}
+
+
+def call_from(row: Fields) -> JudgeCall:
+    """Return the judge call of a row."""
+    fields = {name: row[name] for name in JudgeCall.model_fields}
+    return JudgeCall(**fields | {"label_probs": json.loads(row["label_probs"])})
+
+
+def critique_row(judgement: Judgement, rubric_hash: str, place: Row) -> Row:
+    """Return the row of a judgement's critique."""
+    first, second = (*judgement.completion_ids, None)[:2]
+    return {
+        "id": judgement.id,
+        **place,
+        "rubric_hash": rubric_hash,
+        "criterion": judgement.criterion,
+        "kind": judgement.kind,
+        "first_id": first,
+        "second_id": second,
+        "critique": judgement.critique,
+        "call_id": call_row(judgement.call, place)["id"] if judgement.call else None,
+    }
+
+
+def verdict_row(judgement: Judgement) -> Row:
+    """Return the row of a judgement's verdict."""
+    verdict = judgement.verdict
+    row: Row = {"critique_id": judgement.id, "type": verdict.type, "value": None, "reason": None}
+    match verdict:
+        case Rating():
+            row["value"] = verdict.score
+        case Choice():
+            row["value"] = verdict.p_first
+        case Unscored():
+            row["reason"] = verdict.reason
+    return row
+
+
+def verdict_from(row: Fields) -> Verdict:
+    """Return the verdict of a row with ``type``, ``value`` and ``reason``."""
+    match row["type"]:
+        case "rating":
+            return Rating(score=row["value"])
+        case "choice":
+            return Choice(p_first=row["value"])
+        case _:
+            return Unscored(reason=row["reason"])
+
+
+def judgement_from(row: Fields) -> Judgement:
+    """Return the judgement of a row that joins critique, verdict and, where any, call."""
+    ids = (row["first_id"],) if row["second_id"] is None else (row["first_id"], row["second_id"])
+    return Judgement(
+        id=row["id"],
+        criterion=row["criterion"],
+        kind=row["kind"],
+        completion_ids=ids,
+        critique=row["critique"],
+        verdict=verdict_from(row),
+        call=None if row["call_id"] is None else call_from(row),
+    )
+
+
+def score_row(score: CompletionScore, place: Row) -> Row:
+    """Return the row of a completion's score."""
+    return {**place, **score.model_dump(), "parts": to_json(score.parts)}
+
+
+def score_from(row: Fields) -> CompletionScore:
+    """Return the score of a row."""
+    fields = {name: row[name] for name in CompletionScore.model_fields}
+    return CompletionScore(**fields | {"parts": json.loads(row["parts"])})
+
+
+def pair_verdict_from(row: Fields) -> PairVerdict:
+    """Return the pair verdict of a row."""
+    return PairVerdict(**{name: row[name] for name in PairVerdict.model_fields})
+
+
+def preference_from(row: Fields) -> Preference:
+    """Return the preference of a row."""
+    return Preference(**{name: row[name] for name in Preference.model_fields})
+
+
+def cycle_from(row: Fields) -> CycleRow:
+    """Return the cycle of a row."""
+    fields = {key: row[key] for key in row.keys()}  # noqa: SIM118 - sqlite3.Row iterates values
+    fields["config"] = json.loads(row["config"])
+    return CycleRow(**fields, status="running" if row["finished_at"] is None else "done")
+
+
+def policy_from(row: Fields) -> PolicyRow:
+    """Return the policy of a row."""
+    fields = {name: row[name] for name in PolicyRow.model_fields}
+    return PolicyRow(**fields | {"card": json.loads(row["card"])})

@@ -1,0 +1,60 @@
+"""The ledger's migrations (sqlite-utils), applied under a lock between processes."""
+
+import sqlite3
+from pathlib import Path
+
+from sqlite_utils import Database, Migrations
+
+from rlaif.artifacts import sync_folder
+from rlaif.ledger.identity import is_empty, pragma, schema_version
+from rlaif.ledger.layout import (
+    APPLICATION_ID,
+    CONTENT_TABLES,
+    RUN_TABLES,
+    SCHEMA_VERSION,
+    SEARCHED,
+)
+from rlaif.ledger.lock import waiting_lock
+
+MIGRATION_SECONDS = 60.0
+
+migrations = Migrations("rlaif")
+
+
+@migrations()
+def m001_first_tables(db: Database) -> None:
+    """Make the tables of the first release and their full text indexes."""
+    for statement in (*RUN_TABLES, *CONTENT_TABLES):
+        db.execute(statement)
+    for table, column in SEARCHED:
+        db.table(table).enable_fts([column], create_triggers=True, tokenize="trigram")
+    db.execute("PRAGMA user_version = 1")
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring a database to the newest schema, and into WAL mode.
+
+    Two processes that migrate at once would collide, so one waits for the other.
+
+    Args:
+        connection: An open connection in autocommit mode.
+        path: The database's file.
+
+    Raises:
+        LedgerError: The file is no ledger, or was written by a newer rlaif.
+    """
+    if _is_ready(connection, path):
+        return
+    with waiting_lock(path.with_name(f"{path.name}.migrating"), MIGRATION_SECONDS):
+        if is_empty(connection):
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        migrations.apply(Database(connection))
+        sync_folder(path.parent)
+
+
+def _is_ready(connection: sqlite3.Connection, path: Path) -> bool:
+    return (
+        schema_version(connection, path) == SCHEMA_VERSION
+        and pragma(connection, "journal_mode") == "wal"
+    )

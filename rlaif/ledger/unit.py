@@ -1,0 +1,149 @@
+"""What one unit of work brings to the ledger: gathered first, committed whole."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from sqlite_utils import Database
+
+from rlaif.ledger import rows
+from rlaif.ledger.puts import (
+    PromotionKind,
+    insert,
+    put_completions,
+    put_policy,
+    put_promotion,
+    put_prompts,
+)
+from rlaif.ledger.rows import Row
+from rlaif.records import (
+    ArtifactRef,
+    Completion,
+    CompletionScore,
+    GateDecision,
+    Judgement,
+    Metric,
+    PairVerdict,
+    Preference,
+    Prompt,
+    Record,
+)
+
+Step = Callable[[Database], None]
+
+
+class Unit:
+    """A unit's rows, written in one transaction when the unit ends, in any order.
+
+    Args:
+        cycle: The cycle's number.
+        stage: The stage's name.
+        name: The unit's name, unique in its stage.
+    """
+
+    def __init__(self, cycle: int, stage: str, name: str) -> None:
+        self.place: Row = {"cycle": cycle, "stage": stage, "unit": name}
+        self._steps: list[Step] = []
+
+    def add_prompts(self, prompts: Sequence[Prompt]) -> None:
+        """Add prompts; known ones may change tags and split, never their words."""
+        found = [rows.prompt_row(p) for p in prompts]
+        self._steps.append(lambda db: put_prompts(db, found))
+
+    def add_cycle_prompts(
+        self, purpose: Literal["train", "eval"], prompt_ids: Sequence[str]
+    ) -> None:
+        """Add the prompts that this cycle works on, in order."""
+        self._insert(
+            "cycle_prompts",
+            [
+                {**self.place, "purpose": purpose, "position": i, "prompt_id": prompt_id}
+                for i, prompt_id in enumerate(prompt_ids)
+            ],
+        )
+
+    def add_completions(self, purpose: str, completions: Sequence[Completion]) -> None:
+        """Add answers and what this cycle uses them for; known ones are used again."""
+        found = [rows.completion_row(c) for c in completions]
+        self._steps.append(lambda db: put_completions(db, found))
+        self._insert(
+            "completion_uses",
+            [{**self.place, "purpose": purpose, "completion_id": c.id} for c in completions],
+        )
+
+    def add_judgements(self, rubric_hash: str, judgements: Sequence[Judgement]) -> None:
+        """Add critiques and verdicts under a rubric, with the calls behind them."""
+        calls = {
+            row["id"]: row
+            for j in judgements
+            if j.call
+            for row in [rows.call_row(j.call, self.place)]
+        }
+        self._insert("judge_calls", list(calls.values()), ignore=True)
+        self._insert(
+            "critiques", [rows.critique_row(j, rubric_hash, self.place) for j in judgements]
+        )
+        self._insert("verdicts", [rows.verdict_row(j) for j in judgements])
+
+    def add_scores(self, scores: Sequence[CompletionScore]) -> None:
+        """Add completions' scores."""
+        self._insert("scores", [rows.score_row(s, self.place) for s in scores])
+
+    def add_pair_verdicts(self, pair_verdicts: Sequence[PairVerdict]) -> None:
+        """Add verdicts on pairs."""
+        self._insert("pair_verdicts", [{**self.place, **v.model_dump()} for v in pair_verdicts])
+
+    def add_preferences(self, preferences: Sequence[Preference]) -> None:
+        """Add preferences."""
+        self._insert("preferences", [{**self.place, **p.model_dump()} for p in preferences])
+
+    def add_metrics(self, metrics: Sequence[Metric]) -> None:
+        """Add what a training stage measured."""
+        self._insert("metrics", [{**self.place, **m.model_dump()} for m in metrics])
+
+    def add_report(self, kind: str, record: Record) -> None:
+        """Add the report of a stage; one of each kind in a cycle."""
+        self._insert("reports", [{**self.place, "kind": kind, "content": rows.record_json(record)}])
+
+    def add_artifact(self, artifact: ArtifactRef, path: str) -> None:
+        """Vouch for a folder that has landed.
+
+        Args:
+            artifact: Its name and digest.
+            path: Where it lies, relative to the project.
+        """
+        self._insert("artifacts", [{**self.place, **artifact.model_dump(), "path": path}])
+
+    def add_gate_decision(self, decision: GateDecision) -> None:
+        """Add what the gate decided."""
+        checks = rows.to_json([c.model_dump() for c in decision.checks])
+        row = {**self.place, "decision": decision.decision, "checks": checks}
+        self._insert("gate_decisions", [row])
+
+    def add_policy(
+        self, version: str, digest: str, path: str, parent: str | None, card: dict[str, Any]
+    ) -> None:
+        """Add a policy that has landed under ``policies/``.
+
+        Args:
+            version: Its name, such as ``v0003``.
+            digest: The digest of its folder.
+            path: Where it lies, relative to the project.
+            parent: The policy that it was trained from.
+            card: Its lineage and figures, any JSON object.
+        """
+        cycle = self.place["cycle"]
+        self._steps.append(lambda db: put_policy(db, version, digest, path, parent, card, cycle))
+
+    def add_promotion(self, version: str, reason: str, kind: PromotionKind) -> None:
+        """Make a policy the current one."""
+        cycle = self.place["cycle"]
+        self._steps.append(lambda db: put_promotion(db, version, reason, kind, cycle))
+
+    def write(self, db: Database, seconds: float, done_at: str) -> None:
+        """Write the unit's rows into the open transaction; only the ledger calls this."""
+        db.table("units").insert({**self.place, "seconds": seconds, "done_at": done_at})
+        for step in self._steps:
+            step(db)
+
+    def _insert(self, table: str, found: list[Row], *, ignore: bool = False) -> None:
+        self._steps.append(lambda db: insert(db, table, found, ignore=ignore))

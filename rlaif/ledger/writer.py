@@ -1,0 +1,360 @@
+"""Writing the ledger: short immediate transactions, each committed whole."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlite_utils import Database
+
+from rlaif.errors import LedgerError
+from rlaif.ledger import clock
+from rlaif.ledger.faults import as_ledger_error, translated
+from rlaif.ledger.puts import (
+    PromotionKind,
+    insert,
+    put_event,
+    put_policy,
+    put_promotion,
+)
+from rlaif.ledger.reads import LedgerReads
+from rlaif.ledger.rows import CycleRow, to_json
+from rlaif.ledger.schema import migrate
+from rlaif.ledger.unit import Unit
+
+BUSY_SECONDS = 30.0
+_SETTINGS = (
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA wal_autocheckpoint = 0",
+)
+
+
+class Ledger(LedgerReads):
+    """The ledger, open for writing. One thread uses it.
+
+    Args:
+        connection: A connection in autocommit mode at the newest schema; :meth:`open` makes one.
+        path: The database's file.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.connection = connection
+        self.connection.row_factory = sqlite3.Row
+        self.path = path
+        self._db = Database(connection)
+        self._marks: dict[tuple[int, str], float] = {}
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a ledger, making or migrating it where needed.
+
+        Raises:
+            LedgerError: The file is no ledger, a newer rlaif's, or cannot be opened.
+            DiskFullError: There is no room to make it.
+        """
+        with translated(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+            try:
+                migrate(connection, path)
+                for setting in _SETTINGS:
+                    connection.execute(setting)
+            except BaseException:
+                connection.close()
+                raise
+        return cls(connection, path)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def checkpoint(self) -> bool:
+        """Move the write-ahead log into the database; only the holder of the project's lock may.
+
+        Returns:
+            Whether all of it was moved: False where a reader still needs a part.
+        """
+        row = self._all("PRAGMA wal_checkpoint(TRUNCATE)")[0]
+        return not row["busy"]
+
+    def add_rubric(self, rubric_hash: str, name: str, version: str, text: str) -> None:
+        """Add a rubric as it is used; the same one again changes nothing."""
+        row = {"hash": rubric_hash, "name": name, "version": version, "text": text}
+        with self._transaction():
+            insert(self._db, "rubrics", [row], ignore=True)
+
+    def add_event(self, kind: str, message: str, cycle: int | None = None) -> None:
+        """Record that something happened, for people to read."""
+        with self._transaction():
+            put_event(self._db, kind, message, cycle)
+
+    def register_base(self, version: str, digest: str, path: str, card: dict[str, Any]) -> None:
+        """Add the policy that the project begins with and make it the current one.
+
+        The same one again changes nothing.
+
+        Raises:
+            LedgerError: The project began with another policy.
+        """
+        known = self.policy(version)
+        if known is None:
+            with self._transaction():
+                put_policy(self._db, version, digest, path, None, card, None)
+                put_promotion(self._db, version, "the project begins with it", "base", None)
+        elif known.digest != digest:
+            raise LedgerError(
+                f"the base policy {path} has digest {digest[:12]}",
+                f"{known.digest[:12]}, with which this project began",
+                "set [policy] path to the first base again, or begin a new project",
+            )
+
+    def promote(self, version: str, reason: str, kind: PromotionKind = "promote") -> None:
+        """Make a known policy the current one, outside of any cycle.
+
+        Raises:
+            LedgerError: There is no such policy.
+        """
+        if self.policy(version) is None:
+            known = ", ".join(p.version for p in self.policies()) or "none"
+            raise LedgerError(
+                f"there is no policy {version}", f"one of: {known}", "see rlaif policy list"
+            )
+        with self._transaction():
+            put_promotion(self._db, version, reason, kind, None)
+
+    def add_oracle_report(self, cycle: int, content: dict[str, Any]) -> None:
+        """Add what the oracle measured; once, after the gate has decided.
+
+        Raises:
+            LedgerError: The gate has not decided yet, or the report is there already.
+        """
+        if self.gate_decision(cycle) is None:
+            raise LedgerError(
+                f"cycle {cycle} has no gate decision",
+                "an oracle that measures after the gate has decided",
+                "finish the cycle first",
+            )
+        with self._transaction():
+            insert(self._db, "oracle_reports", [{"cycle": cycle, "content": to_json(content)}])
+
+    def begin_cycle(
+        self,
+        number: int,
+        *,
+        run_seed: int,
+        config: dict[str, Any],
+        config_hash: str,
+        rubric_hash: str,
+        incumbent: str,
+    ) -> CycleRow:
+        """Begin a cycle, or go on with it.
+
+        A cycle keeps the settings that it was begun with: going on with others is recorded as an
+        event, and the row returned holds the first ones.
+
+        Args:
+            number: The cycle's number, from 1.
+            run_seed: The seed of the whole run.
+            config: All settings, as JSON.
+            config_hash: Their digest.
+            rubric_hash: The rubric's content hash, added before.
+            incumbent: The version of the live policy, registered before.
+
+        Raises:
+            LedgerError: An earlier cycle is missing or has not ended.
+        """
+        known = self.cycle(number)
+        if known is None:
+            self._refuse_gap(number)
+            row = {"number": number, "run_seed": run_seed, "config": to_json(config)}
+            row |= {"config_hash": config_hash, "rubric_hash": rubric_hash}
+            row |= {"incumbent": incumbent, "started_at": clock.iso_now(), "finished_at": None}
+            with self._transaction():
+                insert(self._db, "cycles", [row])
+        elif known.status == "running":
+            self._note_changes(known, config_hash, rubric_hash)
+        return self._begun(number)
+
+    def finish_cycle(self, number: int) -> None:
+        """End a cycle; ending it again changes nothing.
+
+        Raises:
+            LedgerError: There is no such cycle, or one of its stages has not ended.
+        """
+        self._begun(number)
+        left = [s.stage for s in self.stages(number) if s.finished_at is None]
+        if left:
+            raise LedgerError(
+                f"cycle {number} has not finished {', '.join(left)}",
+                "every stage that was begun, finished",
+                "finish the stage first",
+            )
+        self._update(
+            "UPDATE cycles SET finished_at = ? WHERE number = ? AND finished_at IS NULL",
+            clock.iso_now(),
+            number,
+        )
+
+    def begin_stage(self, cycle: int, stage: str) -> None:
+        """Begin a stage, or another attempt at it after a stop.
+
+        Raises:
+            LedgerError: The cycle was not begun or has ended, or the stage has ended.
+        """
+        if self._begun(cycle).status == "done" or self.stage_done(cycle, stage):
+            raise LedgerError(
+                f"stage {stage} of cycle {cycle} has ended",
+                "a stage that is still to do",
+                "ask stage_done() first; nothing that is done is done again",
+            )
+        self._update(
+            "INSERT INTO stages (cycle, stage, attempts, seconds, started_at) "
+            "VALUES (?, ?, 1, 0, ?) ON CONFLICT DO UPDATE SET attempts = attempts + 1",
+            cycle,
+            stage,
+            clock.iso_now(),
+        )
+        self._marks[cycle, stage] = clock.monotonic()
+
+    def finish_stage(self, cycle: int, stage: str) -> None:
+        """End a stage.
+
+        Raises:
+            LedgerError: It was not begun.
+        """
+        if stage not in {s.stage for s in self.stages(cycle)}:
+            raise LedgerError(
+                f"stage {stage} of cycle {cycle} was not begun", "begin_stage() first", "begin it"
+            )
+        with self._transaction():
+            self._spend(cycle, stage)
+            self._db.execute(
+                "UPDATE stages SET finished_at = ? "
+                "WHERE cycle = ? AND stage = ? AND finished_at IS NULL",
+                (clock.iso_now(), cycle, stage),
+            )
+
+    @contextmanager
+    def unit(self, cycle: int, stage: str, unit: str) -> Iterator[Unit]:
+        """Gather what a unit of work brings, then commit all of it together, or nothing.
+
+        The transaction opens when the block ends, so the work may be done inside the block. The
+        unit's seconds are those since the stage began or its last unit was committed.
+
+        Args:
+            cycle: The cycle's number.
+            stage: A stage that was begun.
+            unit: The unit's name, unique in its stage.
+
+        Yields:
+            The gatherer.
+
+        Raises:
+            LedgerError: The unit is done already, or its rows contradict the ledger.
+            DiskFullError: There is no room for it.
+        """
+        if unit in self.done_units(cycle, stage):
+            raise LedgerError(
+                f"unit {unit} of stage {stage} of cycle {cycle} is done",
+                "a unit that is still to do",
+                "ask done_units() first; nothing that is done is done again",
+            )
+        gathered = Unit(cycle, stage, unit)
+        yield gathered
+        with self._transaction():
+            gathered.write(self._db, self._spend(cycle, stage), clock.iso_now())
+
+    def _spend(self, cycle: int, stage: str) -> float:
+        """Add the seconds since the last mark to a stage, and return them."""
+        now = clock.monotonic()
+        seconds = now - self._marks.get((cycle, stage), now)
+        self._marks[cycle, stage] = now
+        self._db.execute(
+            "UPDATE stages SET seconds = seconds + ? WHERE cycle = ? AND stage = ?",
+            (seconds, cycle, stage),
+        )
+        return seconds
+
+    def _begun(self, number: int) -> CycleRow:
+        cycle = self.cycle(number)
+        if cycle is None:
+            raise LedgerError(
+                f"cycle {number} was not begun", "begin_cycle() first", "begin the cycle"
+            )
+        return cycle
+
+    def _refuse_gap(self, number: int) -> None:
+        last = self.latest_cycle()
+        if last is not None and last.status == "running":
+            raise LedgerError(
+                f"cycle {number} was asked for, but cycle {last.number} has not ended",
+                f"cycle {last.number} finished first",
+                "run it to its end",
+            )
+        following = 1 if last is None else last.number + 1
+        if number != following:
+            raise LedgerError(f"cycle {number} was asked for", f"cycle {following}", "see status")
+
+    def _note_changes(self, cycle: CycleRow, config_hash: str, rubric_hash: str) -> None:
+        changed = [
+            name
+            for name, old, new in (
+                ("settings", cycle.config_hash, config_hash),
+                ("rubric", cycle.rubric_hash, rubric_hash),
+            )
+            if old != new
+        ]
+        if changed:
+            self.add_event(
+                "config-changed",
+                f"the {' and the '.join(changed)} changed while cycle {cycle.number} was under "
+                "way: it ends with those that it was begun with; the next cycle takes the new ones",
+                cycle.number,
+            )
+
+    def _update(self, sql: str, *values: str | int) -> None:
+        with self._transaction():
+            self._db.execute(sql, values)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Write all of a block or nothing; references are checked at its end."""
+        with translated(self.path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                self.connection.execute("PRAGMA defer_foreign_keys = ON")
+                yield
+                self._commit()
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    def _commit(self) -> None:
+        try:
+            self.connection.execute("COMMIT")
+        except sqlite3.IntegrityError as exc:
+            broken = self.connection.execute("PRAGMA foreign_key_check").fetchone()
+            error = as_ledger_error(exc, self.path)
+            if broken is None:
+                raise error from exc
+            raise LedgerError(
+                f"{error.seen}: a row of {broken['table']} refers to a row of "
+                f"{broken['parent']} that is not there",
+                error.expected,
+                error.action,
+            ) from exc

@@ -1,0 +1,170 @@
+"""Small, readable records for the ledger's tests."""
+
+from pathlib import Path
+from typing import Any
+
+from rlaif.ledger.writer import Ledger
+from rlaif.records import (
+    ArtifactRef,
+    Choice,
+    Completion,
+    CompletionScore,
+    GateCheck,
+    GateDecision,
+    JudgeCall,
+    Judgement,
+    Message,
+    Metric,
+    PairVerdict,
+    Preference,
+    Prompt,
+    Rating,
+    Unscored,
+)
+
+RUBRIC = "rubric-hash"
+CONFIG = {"run": {"seed": 7}, "policy": {"path": "bundled:tiny"}}
+
+
+def prompt(
+    name: str, text: str = "", *, split: str = "train", tags: tuple[str, ...] = ()
+) -> Prompt:
+    return Prompt(
+        id=f"prompt-{name}",
+        messages=(Message(role="user", content=text or f"What is {name}?"),),
+        tags=tags,
+        split=split,  # type: ignore[arg-type]
+    )
+
+
+def completion(name: str, prompt_name: str, text: str = "", **fields: Any) -> Completion:
+    given: dict[str, Any] = {"policy": "digest-base", "index": 0, "length": 3, "ended": True}
+    return Completion(
+        id=f"completion-{name}",
+        prompt_id=f"prompt-{prompt_name}",
+        text=text or f"It is {name}.",
+        **given | fields,
+    )
+
+
+def call(request: str = "Which is better?", *, latency: float = 0.5, **fields: Any) -> JudgeCall:
+    given: dict[str, Any] = {
+        "request_hash": f"hash of {request}",
+        "judge": "tiny-judge",
+        "request": request,
+        "reply": "The first is courteous. A",
+        "label_probs": {"A": 0.75, "B": 0.125},
+        "prompt_tokens": 40,
+        "reply_tokens": 8,
+    }
+    return JudgeCall(latency=latency, **given | fields)
+
+
+def rating(name: str, about: str, critique: str = "Plain and right.", **fields: Any) -> Judgement:
+    given: dict[str, Any] = {
+        "criterion": "helpful",
+        "kind": "pointwise",
+        "verdict": Rating(score=0.75),
+        "call": call(f"Rate {about}"),
+    }
+    return Judgement(
+        id=f"judgement-{name}",
+        completion_ids=(f"completion-{about}",),
+        critique=critique,
+        **given | fields,
+    )
+
+
+def comparison(name: str, first: str, second: str, **fields: Any) -> Judgement:
+    given: dict[str, Any] = {
+        "criterion": "helpful",
+        "kind": "pairwise",
+        "verdict": Choice(p_first=0.75),
+        "critique": "The first is courteous.",
+        "call": call(f"Compare {first} and {second}"),
+    }
+    return Judgement(
+        id=f"judgement-{name}",
+        completion_ids=(f"completion-{first}", f"completion-{second}"),
+        **given | fields,
+    )
+
+
+def preference(name: str, prompt_name: str, first: str, second: str, **fields: Any) -> Preference:
+    given: dict[str, Any] = {"label": 0.75, "split": "train", "rubric_hash": RUBRIC}
+    return Preference(
+        id=f"preference-{name}",
+        prompt_id=f"prompt-{prompt_name}",
+        first_id=f"completion-{first}",
+        second_id=f"completion-{second}",
+        **given | fields,
+    )
+
+
+def begin(ledger: Ledger, number: int = 1, **fields: Any) -> None:
+    """Register rubric and base, and begin a cycle."""
+    given: dict[str, Any] = {
+        "run_seed": 7,
+        "config": CONFIG,
+        "config_hash": "config-hash",
+        "rubric_hash": RUBRIC,
+        "incumbent": "v0000",
+    }
+    ledger.add_rubric(RUBRIC, "helpdesk", "1", "name = 'helpdesk'")
+    ledger.register_base("v0000", "digest-base", "policies/v0000", {"made": "by hand"})
+    ledger.begin_cycle(number, **given | fields)
+
+
+def begun(path: Path, *stages: str) -> Ledger:
+    """Open a ledger whose first cycle has begun these stages."""
+    ledger = Ledger.open(path)
+    begin(ledger)
+    for stage in stages:
+        ledger.begin_stage(1, stage)
+    return ledger
+
+
+def fill_cycle(ledger: Ledger, *, reverse: bool = False) -> None:
+    """Fill the begun first cycle with two units of everything and finish it."""
+    units = ["capitals", "colours"]
+    for unit in reversed(units) if reverse else units:
+        _fill_unit(ledger, unit)
+    for stage in ("generation", "judging", "promotion"):
+        ledger.finish_stage(1, stage)
+    ledger.finish_cycle(1)
+
+
+def fill_answers(ledger: Ledger, name: str) -> None:
+    with ledger.unit(1, "generation", name) as unit:
+        unit.add_prompts([prompt(name)])
+        unit.add_cycle_prompts("train", [f"prompt-{name}"])
+        answers = [completion(f"{name}-{i}", name, index=i) for i in range(2)]
+        unit.add_completions("train", answers)
+
+
+def _fill_unit(ledger: Ledger, name: str) -> None:
+    fill_answers(ledger, name)
+    first, second = f"{name}-0", f"{name}-1"
+    with ledger.unit(1, "judging", name) as unit:
+        judged = [rating(first, first), comparison(f"{name}-pair", first, second)]
+        unread = Unscored(reason="no label in the reply")
+        judged.append(rating(second, second, verdict=unread, call=call("Rate", reply="?")))
+        unit.add_judgements(RUBRIC, judged)
+        score = CompletionScore(
+            completion_id=f"completion-{first}", score=0.75, parts={"helpful": 0.75}
+        )
+        unit.add_scores([score])
+        pair = PairVerdict(
+            first_id=f"completion-{first}", second_id=f"completion-{second}", p_first=0.75
+        )
+        unit.add_pair_verdicts([pair])
+        unit.add_preferences([preference(name, name, first, second)])
+    with ledger.unit(1, "promotion", name) as unit:
+        if name == "capitals":
+            unit.add_metrics([Metric(step=0, name="kl", value=0.1)])
+            unit.add_artifact(ArtifactRef(name="reward", digest="aa"), "state/artifacts/reward")
+            check = GateCheck(name="win rate", passed=True, reason="0.61 is above 0.5")
+            unit.add_gate_decision(GateDecision(decision="promote", checks=(check,)))
+            unit.add_report("gate", check)
+            unit.add_policy("v0001", "bb", "policies/v0001", "v0000", {"win_rate": 0.61})
+            unit.add_promotion("v0001", "0.61 is above 0.5", "promote")
