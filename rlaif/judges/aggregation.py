@@ -1,0 +1,249 @@
+"""From judgements to one score per answer and one soft label per pair; pure arithmetic.
+
+    score = sum_c weight_c * rating_c / sum_c weight_c        0 where a veto is broken
+    P     = (1 - w) * sigmoid((score_1 - score_2) / T) + w * P_judge
+
+``P_judge`` is the mean over both orders of the judge's weighted probability that the first answer
+is better (Lee et al. 2023: each pair is judged in both orders, the distributions are averaged).
+``w`` is ``pairwise_weight``; it is 0 where no judge criterion has a weight, and where exactly one
+of the two answers broke a veto, since then the rubric has decided.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rlaif.config import JudgeConfig, JudgingConfig
+from rlaif.errors import StageError
+from rlaif.judges.rubric import AnyCriterion, JudgeCriterion, Rubric
+from rlaif.records import (
+    Choice,
+    Completion,
+    CompletionScore,
+    Judgement,
+    PairVerdict,
+    Rating,
+    Unscored,
+)
+
+
+@dataclass(frozen=True)
+class VerdictSettings:
+    """How replies become verdicts and verdicts become labels; see the settings of those names."""
+
+    min_label_mass: float
+    pairwise_weight: float
+    score_temperature: float
+    flip_threshold: float
+
+    @classmethod
+    def from_config(cls, judge: JudgeConfig, judging: JudgingConfig) -> "VerdictSettings":
+        """Take the settings out of a project's configuration."""
+        return cls(
+            min_label_mass=judge.min_label_mass,
+            pairwise_weight=judging.pairwise_weight,
+            score_temperature=judging.score_temperature,
+            flip_threshold=judging.flip_threshold,
+        )
+
+
+def criteria_to_compare(rubric: Rubric, settings: VerdictSettings) -> tuple[JudgeCriterion, ...]:
+    """Return the judge criteria that a pair is compared on: those that can change its label."""
+    if settings.pairwise_weight == 0.0:
+        return ()
+    return tuple(c for c in rubric.judge_criteria if c.weight > 0.0)
+
+
+def score_completion(
+    rubric: Rubric, completion: Completion, judgements: Sequence[Judgement]
+) -> CompletionScore:
+    """Combine all pointwise judgements of an answer.
+
+    Args:
+        rubric: The rubric.
+        completion: The answer; the judgements may be those of the answer that it duplicates.
+        judgements: One pointwise judgement per criterion; pairwise ones are passed over.
+
+    Returns:
+        The weighted mean, 0 with ``vetoed_by`` where a veto is broken, or no score where any
+        criterion is unscored.
+
+    Raises:
+        StageError: A criterion has no judgement, or two.
+    """
+    pointwise = [j for j in judgements if j.kind == "pointwise"]
+    found = _by_criterion(pointwise, rubric.criteria, completion.id)
+    parts: dict[str, float] = {}
+    missing: list[str] = []
+    for criterion in rubric.criteria:
+        verdict = found[criterion.name].verdict
+        if isinstance(verdict, Rating):
+            parts[criterion.name] = verdict.score
+        else:
+            missing.append(f"{criterion.name}: {_why_not(verdict)}")
+    if missing:
+        return CompletionScore(
+            completion_id=completion.id, score=None, parts=parts, unscored="; ".join(missing)
+        )
+    broken = next((c.name for c in rubric.criteria if c.broken_by(parts[c.name])), None)
+    total = math.fsum(c.weight for c in rubric.criteria)
+    mean = math.fsum(c.weight * parts[c.name] for c in rubric.criteria) / total
+    score = 0.0 if broken else min(mean, 1.0)
+    return CompletionScore(completion_id=completion.id, score=score, parts=parts, vetoed_by=broken)
+
+
+def pair_verdict(
+    rubric: Rubric,
+    settings: VerdictSettings,
+    completions: tuple[Completion, Completion],
+    scores: tuple[CompletionScore, CompletionScore],
+    judgements: Sequence[Judgement],
+) -> PairVerdict:
+    """Combine two scores and the judge's comparisons into P(first is better).
+
+    Swapping first and second turns ``p_first`` into ``1 - p_first``. Two answers with the same
+    words are not compared by the judge: its two orders would cancel, so ``P_judge`` is one half.
+    The pair is quarantined when the judge's two orders, all criteria together, fall on different
+    sides of one half and differ by more than ``flip_threshold``, unless a veto decides it.
+
+    Args:
+        rubric: The rubric.
+        settings: Weights, temperature and threshold.
+        completions: First and second.
+        scores: Their scores.
+        judgements: Pairwise ones in both orders for each of ``criteria_to_compare``; pointwise
+            ones are passed over.
+
+    Raises:
+        StageError: The two are the same completion, or a comparison is missing.
+    """
+    first, second = completions
+    if first.id == second.id:
+        raise StageError(f"{first.id} was paired with itself", "two different completions")
+    criteria = criteria_to_compare(rubric, settings)
+    orders = None
+    reasons = [reason for score in scores for reason in _without_score(score)]
+    if criteria and first.text != second.text:
+        orders = _Orders.of(criteria, completions, judgements)
+        reasons += orders.unscored
+    if reasons:
+        unscored = "; ".join(reasons)
+        return PairVerdict(first_id=first.id, second_id=second.id, p_first=None, unscored=unscored)
+    decided = (scores[0].vetoed_by is None) != (scores[1].vetoed_by is None)
+    weight = settings.pairwise_weight if criteria and not decided else 0.0
+    p_judge = 0.5 if orders is None else (orders.forward + orders.backward) / 2.0
+    p_scores = _p_from_scores(scores, settings.score_temperature)
+    return PairVerdict(
+        first_id=first.id,
+        second_id=second.id,
+        p_first=_clip((1.0 - weight) * p_scores + weight * p_judge),
+        p_forward=None if orders is None else _clip(orders.forward),
+        p_backward=None if orders is None else _clip(orders.backward),
+        quarantined=orders.flip(settings.flip_threshold) if orders and weight > 0.0 else None,
+    )
+
+
+class _Orders:
+    """The judge's P(first is better) per criterion, with first shown first, and shown second."""
+
+    def __init__(
+        self,
+        criteria: Sequence[JudgeCriterion],
+        forward: Mapping[str, Judgement],
+        backward: Mapping[str, Judgement],
+    ) -> None:
+        self._criteria = criteria
+        self._forward = {c.name: _p_shown_first(forward[c.name]) for c in criteria}
+        self._backward = {c.name: 1.0 - _p_shown_first(backward[c.name]) for c in criteria}
+        self.unscored = [
+            f"{judgement.criterion}, {judgement.completion_ids[0]} first: {verdict.reason}"
+            for judgement in (*forward.values(), *backward.values())
+            if isinstance(verdict := judgement.verdict, Unscored)
+        ]
+
+    @classmethod
+    def of(
+        cls,
+        criteria: Sequence[JudgeCriterion],
+        completions: tuple[Completion, Completion],
+        judgements: Sequence[Judgement],
+    ) -> "_Orders":
+        """Find both orders of a pair among judgements."""
+        ids = (completions[0].id, completions[1].id)
+        forward = [j for j in judgements if j.completion_ids == ids]
+        backward = [j for j in judgements if j.completion_ids == ids[::-1]]
+        what = " and ".join(ids)
+        return cls(
+            criteria,
+            _by_criterion(forward, criteria, f"{what} in this order"),
+            _by_criterion(backward, criteria, f"{what} in the other order"),
+        )
+
+    @property
+    def forward(self) -> float:
+        return self._mean(self._forward)
+
+    @property
+    def backward(self) -> float:
+        return self._mean(self._backward)
+
+    def flip(self, threshold: float) -> str | None:
+        """Say how far the verdict flips with the order, where that is over the threshold."""
+        forward, backward = self.forward, self.backward
+        sides_differ = (forward - 0.5) * (backward - 0.5) < 0.0
+        if not sides_differ or abs(forward - backward) <= threshold:
+            return None
+        gaps = {c.name: abs(self._forward[c.name] - self._backward[c.name]) for c in self._criteria}
+        return (
+            f"the verdict flips with the order: P(first better) is {forward:.2f} shown first, "
+            f"{backward:.2f} shown second, most of all under {max(gaps, key=gaps.__getitem__)}"
+        )
+
+    def _mean(self, values: Mapping[str, float]) -> float:
+        total = math.fsum(c.weight for c in self._criteria)
+        return math.fsum(c.weight * values[c.name] for c in self._criteria) / total
+
+
+def _by_criterion(
+    judgements: Iterable[Judgement], criteria: Sequence[AnyCriterion], what: str
+) -> dict[str, Judgement]:
+    """Return the one judgement of each criterion; more or fewer are an error, never a default."""
+    found: dict[str, Judgement] = {}
+    wanted = {criterion.name for criterion in criteria}
+    for judgement in judgements:
+        if judgement.criterion in found:
+            raise StageError(
+                f"{what} was judged twice under {judgement.criterion}", "one judgement"
+            )
+        if judgement.criterion in wanted:
+            found[judgement.criterion] = judgement
+    missing = sorted(wanted - found.keys())
+    if missing:
+        raise StageError(
+            f"{what} was not judged under {', '.join(missing)}", "a judgement per criterion"
+        )
+    return found
+
+
+def _why_not(verdict: Choice | Unscored) -> str:
+    return verdict.reason if isinstance(verdict, Unscored) else "a choice where a rating belongs"
+
+
+def _p_shown_first(judgement: Judgement) -> float:
+    return judgement.verdict.p_first if isinstance(judgement.verdict, Choice) else math.nan
+
+
+def _without_score(score: CompletionScore) -> list[str]:
+    if score.score is not None:
+        return []
+    return [f"{score.completion_id}: {score.unscored or 'has no score'}"]
+
+
+def _p_from_scores(scores: tuple[CompletionScore, CompletionScore], temperature: float) -> float:
+    """Return ``sigmoid((score_1 - score_2) / T)``, safe for differences of any size."""
+    first, second = scores[0].score or 0.0, scores[1].score or 0.0
+    return 0.5 * (1.0 + math.tanh((first - second) / temperature / 2.0))
+
+
+def _clip(probability: float) -> float:
+    return min(max(probability, 0.0), 1.0)

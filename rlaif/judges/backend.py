@@ -1,0 +1,45 @@
+"""What a rubric needs of the models that serve it."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from rlaif.judges.protocol import JudgeReply, JudgeRequest
+
+
+class Judge(Protocol):
+    """A model that critiques and decides.
+
+    Attributes:
+        name: What people call it.
+        digest: Identity of all that decides its replies: weights and settings.
+        special_tokens: Strings that its tokenizer would read as control tokens; candidate text
+            is rendered without them.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - described above
+
+    @property
+    def digest(self) -> str: ...  # noqa: D102 - described above
+
+    @property
+    def special_tokens(self) -> Sequence[str]: ...  # noqa: D102 - described above
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+        """Answer requests, one reply for each, in their order.
+
+        A request that fails gets a reply with the reason; it never costs the others theirs. The
+        same requests in the same order get the same replies.
+        """
+        ...
+
+
+class SentenceEncoder(Protocol):
+    """An embedder: texts -> unit rows [texts, dimensions], with the digest of its weights."""
+
+    digest: str
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.floating[Any]]: ...  # noqa: D102

@@ -1,0 +1,160 @@
+"""What a judge is asked and how its answer becomes a verdict; no model is known here.
+
+A judgement has two phases. The judge first writes a critique, decoded greedily until it ends or
+comes to ``Verdict:``. Then the cue ``Verdict:`` is put after the critique, and the verdict is read
+off the probabilities of the label tokens: ``1`` to ``K`` (worst to best) for a rating, ``A`` and
+``B`` for a pair. Reading the soft label off the probabilities after a written rationale follows
+Lee et al. 2023 (RLAIF, section 2.1 and appendix on prompting); weighting scores by their
+probabilities, Liu et al. 2023 (G-Eval, equation 1).
+
+A reply from a backend without probabilities is parsed from its words instead. Whatever does not
+hold a clear verdict is unscored, with the reason: never a score, a default or a tie.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rlaif.records import Choice, JudgeCall, Rating, Unscored, Verdict, digest_of
+
+VERSION = "1"
+CUE = "Verdict:"
+PAIR_LABELS = ("A", "B")
+
+_VERDICT_LINE = re.compile(r"[\s*_#>]*verdict[\s*_]*[:\uff1a](.*)", re.IGNORECASE | re.ASCII)
+_DRESSING = "*_\"'`([{ \t\r"
+_UNDRESSING = "*_\"'`)]}.\u3002 \t\r"
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class JudgeRequest:
+    """One question to a judge.
+
+    Attributes:
+        text: The rendered message; all that a model is shown.
+        labels: The verdict labels: ``PAIR_LABELS``, or ``rating_labels(k)`` from worst to best.
+        criterion: Name of the criterion.
+        shown: The answers that the text shows, in order, raw: for logs and scripted judges.
+    """
+
+    text: str
+    labels: tuple[str, ...]
+    criterion: str
+    shown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class JudgeReply:
+    """What came back for one request.
+
+    Attributes:
+        critique: The judge's words before its verdict.
+        call: The raw exchange, with label probabilities where the backend gives them; None where
+            the request was never sent.
+        failure: Why there can be no verdict, or None.
+    """
+
+    critique: str
+    call: JudgeCall | None
+    failure: str | None = None
+
+
+def rating_labels(choices: int) -> tuple[str, ...]:
+    """Return the labels of a rating with so many choices, worst first."""
+    return tuple(str(number) for number in range(1, choices + 1))
+
+
+def request_hash(judge_digest: str, request: JudgeRequest) -> str:
+    """Return the key of a request: the same for everything that leads to the same reply."""
+    return digest_of([VERSION, judge_digest, request.text, list(request.labels)])
+
+
+def verdict_of(request: JudgeRequest, reply: JudgeReply, min_label_mass: float) -> Verdict:
+    """Turn a reply into a verdict.
+
+    Args:
+        request: What was asked.
+        reply: What came back.
+        min_label_mass: Labels that together hold less probability than this give no verdict.
+    """
+    if reply.failure is not None:
+        return Unscored(reason=reply.failure)
+    if reply.call is None:
+        return Unscored(reason="the judge was not asked")
+    if not reply.critique.strip():
+        return Unscored(reason="the judge wrote no critique")
+    if reply.call.label_probs:
+        return verdict_from_labels(reply.call.label_probs, request.labels, min_label_mass)
+    return parse_verdict(reply.call.reply, request.labels)
+
+
+def verdict_from_labels(
+    probs: Mapping[str, float], labels: Sequence[str], min_label_mass: float
+) -> Verdict:
+    """Read a verdict off label probabilities.
+
+    A pair's is ``p(A) / (p(A) + p(B))``; a rating is ``sum_i p_i (i - 1) / (K - 1)`` with the
+    probabilities renormalised over the K labels.
+
+    Args:
+        probs: Probability of each label under the judge's whole vocabulary.
+        labels: The labels asked for.
+        min_label_mass: The least sum of ``probs`` that counts as an answer.
+
+    Returns:
+        A choice for ``PAIR_LABELS``, else a rating; unscored where a label is missing, a
+        probability is not one, or the mass is below the floor.
+    """
+    if set(probs) != set(labels):
+        return Unscored(reason=f"probabilities for {sorted(probs)}, not for {list(labels)}")
+    values = [probs[label] for label in labels]
+    shown = ", ".join(f"{label}: {probs[label]:.3g}" for label in labels)
+    if not all(0.0 <= value <= 1.0 + 1e-6 for value in values):
+        return Unscored(reason=f"label probabilities outside 0 to 1 ({shown})")
+    mass = math.fsum(values)
+    if mass <= 0.0 or mass < min_label_mass:
+        return Unscored(
+            reason=f"the labels hold {mass:.3g} of the probability, under {min_label_mass:.3g} "
+            f"({shown})"
+        )
+    if tuple(labels) == PAIR_LABELS:
+        return Choice(p_first=_share(values[0], mass))
+    levels = [value * index for index, value in enumerate(values)]
+    return Rating(score=_share(math.fsum(levels) / (len(labels) - 1), mass))
+
+
+def parse_verdict(reply: str, labels: Sequence[str]) -> Verdict:
+    """Read a verdict off a judge's words, for backends that give no probabilities.
+
+    Exactly one line of the reply may begin with ``Verdict:``, and it must hold one label and
+    nothing else but emphasis, quotes or brackets around it.
+
+    Returns:
+        A choice of probability 0 or 1, a rating on the scale's steps, or unscored.
+    """
+    found = [match for line in reply.split("\n") if (match := _VERDICT_LINE.fullmatch(line))]
+    if len(found) != 1:
+        count = "no verdict line" if not found else f"{len(found)} verdict lines"
+        return Unscored(reason=f"{count} in the reply, expected one 'Verdict: LABEL'")
+    said = found[0].group(1).lstrip(_DRESSING).rstrip(_UNDRESSING)
+    if said not in labels:
+        return Unscored(reason=f"the verdict is {_shorten(said)}, not one of {', '.join(labels)}")
+    place = list(labels).index(said)
+    if tuple(labels) == PAIR_LABELS:
+        return Choice(p_first=1.0 - place)
+    return Rating(score=place / (len(labels) - 1))
+
+
+def critique_of(reply: str) -> str:
+    """Return the words of a reply before its verdict, leading white space kept."""
+    return reply.partition(CUE)[0].rstrip(" \t\r\n*#_")
+
+
+def _share(part: float, whole: float) -> float:
+    return min(max(part / whole, 0.0), 1.0)
+
+
+def _shorten(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "\u2026")
