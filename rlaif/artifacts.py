@@ -1,10 +1,12 @@
 """Folders that land whole: write aside, sync, manifest of SHA-256, rename, sync the parent."""
 
+import ctypes
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from rlaif.errors import ArtifactError
 
 MANIFEST = "manifest.json"
 _CHUNK = 1 << 20
+_AT_FDCWD = -100
+_EXCHANGE = 2  # RENAME_EXCHANGE on Linux, RENAME_SWAP on macOS
 
 
 def file_sha256(path: Path) -> str:
@@ -23,9 +27,20 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def folder_digest(folder: Path) -> str:
-    """Return one digest over all files of a folder (names and bytes), the manifest left out."""
-    return _digest_of(_hash_files(folder))
+def folder_digest(folder: Path, leaving_out: Container[str] = ()) -> str:
+    """Return one digest over the files of a folder (names and bytes), the manifest left out.
+
+    Args:
+        folder: The folder.
+        leaving_out: Names of files at its top that do not count.
+
+    Raises:
+        ArtifactError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise ArtifactError(f"{folder} is not a folder", "a folder of files", "check the path")
+    hashes = _hash_files(folder)
+    return _digest_of({name: h for name, h in hashes.items() if name not in leaving_out})
 
 
 @contextmanager
@@ -33,8 +48,9 @@ def landing(target: Path) -> Iterator[Path]:
     """Write a folder aside and let it land at ``target`` whole, or not at all.
 
     The caller fills the yielded folder. On a clean exit its files are synced, a manifest is
-    written and the folder is renamed to ``target``; a folder that was there is replaced. On an
-    exception nothing is left behind.
+    written and the folder is renamed to ``target``; a folder that was there is replaced, in one
+    step where the system can exchange two names (Linux, macOS). On an exception nothing is left
+    behind, and what was at ``target`` stays.
 
     Args:
         target: Where the folder is to be.
@@ -44,23 +60,15 @@ def landing(target: Path) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     aside = target.with_name(f".{target.name}.landing")
-    shutil.rmtree(aside, ignore_errors=True)
+    _remove(aside)
     aside.mkdir()
     try:
         yield aside
         write_manifest(aside)
-        if target.exists():
-            old = target.with_name(f".{target.name}.replaced")
-            shutil.rmtree(old, ignore_errors=True)
-            target.rename(old)
-            aside.rename(target)
-            shutil.rmtree(old)
-        else:
-            aside.rename(target)
+        _move_over(aside, target)
         sync_folder(target.parent)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
+    finally:
+        _remove(aside)
 
 
 def write_manifest(folder: Path) -> None:
@@ -69,7 +77,7 @@ def write_manifest(folder: Path) -> None:
     for name in hashes:
         _sync_file(folder / name)
     write_atomically(folder / MANIFEST, json.dumps(hashes, indent=1, sort_keys=True) + "\n")
-    for path in sorted({(folder / name).parent for name in hashes} | {folder}):
+    for path in (folder, *sorted(p for p in folder.rglob("*") if p.is_dir())):
         sync_folder(path)
 
 
@@ -86,14 +94,7 @@ def verify(folder: Path, digest: str | None = None) -> str:
     Raises:
         ArtifactError: A file is missing, added or changed.
     """
-    try:
-        recorded = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
-        raise ArtifactError(
-            f"{folder} has no readable {MANIFEST}: {exc}",
-            "a folder that was written whole",
-            "restore it from a backup, or remove it and run the stage again",
-        ) from exc
+    recorded = _read_manifest(folder)
     found = _hash_files(folder)
     if found != recorded:
         names = sorted(set(found) ^ set(recorded)) or sorted(
@@ -126,9 +127,20 @@ def write_atomically(path: Path, text: str) -> None:
 
 
 def point_link(link: Path, target: Path) -> None:
-    """Point the symbolic link ``link`` at ``target`` (relative where they share a parent)."""
+    """Point the symbolic link ``link`` at ``target``, relative where that lies beside or below it.
+
+    Raises:
+        ArtifactError: Something that is no link stands in its place.
+    """
+    if link.exists() and not link.is_symlink():
+        raise ArtifactError(
+            f"{link} is not a symbolic link",
+            "a link, or nothing there",
+            "move it away: rlaif makes the link itself",
+        )
     link.parent.mkdir(parents=True, exist_ok=True)
-    shown = Path(os.path.relpath(target, link.parent)) if _same_tree(link, target) else target
+    parent, target = link.parent.resolve(), target.resolve()
+    shown = target.relative_to(parent) if target.is_relative_to(parent) else target
     aside = link.with_name(f".{link.name}.pointing")
     aside.unlink(missing_ok=True)
     aside.symlink_to(shown, target_is_directory=True)
@@ -145,8 +157,53 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _same_tree(link: Path, target: Path) -> bool:
-    return target.resolve().is_relative_to(link.parent.resolve())
+def _read_manifest(folder: Path) -> dict[str, str]:
+    try:
+        recorded = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        if not isinstance(recorded, dict):
+            raise TypeError(f"it holds a {type(recorded).__name__}, not an object")  # noqa: TRY301 - told like the others
+    except (OSError, ValueError, TypeError) as exc:
+        raise ArtifactError(
+            f"{folder} has no readable {MANIFEST}: {exc}",
+            "a folder that was written whole",
+            "restore it from a backup, or remove it and run the stage again",
+        ) from exc
+    return recorded
+
+
+def _move_over(aside: Path, target: Path) -> None:
+    """Put ``aside`` where ``target`` is; what was there, if anything, is at ``aside`` then."""
+    if not os.path.lexists(target):
+        aside.rename(target)
+    elif not _exchange(aside, target):
+        old = target.with_name(f".{target.name}.replaced")
+        _remove(old)
+        target.rename(old)
+        try:
+            aside.rename(target)
+        except OSError:
+            old.rename(target)
+            raise
+        _remove(old)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two names in one step; False where the system or the filesystem cannot."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    first, second = os.fsencode(one), os.fsencode(other)
+    if sys.platform == "darwin":
+        return bool(libc.renamex_np(first, second, _EXCHANGE) == 0)
+    if not hasattr(libc, "renameat2"):
+        return False
+    return bool(libc.renameat2(_AT_FDCWD, first, _AT_FDCWD, second, _EXCHANGE) == 0)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, a file or a link (never what it points to), if there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _sync_file(path: Path) -> None:
@@ -158,7 +215,7 @@ def _sync_file(path: Path) -> None:
 
 
 def _hash_files(folder: Path) -> dict[str, str]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
     return {p.relative_to(folder).as_posix(): file_sha256(p) for p in files}
 
 

@@ -95,7 +95,7 @@ class SamplingConfig(Section):
     eval_share: Share = Field(
         0.2, description="share of prompts without a split that is held out, by stable hash"
     )
-    eval_prompts: PositiveInt = Field(200, description="held-out prompts that an evaluation uses")
+    eval_prompts: PositiveInt = Field(300, description="held-out prompts that an evaluation uses")
 
 
 class GenerationConfig(Section):
@@ -231,7 +231,6 @@ class OracleConfig(Section):
     grader: Literal["", "bundled"] = Field(
         "", description="'bundled' grades the bundled help desk; empty: no oracle"
     )
-    prompts: PositiveInt = Field(340, description="held-out prompts that the oracle grades")
 
 
 class RlaifConfig(Section):

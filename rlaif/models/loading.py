@@ -17,6 +17,8 @@ from rlaif.artifacts import folder_digest
 from rlaif.errors import ModelError
 from rlaif.records import Message, digest_of
 
+NOT_THE_MODEL = frozenset({"README.md", "lineage.json", "metrics.jsonl"})
+
 
 @dataclass(frozen=True)
 class LanguageModel:
@@ -115,9 +117,13 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
 
 
 def model_digest(path: str) -> str:
-    """Return the digest of a model's folder, or of its hub id."""
+    """Return the digest of a model's folder, or of its hub id.
+
+    What people read about it (card, lineage, metrics) does not count: a promoted policy has the
+    digest of the challenger that it was.
+    """
     folder = Path(path)
-    return folder_digest(folder) if folder.is_dir() else digest_of(["hub", path])
+    return folder_digest(folder, NOT_THE_MODEL) if folder.is_dir() else digest_of(["hub", path])
 
 
 def encode_conversation(lm: LanguageModel, messages: Sequence[Message]) -> list[int]:

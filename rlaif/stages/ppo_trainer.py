@@ -21,7 +21,7 @@ from rlaif.models.loading import (
     pick_device,
 )
 from rlaif.models.rates import auto_learning_rate
-from rlaif.models.reward import RewardScorer
+from rlaif.models.scoring import RewardScorer
 from rlaif.models.training_state import (
     latest_checkpoint,
     load_optimizer,
@@ -85,9 +85,9 @@ class PpoTrainer:
         self.done = 0
         self.metrics: list[Metric] = []
         self._reference = load_language_model(job.reference, self._device)
-        self._scorer = RewardScorer.load(job.reward_model, self._device)
         self._controller = _controller(job)
         self._load(job.policy)
+        self._scorer = RewardScorer.load(job.reward_model, self._reference)
         self._prompts = [encode_conversation(self._policy, c) for c in job.conversations]
         longest = max(map(len, self._prompts))
         check_context(self._policy, longest, job.generation.max_tokens, "a PPO rollout")

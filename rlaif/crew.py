@@ -1,0 +1,81 @@
+"""The models of a project, loaded when first needed and let go when a stage needs the room."""
+
+import gc
+from pathlib import Path
+
+from rlaif.config import JudgeConfig, RlaifConfig
+from rlaif.errors import ConfigError
+from rlaif.judges import RubricJudge, load_rubric, open_rubric_judge
+from rlaif.models.embedding import Embedder
+from rlaif.models.loading import LanguageModel, load_language_model, pick_device
+from rlaif.project import Project
+
+
+class Crew:
+    """Loads each model once.
+
+    Attributes:
+        config: The settings that name the models.
+    """
+
+    def __init__(self, project: Project, config: RlaifConfig) -> None:
+        self._project = Project(project.root, config)
+        self.config = config
+        self._device = pick_device(config.run.device)
+        self._embedder: Embedder | None = None
+        self._policies: dict[str, LanguageModel] = {}
+        self._panels: dict[str, RubricJudge] = {}
+
+    def embedder(self) -> Embedder:
+        """Return the embedding model."""
+        if self._embedder is None:
+            path = self._project.resolve(self.config.embedder.path)
+            self._embedder = Embedder.load(path, str(self._device))
+        return self._embedder
+
+    def policy(self, path: str) -> LanguageModel:
+        """Return a policy for sampling and scoring, frozen."""
+        if path not in self._policies:
+            self._policies[path] = load_language_model(path, self._device)
+        return self._policies[path]
+
+    def panel(self, config: JudgeConfig) -> RubricJudge:
+        """Return the rubric with the judge that speaks for it."""
+        key = config.model_dump_json()
+        if key not in self._panels:
+            self._panels[key] = open_rubric_judge(
+                self._project,
+                device=self.config.run.device,
+                judge_config=config,
+                embedder=self.embedder(),
+            )
+        return self._panels[key]
+
+    def rubric_text(self) -> tuple[str, str, str]:
+        """Return the rubric's name, version and text, as the ledger keeps them."""
+        rubric = load_rubric(self._rubric_path)
+        return rubric.name, rubric.version, self._rubric_path.read_text(encoding="utf-8")
+
+    def refuse_other_rubric(self, begun_with: str, now: str, cycle: int) -> None:
+        """Refuse to go on with a cycle under another rubric than it was begun with.
+
+        Raises:
+            ConfigError: The rubric, its templates or the judge changed under way.
+        """
+        if begun_with != now:
+            raise ConfigError(
+                f"cycle {cycle} was begun under another rubric, template or judge "
+                f"({begun_with[:12]}, now {now[:12]})",
+                "the same ones until a cycle has ended: its labels must mean one thing",
+                "put the old files back, finish the cycle, then change them",
+                path=self._rubric_path,
+            )
+
+    def release(self) -> None:
+        """Let the policies go, so that training has the memory."""
+        self._policies.clear()
+        gc.collect()
+
+    @property
+    def _rubric_path(self) -> Path:
+        return self._project.file(self.config.rubric.path)

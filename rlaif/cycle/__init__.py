@@ -1,0 +1,157 @@
+"""The conductor: the only place that knows every stage, and that keeps what each returns.
+
+A stage's units are looked up in the ledger, the missing ones are run, and each is committed as it
+arrives with all that it implies. So going on after a kill is not a feature: it is the only way in
+which a cycle ever runs, and running a finished one does nothing.
+"""
+
+from collections.abc import Callable
+
+from rlaif.config import RlaifConfig
+from rlaif.crew import Crew
+from rlaif.cycle.context import CycleContext
+from rlaif.cycle.deciding import EVALUATION, PROMOTION, evaluation, promotion
+from rlaif.cycle.drafting import (
+    GENERATION,
+    JUDGING,
+    PREFERENCES,
+    SAMPLING,
+    generation,
+    judging,
+    preferences,
+    sampling,
+)
+from rlaif.cycle.training import PPO, REWARD_MODEL, ppo, reward_model
+from rlaif.engines.local import LocalEngine
+from rlaif.errors import UsageError
+from rlaif.ledger.lock import ProjectLock
+from rlaif.ledger.rows import CycleRow
+from rlaif.ledger.writer import Ledger
+from rlaif.models.loading import model_digest
+from rlaif.policies import BASE, reconcile_link
+from rlaif.progress import Watcher
+from rlaif.project import Project
+
+Stage = Callable[[CycleContext], None]
+
+DRAFTING: tuple[tuple[str, Stage], ...] = (
+    (SAMPLING, sampling),
+    (GENERATION, generation),
+    (JUDGING, judging),
+    (PREFERENCES, preferences),
+)
+TRAINING: tuple[tuple[str, Stage], ...] = (
+    (REWARD_MODEL, reward_model),
+    (PPO, ppo),
+    (EVALUATION, evaluation),
+)
+DECIDING: tuple[tuple[str, Stage], ...] = ((PROMOTION, promotion),)
+
+
+def run_cycles(
+    project: Project, *, more: int | None = None, until: int | None = None, watcher: Watcher
+) -> list[int]:
+    """Run cycles of a project; an unfinished one goes on first and counts.
+
+    Args:
+        project: The project.
+        more: How many to finish now; or
+        until: how many are to be finished in all.
+        watcher: Who is told.
+
+    Returns:
+        The numbers of the cycles that were finished now.
+
+    Raises:
+        UsageError: Both or neither of ``more`` and ``until`` are given.
+        ProjectLockedError: Another process runs a cycle of this project.
+        RlaifError: Whatever stops a cycle; all units committed before it stay.
+    """
+    if (more is None) == (until is None):
+        raise UsageError("how many cycles to run is unclear", "one of more and until", "name one")
+    with ProjectLock(project.lock_path), Ledger.open(project.ledger_path) as ledger:
+        first = _next_number(ledger)
+        last = first + more - 1 if more is not None else until or 0
+        finished: list[int] = []
+        for number in range(first, last + 1):
+            watcher.cycle(number, last)
+            _run_cycle(project, ledger, number, watcher)
+            ledger.checkpoint()
+            finished.append(number)
+        return finished
+
+
+def _next_number(ledger: Ledger) -> int:
+    latest = ledger.latest_cycle()
+    if latest is None:
+        return 1
+    return latest.number if latest.status == "running" else latest.number + 1
+
+
+def _run_cycle(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> None:
+    ctx = _begin(project, ledger, number, watcher)
+    _run_stages(ctx, DRAFTING)
+    if _trains(ctx):
+        _run_stages(ctx, TRAINING)
+    _run_stages(ctx, DECIDING)
+    ledger.finish_cycle(number)
+
+
+def _run_stages(ctx: CycleContext, stages: tuple[tuple[str, Stage], ...]) -> None:
+    for name, stage in stages:
+        if ctx.ledger.stage_done(ctx.number, name):
+            continue
+        ctx.ledger.begin_stage(ctx.number, name)
+        ctx.watcher.stage(ctx.number, name)
+        stage(ctx)
+        ctx.ledger.finish_stage(ctx.number, name)
+
+
+def _trains(ctx: CycleContext) -> bool:
+    """Whether this cycle made any preference to train on."""
+    before = {p.id for p in ctx.ledger.preferences(ctx.number - 1)}
+    own = [p for p in ctx.ledger.preferences(ctx.number) if p.id not in before]
+    return any(p.split == "train" for p in own)
+
+
+def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> CycleContext:
+    """Begin a cycle, or go on with it under the settings that it was begun with."""
+    known = ledger.cycle(number)
+    config = RlaifConfig.model_validate(known.config) if known else project.config
+    crew = Crew(project, config)
+    base = project.resolve(config.policy.path)
+    ledger.register_base(BASE, model_digest(base), config.policy.path, {"base": True})
+    mended = reconcile_link(project, ledger)
+    if mended:
+        watcher.note(mended)
+    row = _begin_row(project, ledger, number, crew, known)
+    return CycleContext(
+        project=project,
+        config=config,
+        ledger=ledger,
+        crew=crew,
+        engine=LocalEngine(),
+        watcher=watcher,
+        number=number,
+        incumbent=row.incumbent,
+    )
+
+
+def _begin_row(
+    project: Project, ledger: Ledger, number: int, crew: Crew, known: CycleRow | None
+) -> CycleRow:
+    for judge in {crew.config.judge, crew.config.evaluation_judge}:
+        panel = crew.panel(judge)
+        ledger.add_rubric(panel.rubric_hash, *crew.rubric_text())
+    rubric_hash = crew.panel(crew.config.judge).rubric_hash
+    if known is not None:
+        crew.refuse_other_rubric(known.rubric_hash, rubric_hash, number)
+    live = ledger.current_policy()
+    return ledger.begin_cycle(
+        number,
+        run_seed=crew.config.run.seed,
+        config=project.config.model_dump(mode="json"),
+        config_hash=project.config.fingerprint(),
+        rubric_hash=rubric_hash,
+        incumbent=live.version if live else BASE,
+    )

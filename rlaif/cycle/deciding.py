@@ -1,0 +1,226 @@
+"""The stages that decide: evaluation and promotion."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rlaif.artifacts import verify
+from rlaif.cycle.context import CycleContext
+from rlaif.cycle.drafting import EVAL, compare, rate, sample_answers
+from rlaif.cycle.training import (
+    PPO,
+    REWARD_MODEL,
+    artifact_folder,
+    relative,
+    version_path,
+)
+from rlaif.ledger.unit import Unit
+from rlaif.models.loading import model_digest
+from rlaif.policies import BASE, next_version, point_current
+from rlaif.records import (
+    Completion,
+    CompletionScore,
+    EvaluationReport,
+    PpoReport,
+    Prompt,
+    RewardModelReport,
+)
+from rlaif.stages.evaluation import Duel, kl_to, win_rate
+from rlaif.stages.promotion import decide, hold, write_policy
+from rlaif.text import distinct_bigrams
+
+EVALUATION, PROMOTION = "evaluation", "promotion"
+CHALLENGER, INCUMBENT, BASE_ROLE = "challenger", "incumbent", "base"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A policy's answers to the held-out prompts, by prompt id, and their scores."""
+
+    completions: dict[str, Completion]
+    scores: dict[str, CompletionScore]
+
+    @property
+    def mean_length(self) -> float:
+        """Mean length in tokens."""
+        return sum(c.length for c in self.completions.values()) / len(self.completions)
+
+    @property
+    def diversity(self) -> float:
+        """Share of distinct word bigrams over all answers."""
+        return distinct_bigrams([c.text for c in self.completions.values()])
+
+
+def evaluation(ctx: CycleContext) -> None:
+    """Measure the challenger against incumbent and base on the held-out prompts."""
+    prompts = {p.id: p for p in ctx.ledger.cycle_prompts(ctx.number, EVAL)}
+    roles = {
+        CHALLENGER: str(artifact_folder(ctx, "challenger")),
+        BASE_ROLE: version_path(ctx, BASE),
+    }
+    if ctx.incumbent != BASE:
+        roles[INCUMBENT] = version_path(ctx, ctx.incumbent)
+    answers = {role: _answers(ctx, role, path, prompts) for role, path in roles.items()}
+    for role in roles:
+        if role != CHALLENGER:
+            _duel(ctx, role, prompts, answers)
+    ctx.run_once(EVALUATION, "summary", lambda rows: _summarise(ctx, rows, prompts, answers))
+    ctx.crew.release()
+
+
+def promotion(ctx: CycleContext) -> None:
+    """Let the gate decide; promote or hold."""
+    ctx.run_once(PROMOTION, "gate", lambda rows: _decide(ctx, rows))
+    point_current(ctx.project, ctx.ledger)
+
+
+def _answers(ctx: CycleContext, role: str, path: str, prompts: dict[str, Prompt]) -> Answers:
+    """Sample and rate a policy's answers, or use those that the last cycle made."""
+    purpose = f"{EVAL}-{role}"
+    name = f"reuse-{role}"
+    reused = role != CHALLENGER and _reuse(ctx, purpose, name, path, prompts)
+    if not reused:
+        _make(ctx, purpose, path, prompts)
+    completions = ctx.ledger.completions(ctx.number, purpose)
+    scores = ctx.ledger.scores(ctx.number, EVALUATION, purpose)
+    return Answers({c.prompt_id: c for c in completions}, {s.completion_id: s for s in scores})
+
+
+def _make(ctx: CycleContext, purpose: str, path: str, prompts: dict[str, Prompt]) -> None:
+    sample_answers(ctx, EVALUATION, purpose=purpose, path=path, prompts=list(prompts.values()))
+    panel = ctx.crew.panel(ctx.config.evaluation_judge)
+    completions = ctx.ledger.completions(ctx.number, purpose)
+    rate(ctx, panel, EVALUATION, purpose, prompts, completions)
+
+
+def _reuse(
+    ctx: CycleContext, purpose: str, name: str, path: str, prompts: dict[str, Prompt]
+) -> bool:
+    """Use a policy's answers and scores of the last cycle again, where nothing changed."""
+    if name in ctx.ledger.done_units(ctx.number, EVALUATION):
+        return True
+    found = _earlier(ctx, model_digest(path), prompts)
+    if found is None:
+        return False
+
+    def work(rows: Unit) -> None:
+        rows.add_completions(purpose, list(found.completions.values()))
+        rows.add_scores(list(found.scores.values()))
+
+    ctx.run_once(EVALUATION, name, work)
+    return True
+
+
+def _earlier(ctx: CycleContext, digest: str, prompts: dict[str, Prompt]) -> Answers | None:
+    last = ctx.ledger.cycle(ctx.number - 1)
+    config = ctx.config.model_dump(mode="json")
+    same = ("generation", "judge", "judging", "evaluation", "run", "rubric", "embedder")
+    rubric_hash = ctx.crew.panel(ctx.config.judge).rubric_hash
+    if last is None or last.rubric_hash != rubric_hash:
+        return None
+    if any(last.config.get(key) != config[key] for key in same):
+        return None
+    for role in (BASE_ROLE, INCUMBENT, CHALLENGER):
+        purpose = f"{EVAL}-{role}"
+        completions = ctx.ledger.completions(last.number, purpose)
+        by_prompt = {c.prompt_id: c for c in completions if c.policy == digest}
+        if by_prompt and set(by_prompt) == set(prompts):
+            scores = ctx.ledger.scores(last.number, EVALUATION, purpose)
+            return Answers({i: by_prompt[i] for i in prompts}, {s.completion_id: s for s in scores})
+    return None
+
+
+def _duel(
+    ctx: CycleContext, role: str, prompts: dict[str, Prompt], answers: dict[str, Answers]
+) -> None:
+    mine, other = answers[CHALLENGER], answers[role]
+    pairs = [(p, mine.completions[i], other.completions[i]) for i, p in prompts.items()]
+    panel = ctx.crew.panel(ctx.config.evaluation_judge)
+    compare(ctx, panel, EVALUATION, role, pairs, {**mine.scores, **other.scores})
+
+
+def _summarise(
+    ctx: CycleContext, rows: Unit, prompts: dict[str, Prompt], answers: dict[str, Answers]
+) -> None:
+    challenger, base = answers[CHALLENGER], answers[BASE_ROLE]
+    incumbent = answers.get(INCUMBENT, base)
+    policy = ctx.crew.policy(str(artifact_folder(ctx, "challenger")))
+    kl = kl_to(
+        policy,
+        ctx.crew.policy(version_path(ctx, BASE)),
+        [(prompts[i].messages, c.text, c.ended) for i, c in challenger.completions.items()],
+        ctx.config.generation.temperature,
+    )
+    judge = ctx.config.evaluation_judge
+    report = EvaluationReport(
+        vs_incumbent=win_rate(_duels(ctx, challenger, incumbent), ctx.config.evaluation.confidence),
+        vs_base=win_rate(_duels(ctx, challenger, base), ctx.config.evaluation.confidence),
+        diversity_challenger=challenger.diversity,
+        diversity_base=base.diversity,
+        length_challenger=challenger.mean_length,
+        length_base=base.mean_length,
+        kl_base=kl,
+        judge=judge.path,
+        judge_is_trainer=judge == ctx.config.judge,
+    )
+    rows.add_report(EVALUATION, report)
+
+
+def _duels(ctx: CycleContext, mine: Answers, other: Answers) -> list[Duel]:
+    verdicts = {
+        (v.first_id, v.second_id): v for v in ctx.ledger.pair_verdicts(ctx.number, EVALUATION)
+    }
+    return [
+        Duel(
+            verdicts[own.id, other.completions[prompt_id].id],
+            own.length,
+            other.completions[prompt_id].length,
+        )
+        for prompt_id, own in mine.completions.items()
+    ]
+
+
+def _decide(ctx: CycleContext, rows: Unit) -> None:
+    found = ctx.ledger.report(ctx.number, EVALUATION)
+    trained = ctx.ledger.report(ctx.number, REWARD_MODEL)
+    learned = ctx.ledger.report(ctx.number, PPO)
+    if found is None or trained is None or learned is None:
+        rows.add_gate_decision(
+            hold("no preference was left to train on, so there is no challenger")
+        )
+        return
+    report = EvaluationReport.model_validate(found)
+    ppo_report = PpoReport.model_validate(learned)
+    decision = decide(ctx.config.gate, report, RewardModelReport.model_validate(trained))
+    rows.add_gate_decision(decision)
+    if decision.decision == "hold":
+        return
+    version = next_version(ctx.ledger)
+    target = ctx.project.policies / version
+    card = _card(ctx, version, report, ppo_report)
+    verify(artifact_folder(ctx, "challenger"), ppo_report.artifact.digest)
+    write_policy(artifact_folder(ctx, "challenger"), target, card)
+    rows.add_policy(version, model_digest(str(target)), relative(ctx, target), ctx.incumbent, card)
+    rows.add_promotion(version, "; ".join(decision.reasons), "promote")
+
+
+def _card(
+    ctx: CycleContext, version: str, report: EvaluationReport, ppo: PpoReport
+) -> dict[str, Any]:
+    parent = ctx.ledger.policy(ctx.incumbent)
+    trained = ctx.ledger.report(ctx.number, REWARD_MODEL) or {}
+    return {
+        "version": version,
+        "cycle": ctx.number,
+        "parent": ctx.incumbent,
+        "parent_digest": parent.digest if parent else None,
+        "reward_model_digest": trained["artifact"]["digest"],
+        "rubric_hash": ctx.crew.panel(ctx.config.judge).rubric_hash,
+        "config_hash": ctx.config.fingerprint(),
+        "run_seed": ctx.config.run.seed,
+        "judge": report.judge,
+        "win_rate_vs_incumbent": report.vs_incumbent.rate,
+        "win_rate_vs_base": report.vs_base.rate,
+        "kl_base": report.kl_base,
+        "updates": ppo.updates,
+        "beta": ppo.beta,
+    }

@@ -1,0 +1,187 @@
+"""The stages that train: reward model and PPO; their inputs and outputs are files."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from rlaif.artifacts import verify
+from rlaif.cycle.context import CycleContext
+from rlaif.cycle.drafting import TRAIN, sample_answers
+from rlaif.errors import LedgerError
+from rlaif.ledger.unit import Unit
+from rlaif.policies import BASE, policy_path
+from rlaif.records import PpoReport, Preference, Record
+from rlaif.seeds import numpy_generator
+from rlaif.stages.ppo import PpoJob, read_metrics, train_ppo
+from rlaif.stages.reward_model import (
+    CalibrationAnswer,
+    RewardModelJob,
+    RewardPair,
+    train_reward_model,
+)
+
+REWARD_MODEL, PPO = "reward_model", "ppo"
+REFERENCE = "reference"
+
+
+def reward_model(ctx: CycleContext) -> None:
+    """Train the reward model on this cycle's preferences and a replay of earlier ones."""
+    calibration = ctx.ledger.cycle_prompts(ctx.number, TRAIN)
+    calibration = calibration[: ctx.config.reward_model.calibration_prompts]
+    reference = reference_version(ctx)
+    sample_answers(ctx, REWARD_MODEL, purpose=REFERENCE, version=reference, prompts=calibration)
+
+    def work(rows: Unit) -> None:
+        answers = ctx.ledger.completions(ctx.number, REFERENCE)
+        prompts = {p.id: p for p in calibration}
+        job = RewardModelJob(
+            policy=version_path(ctx, ctx.incumbent),
+            pairs=_pairs(ctx),
+            calibration=tuple(
+                CalibrationAnswer(prompt=prompts[a.prompt_id].messages, text=a.text, ended=a.ended)
+                for a in answers
+            ),
+            config=ctx.config.reward_model,
+            seed=ctx.seed(REWARD_MODEL),
+            device=ctx.config.run.device,
+            output=artifact_folder(ctx, "reward-model"),
+            work=work_folder(ctx, REWARD_MODEL),
+        )
+        report = ctx.engine.train(
+            lambda j: train_reward_model(j, Steps(ctx, "optimiser steps")), job
+        )
+        rows.add_report(REWARD_MODEL, report)
+        rows.add_artifact(report.artifact, relative(ctx, job.output))
+
+    ctx.crew.release()
+    ctx.run_once(REWARD_MODEL, "train", work)
+    shutil.rmtree(work_folder(ctx, REWARD_MODEL), ignore_errors=True)
+
+
+def ppo(ctx: CycleContext) -> None:
+    """Train the challenger from the incumbent against the reward model."""
+
+    def work(rows: Unit) -> None:
+        folder = artifact_folder(ctx, "reward-model")
+        vouched = {a.name: a.digest for a in ctx.ledger.artifacts() if a.cycle == ctx.number}
+        verify(folder, vouched[folder.name])
+        prompts = ctx.ledger.cycle_prompts(ctx.number, TRAIN)
+        job = PpoJob(
+            policy=version_path(ctx, ctx.incumbent),
+            reference=version_path(ctx, reference_version(ctx)),
+            reward_model=folder,
+            conversations=tuple(p.messages for p in prompts),
+            generation=ctx.config.generation,
+            ppo=ctx.config.ppo,
+            seed=ctx.seed(PPO),
+            device=ctx.config.run.device,
+            beta=_beta(ctx),
+            output=artifact_folder(ctx, "challenger"),
+            work=work_folder(ctx, PPO),
+        )
+        report = ctx.engine.train(lambda j: train_ppo(j, Steps(ctx, "updates")), job)
+        rows.add_report(PPO, report)
+        rows.add_metrics(read_metrics(job.output))
+        rows.add_artifact(report.artifact, relative(ctx, job.output))
+
+    ctx.crew.release()
+    ctx.run_once(PPO, "train", work)
+    shutil.rmtree(work_folder(ctx, PPO), ignore_errors=True)
+
+
+def reference_version(ctx: CycleContext) -> str:
+    """Return the version of the policy that KL is measured against."""
+    return BASE if ctx.config.ppo.reference == "base" else ctx.incumbent
+
+
+def version_path(ctx: CycleContext, version: str) -> str:
+    """Return what ``from_pretrained`` takes for a version that the ledger knows.
+
+    Raises:
+        LedgerError: It knows none of that name.
+    """
+    row = ctx.ledger.policy(version)
+    if row is None:
+        raise LedgerError(f"there is no policy {version}", "a registered policy", "see status")
+    return policy_path(ctx.project, row)
+
+
+def artifact_folder(ctx: CycleContext, name: str) -> Path:
+    """Return where an artifact of this cycle lies."""
+    return ctx.project.artifacts / f"cycle-{ctx.number:04d}" / name
+
+
+def work_folder(ctx: CycleContext, stage: str) -> Path:
+    """Return where a training stage keeps its checkpoints until it is done."""
+    return ctx.project.artifacts / f"cycle-{ctx.number:04d}" / f"work-{stage}"
+
+
+def relative(ctx: CycleContext, folder: Path) -> str:
+    """Return a folder's path relative to the project, as the ledger keeps it."""
+    return folder.resolve().relative_to(ctx.project.root).as_posix()
+
+
+def stage_report(ctx: CycleContext, kind: str, model: type[Record], cycle: int) -> Record | None:
+    """Return a stage's report of a cycle."""
+    found = ctx.ledger.report(cycle, kind)
+    return None if found is None else model.model_validate(found)
+
+
+def _beta(ctx: CycleContext) -> float:
+    """Return the KL coefficient to begin with: the last cycle's where there was one."""
+    for cycle in range(ctx.number - 1, 0, -1):
+        report = stage_report(ctx, PPO, PpoReport, cycle)
+        if isinstance(report, PpoReport):
+            return report.beta
+    return ctx.config.ppo.kl_beta
+
+
+def _pairs(ctx: CycleContext) -> tuple[RewardPair, ...]:
+    """Return this cycle's preferences and a seeded replay of earlier ones of the same rubric."""
+    rubric = ctx.crew.panel(ctx.config.judge).rubric_hash
+    known = ctx.ledger.preferences(ctx.number, rubric)
+    own_ids = {p.id for p in ctx.ledger.preferences(ctx.number - 1, rubric)}
+    earlier = [p for p in known if p.id in own_ids]
+    own = [p for p in known if p.id not in own_ids]
+    return _as_pairs(ctx, [*_replay(ctx, earlier, len(own)), *own])
+
+
+def _replay(ctx: CycleContext, earlier: Sequence[Preference], fresh: int) -> list[Preference]:
+    """Draw earlier training pairs by chance; earlier held-out ones all go on measuring."""
+    train = [p for p in earlier if p.split == "train"]
+    count = min(len(train), round(ctx.config.reward_model.replay * fresh))
+    drawn = numpy_generator(ctx.seed("replay")).permutation(len(train))[:count]
+    return [train[i] for i in sorted(drawn.tolist())] + [p for p in earlier if p.split == "heldout"]
+
+
+def _as_pairs(ctx: CycleContext, chosen: Sequence[Preference]) -> tuple[RewardPair, ...]:
+    ids = [i for p in chosen for i in (p.first_id, p.second_id)]
+    completions = {c.id: c for c in ctx.ledger.completions_by_id(ids)}
+    prompts = {p.id: p for p in ctx.ledger.prompts([p.prompt_id for p in chosen])}
+    return tuple(
+        RewardPair(
+            prompt=prompts[p.prompt_id].messages,
+            first=first.text,
+            first_ended=first.ended,
+            first_length=first.length,
+            second=second.text,
+            second_ended=second.ended,
+            second_length=second.length,
+            label=p.label,
+            split=p.split,
+        )
+        for p in chosen
+        for first, second in [(completions[p.first_id], completions[p.second_id])]
+    )
+
+
+class Steps:
+    """Tells the watcher of a training job's steps."""
+
+    def __init__(self, ctx: CycleContext, noun: str) -> None:
+        self._watcher = ctx.watcher
+        self._noun = noun
+
+    def __call__(self, done: int, total: int) -> None:
+        """Tell that ``done`` of ``total`` steps are done."""
+        self._watcher.units(done, total, self._noun)

@@ -1,0 +1,46 @@
+"""Rewards of answers given as text: encoded, padded and scored by a reward model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rlaif.models.loading import LanguageModel, encode_answer, encode_conversation
+from rlaif.models.padding import right_pad
+from rlaif.models.reward import RewardModel
+from rlaif.records import Message
+
+Answer = tuple[Sequence[Message], str, bool]
+
+
+class RewardScorer:
+    """A reward model with the tokenizer of the policy whose trunk it has."""
+
+    def __init__(self, model: RewardModel, policy: LanguageModel) -> None:
+        self._model = model
+        self._policy = policy
+
+    @classmethod
+    def load(cls, folder: Path, policy: LanguageModel) -> "RewardScorer":
+        """Read a reward model beside the policy that it scores.
+
+        Raises:
+            ModelError: The folder holds none.
+        """
+        return cls(RewardModel.load(folder, policy.device), policy)
+
+    def score(self, answers: Sequence[Answer]) -> Tensor:
+        """Return rewards [answers], float32: mean 0 and deviation 1 on the reference's answers.
+
+        Args:
+            answers: Conversation, text, and whether the answer ended itself.
+        """
+        if not answers:
+            return torch.zeros(0, device=self._policy.device)
+        rows = [
+            encode_conversation(self._policy, messages) + encode_answer(self._policy, text, ended)
+            for messages, text, ended in answers
+        ]
+        ids, mask = right_pad(rows, self._policy.pad_id, self._policy.device)
+        return self._model.score(ids, mask)

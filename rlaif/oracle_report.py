@@ -1,0 +1,149 @@
+"""What an exact grader says of a cycle, after its gate has decided; nothing ever learns from it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rlaif.bundled.oracle import HelpDeskOracle, OracleGrade
+from rlaif.ledger.reads import LedgerReads
+from rlaif.ledger.writer import Ledger
+from rlaif.project import Project
+from rlaif.records import Completion, GateDecision, Probability, Prompt, Record
+
+SAMPLES = 5
+ROLES = ("base", "incumbent", "challenger")
+Grades = dict[str, OracleGrade]
+
+
+class Sample(Record):
+    """One held-out prompt with the answers of two policies."""
+
+    prompt: str
+    base: str
+    current: str
+
+
+class OracleReport(Record):
+    """The oracle's figures of one cycle, on the answers that the evaluation drew.
+
+    ``base``, ``incumbent`` and ``challenger`` are mean scores; ``correct_*`` and ``good_*`` the
+    shares of answers that are right, and good in every respect. Win rates: the strictly higher
+    score wins, ties count half; ``win_rate_vs_base`` is the challenger's, ``live_win_rate_vs_base``
+    that of the policy which is live after the gate. ``judge_agreement`` is the share of held-out
+    pairs, among those that the oracle tells apart and the judge scored, on which both agree.
+    """
+
+    prompts: int
+    base: Probability
+    incumbent: Probability
+    challenger: Probability
+    correct_base: Probability
+    correct_challenger: Probability
+    good_base: Probability
+    good_challenger: Probability
+    win_rate_vs_base: Probability
+    live_win_rate_vs_base: Probability
+    judge_agreement: Probability | None
+    pairs: int
+    samples: tuple[Sample, ...]
+
+
+def measure(project: Project, cycle: int) -> dict[str, Any] | None:
+    """Grade a finished cycle's held-out answers and keep the figures in the ledger.
+
+    Args:
+        project: The project.
+        cycle: A cycle whose gate has decided.
+
+    Returns:
+        The report as plain data; None where the cycle had no challenger to evaluate.
+
+    Raises:
+        UnknownPromptError: A held-out prompt is not of the oracle's world.
+    """
+    with Ledger.open(project.ledger_path) as ledger:
+        report = _grade(ledger, cycle)
+        if report is None:
+            return None
+        content = report.model_dump(mode="json")
+        ledger.add_oracle_report(cycle, content)
+        return content
+
+
+def oracle_win_rate(mine: Mapping[str, OracleGrade], other: Mapping[str, OracleGrade]) -> float:
+    """Return the share of prompts on which ``mine`` scores strictly higher, ties counted half."""
+    wins = [
+        1.0 if own.score > other[key].score else 0.5 if own.score == other[key].score else 0.0
+        for key, own in mine.items()
+    ]
+    return sum(wins) / len(wins)
+
+
+def _grade(reads: LedgerReads, cycle: int) -> OracleReport | None:
+    answers = {role: reads.completions(cycle, f"eval-{role}") for role in ROLES}
+    if not answers["challenger"]:
+        return None
+    answers["incumbent"] = answers["incumbent"] or answers["base"]
+    prompts = {p.id: p for p in reads.cycle_prompts(cycle, "eval")}
+    oracle = HelpDeskOracle()
+    grades = {role: _grades(oracle, prompts, found) for role, found in answers.items()}
+    live = _live_role(reads.gate_decision(cycle))
+    agreed, pairs = _agreement(reads, cycle, answers, grades)
+    base, challenger = grades["base"], grades["challenger"]
+    return OracleReport(
+        prompts=len(challenger),
+        base=_mean([g.score for g in base.values()]),
+        incumbent=_mean([g.score for g in grades["incumbent"].values()]),
+        challenger=_mean([g.score for g in challenger.values()]),
+        correct_base=_mean([g.correct for g in base.values()]),
+        correct_challenger=_mean([g.correct for g in challenger.values()]),
+        good_base=_mean([g.good for g in base.values()]),
+        good_challenger=_mean([g.good for g in challenger.values()]),
+        win_rate_vs_base=oracle_win_rate(challenger, base),
+        live_win_rate_vs_base=oracle_win_rate(grades[live], base),
+        judge_agreement=agreed,
+        pairs=pairs,
+        samples=_samples(prompts, answers["base"], answers[live]),
+    )
+
+
+def _grades(
+    oracle: HelpDeskOracle, prompts: Mapping[str, Prompt], answers: Sequence[Completion]
+) -> Grades:
+    return {a.prompt_id: oracle.grade(prompts[a.prompt_id].text, a.text, a.ended) for a in answers}
+
+
+def _live_role(decision: GateDecision | None) -> str:
+    return "challenger" if decision and decision.decision == "promote" else "incumbent"
+
+
+def _agreement(
+    reads: LedgerReads,
+    cycle: int,
+    answers: Mapping[str, Sequence[Completion]],
+    grades: Mapping[str, Grades],
+) -> tuple[float | None, int]:
+    score = {
+        answer.id: grades[role][answer.prompt_id].score
+        for role, found in answers.items()
+        for answer in found
+    }
+    agreed = []
+    for verdict in reads.pair_verdicts(cycle, "evaluation"):
+        gap = score[verdict.first_id] - score[verdict.second_id]
+        if gap and verdict.p_first is not None and verdict.p_first != 0.5:
+            agreed.append((verdict.p_first > 0.5) == (gap > 0))
+    return (_mean(agreed) if agreed else None), len(agreed)
+
+
+def _samples(
+    prompts: Mapping[str, Prompt], base: Sequence[Completion], live: Sequence[Completion]
+) -> tuple[Sample, ...]:
+    current = {a.prompt_id: a.text for a in live}
+    return tuple(
+        Sample(prompt=prompts[a.prompt_id].text, base=a.text, current=current[a.prompt_id])
+        for a in base[:SAMPLES]
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
