@@ -1,4 +1,4 @@
-"""The bundled tokenizer: byte-level BPE trained on the corpus, and a chat template of few tokens."""
+"""The bundled tokenizer: byte-level BPE trained on the corpus, with a short chat template."""
 
 from collections.abc import Iterable, Iterator
 

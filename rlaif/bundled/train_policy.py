@@ -17,7 +17,7 @@ from rlaif.bundled.tokens import question_text
 from rlaif.bundled.training import Schedule, Sequence, fit, new_model
 from rlaif.seeds import derive_seed, numpy_generator, seed_everything
 
-SCHEDULE = Schedule(examples=90_000, batch=48, peak=3e-3)
+SCHEDULE = Schedule(examples=60_000, batch=48, peak=3e-3)
 PROMPT_WEIGHT = 0.1
 LONGEST = 76
 NEW_TOKENS = 48
@@ -48,7 +48,8 @@ def train_policy(
     sequences: Iterator[Sequence] = (policy_sequence(tokenizer, example) for example in corpus)
     order = numpy_generator(derive_seed(seed, "policy", "order"))
     fit(model.train(), sequences, schedule, order, say)
-    return model.eval()
+    model.eval()
+    return model
 
 
 def save_model(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
@@ -62,9 +63,15 @@ def save_model(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, fold
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    model.to(torch.float16).save_pretrained(folder)
+    model.half().save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    model.to(torch.float32)
+    model.float()
+
+
+def load_model(folder: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
+    """Load a saved model in float32, with its tokenizer."""
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    return model, PreTrainedTokenizerFast.from_pretrained(folder)
 
 
 @torch.inference_mode()
@@ -106,7 +113,7 @@ def _sample_batch(
     mask = asked["attention_mask"]
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
     tokens, cache = asked["input_ids"], None
-    end = int(model.config.eos_token_id)
+    end = int(torch.as_tensor(model.config.eos_token_id))
     done = torch.zeros(len(tokens), dtype=torch.bool)
     said: list[torch.Tensor] = []
     for _ in range(new_tokens):

@@ -13,6 +13,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from rlaif.bundled.tokens import CONTEXT
 
 BUCKET_BATCHES = 40
+TYPICAL_TOKENS = 20
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,10 @@ def _padded(batch: list[Sequence], pad: int) -> tuple[torch.Tensor, torch.Tensor
 
 
 def batch_loss(model: LlamaForCausalLM, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return the weighted mean cross-entropy in nats per token.
+    """Return the weighted cross-entropy in nats, over twenty times the number of texts.
+
+    It is not divided by the tokens of the batch: batches hold texts of like length, so long texts
+    would count less and the model would learn to be brief.
 
     Logits are made only where a token counts. No attention mask is needed: padding is on the
     right, so no real token sees it.
@@ -106,7 +110,7 @@ def batch_loss(model: LlamaForCausalLM, ids: torch.Tensor, weights: torch.Tensor
     hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state[wanted]
     losses = cross_entropy(model.lm_head(hidden).float(), ids[:, 1:][wanted], reduction="none")
     weight = weights[:, 1:][wanted]
-    return (losses * weight).sum() / weight.sum()
+    return (losses * weight).sum() / (TYPICAL_TOKENS * len(ids))
 
 
 def fit(
@@ -131,7 +135,7 @@ def fit(
             group["lr"] = schedule.rate(min(step, schedule.steps))
         loss = batch_loss(model, *_padded(batch, int(model.config.pad_token_id or 0)))
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
         optimizer.step()
         losses.append(float(loss.detach()))
