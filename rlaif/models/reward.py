@@ -1,0 +1,211 @@
+"""The reward model: a policy's trunk, and one number read off it at the last real token.
+
+Its folder is the trunk in Hugging Face format (``AutoModel`` reads it as it is) with the head
+beside it in ``reward_head.safetensors``.
+"""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from rlaif.errors import ModelError
+from rlaif.models.loading import load_language_model
+from rlaif.seeds import torch_generator
+
+HEAD_FILE = "reward_head.safetensors"
+_FLAT = 1e-6
+
+
+class RewardModel(nn.Module):
+    """Scores a conversation with its answer: ``reward = gain * raw + bias``.
+
+    The raw number is linear in the trunk's last hidden state at the last real token, which is
+    known from the mask, never from token ids, so padding with the end token is harmless. Weights
+    are float32 whatever they were stored in.
+
+    Attributes:
+        trunk: The policy's network without its language-model head.
+        head: From hidden state to raw number.
+        gain: Scale of the reward, set by :meth:`recentre`.
+        bias: Shift of the reward, set by :meth:`recentre`.
+        config: The trunk's configuration, as one that has a single label.
+    """
+
+    accepts_loss_kwargs: ClassVar[bool] = False
+    gain: Tensor
+    bias: Tensor
+
+    def __init__(self, trunk: PreTrainedModel) -> None:
+        super().__init__()
+        self.trunk = trunk.float().eval()
+        self.config: PreTrainedConfig = copy.deepcopy(trunk.config)
+        self.config.num_labels = 1
+        width = int(trunk.config.get_text_config().hidden_size)
+        self.head = nn.Linear(width, 1, bias=False)
+        self.register_buffer("gain", torch.ones(()))
+        self.register_buffer("bias", torch.zeros(()))
+        embeddings = trunk.get_input_embeddings()
+        if isinstance(embeddings, nn.Embedding):
+            # Where padding is the end token, torch would never train the end token's row.
+            embeddings.padding_idx = None
+
+    @classmethod
+    def from_trunk(cls, trunk: PreTrainedModel, seed: int) -> Self:
+        """Put a new head on a trunk, which becomes the reward model's own.
+
+        The head starts at standard deviation 1 / sqrt(h + 1), h being the width of the hidden
+        state (Stiennon et al. 2020, appendix B.1).
+        """
+        model = cls(trunk)
+        std = (model.head.in_features + 1) ** -0.5
+        with torch.no_grad():
+            model.head.weight.normal_(std=std, generator=torch_generator(seed))
+        return model.to(trunk.device)
+
+    @classmethod
+    def from_policy(cls, path: str, seed: int) -> Self:
+        """Start from a policy's weights, its language-model head left out, on the CPU.
+
+        Raises:
+            ModelError: The policy cannot be loaded.
+        """
+        policy = load_language_model(path, torch.device("cpu"), trainable=True)
+        return cls.from_trunk(trunk_of(policy.model), seed)
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device | None = None) -> Self:
+        """Read a folder that :meth:`save` wrote, frozen and ready to score.
+
+        Raises:
+            ModelError: The folder holds no readable reward model.
+        """
+        transformers_logging.disable_progress_bar()
+        try:
+            trunk = AutoModel.from_pretrained(
+                folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False
+            )
+            model = cls(trunk)
+            head = load_file(folder / HEAD_FILE)
+            model.head.load_state_dict({"weight": head["weight"]})
+            model.gain.copy_(head["gain"])
+            model.bias.copy_(head["bias"])
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as exc:
+            raise ModelError(
+                f"{folder} holds no readable reward model: {exc}",
+                f"a trunk in Hugging Face format and {HEAD_FILE} beside it",
+                "run the reward model's stage again",
+            ) from exc
+        return model.requires_grad_(False).to(device or torch.device("cpu"))
+
+    def save(self, folder: Path) -> None:
+        """Write the trunk in Hugging Face format and the head beside it."""
+        self.trunk.save_pretrained(folder)
+        head = {"weight": self.head.weight.detach(), "gain": self.gain, "bias": self.bias}
+        save_file({name: x.cpu().contiguous() for name, x in head.items()}, folder / HEAD_FILE)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode, the trunk staying in evaluation: no dropout, whatever its configuration."""
+        super().train(mode)
+        self.trunk.eval()
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.head.weight.device
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the raw number of each row, with gradient.
+
+        Rows are run in micro-batches of like length, so that short ones pay for no padding.
+
+        Args:
+            input_ids: Token ids [batch, tokens], padded on any side.
+            attention_mask: True (or 1) = a real token [batch, tokens]; at least one a row.
+
+        Returns:
+            float32 [batch].
+        """
+        real = attention_mask.bool()
+        to_the_left = (~real).int().argsort(dim=1, stable=True)
+        ids = input_ids.gather(1, to_the_left)
+        lengths = real.sum(dim=1)
+        order = lengths.argsort(stable=True)
+        size = 16 if ids.device.type == "cpu" else 64
+        parts = [self._run(ids[rows], lengths[rows]) for rows in order.split(size)]
+        return torch.cat(parts)[order.argsort()]
+
+    @torch.no_grad()
+    def score(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return the reward of each row, ``gain * raw + bias``, without gradient.
+
+        Args:
+            input_ids: Token ids [batch, tokens], padded on any side.
+            attention_mask: True (or 1) = a real token [batch, tokens]; at least one a row.
+
+        Returns:
+            float32 [batch].
+
+        Raises:
+            ValueError: A row has no real token.
+        """
+        if not attention_mask.any(dim=1).all():
+            raise ValueError("a row has no real token: there is nothing to score")
+        scores: Tensor = self.gain * self(input_ids, attention_mask) + self.bias
+        return scores
+
+    @torch.no_grad()
+    def recentre(self, raw: Tensor) -> None:
+        """Set gain and bias so that the rewards of ``raw`` have mean 0 and standard deviation 1.
+
+        Raw numbers that are all alike are shifted but not stretched; none at all change nothing.
+
+        Args:
+            raw: Raw numbers [n] of the reference policy's answers.
+        """
+        if not len(raw):
+            return
+        std = raw.std(correction=0)
+        gain = torch.where(std > _FLAT, 1 / std.clamp(min=_FLAT), torch.ones_like(std))
+        self.gain.copy_(gain)
+        self.bias.copy_(-gain * raw.mean())
+
+    def add_model_tags(self, tags: Sequence[str] | str) -> None:
+        """Take no tags: TRL adds its own to every model, for cards on a hub."""
+
+    def _run(self, ids: Tensor, lengths: Tensor) -> Tensor:
+        """Score rows that begin in column 0.
+
+        The trunk is causal, so no real token sees the filler on its right and no mask is needed.
+        """
+        half = ids.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=half):
+            states = self.trunk(input_ids=ids[:, : int(lengths.max())], use_cache=False)
+        rows = torch.arange(len(ids), device=ids.device)
+        last = states.last_hidden_state[rows, lengths - 1]
+        raw: Tensor = self.head(last.float()).squeeze(-1)
+        return raw
+
+
+def trunk_of(model: PreTrainedModel) -> PreTrainedModel:
+    """Return a language model's network without its head, sharing the weights.
+
+    Raises:
+        ModelError: The architecture keeps no trunk apart from its head.
+    """
+    trunk = model.base_model
+    if trunk is model or not isinstance(trunk, PreTrainedModel):
+        raise ModelError(
+            f"{type(model).__name__} keeps no trunk apart from its language-model head",
+            "an architecture with a base model, as Llama, GPT-2 or Qwen have",
+            "take another policy",
+        )
+    return trunk

@@ -1,0 +1,69 @@
+"""The reward model's job as plain data: it can be written down, sent elsewhere and run there."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from rlaif.config import RewardModelConfig
+from rlaif.records import Message, Probability, Record, digest_of
+
+
+class RewardPair(Record):
+    """Two answers to one prompt with the soft label P(first is better).
+
+    Lengths are in tokens, as sampled. ``heldout`` pairs measure and never train.
+    """
+
+    prompt: tuple[Message, ...] = Field(min_length=1)
+    first: str
+    first_ended: bool
+    first_length: int = Field(ge=0)
+    second: str
+    second_ended: bool
+    second_length: int = Field(ge=0)
+    label: Probability
+    split: Literal["train", "heldout"]
+
+
+class CalibrationAnswer(Record):
+    """An answer of the reference policy, on whose like rewards are to have mean 0 and std 1."""
+
+    prompt: tuple[Message, ...] = Field(min_length=1)
+    text: str
+    ended: bool
+
+
+class RewardModelJob(Record):
+    """All that training a reward model needs; what comes out are files and a report.
+
+    Attributes:
+        policy: Folder or hub id of the policy whose trunk the reward model starts from.
+        pairs: Training pairs, replayed ones among them, and held-out ones.
+        calibration: Answers of the reference policy.
+        config: The settings.
+        seed: Seed of the head and of the order of the pairs.
+        device: Where to train: auto, cpu, cuda or mps.
+        output: The folder to write, whole or not at all.
+        work: A folder for checkpoints, which the caller may remove when the job is done.
+    """
+
+    policy: str
+    pairs: tuple[RewardPair, ...]
+    calibration: tuple[CalibrationAnswer, ...]
+    config: RewardModelConfig
+    seed: int = Field(ge=0)
+    device: str
+    output: Path
+    work: Path
+
+    def fingerprint(self, policy_digest: str) -> str:
+        """Return a digest of all that shapes the weights: a checkpoint belongs to one of them.
+
+        Args:
+            policy_digest: Digest of the policy's files, wherever they lie.
+        """
+        shaping = self.model_dump(mode="json", include={"config", "seed", "device"})
+        del shaping["config"]["checkpoint_steps"]
+        trained = [pair.model_dump(mode="json") for pair in self.pairs if pair.split == "train"]
+        return digest_of([policy_digest, shaping, trained])
