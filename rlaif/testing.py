@@ -1,13 +1,22 @@
 """Fakes that ship, so that a test of anything built on rlaif runs in milliseconds and offline."""
 
 import hashlib
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from rlaif.judges.protocol import (
+    PAIR_LABELS,
+    JudgeReply,
+    JudgeRequest,
+    critique_of,
+    request_hash,
+)
+from rlaif.records import JudgeCall, digest_of
 from rlaif.seeds import numpy_generator, torch_generator
 
 if TYPE_CHECKING:
@@ -65,6 +74,67 @@ def make_tiny_lm(
     return folder
 
 
+class ScriptedJudge:
+    """A judge that follows a script instead of a model.
+
+    Args:
+        script: Given a request, returns the label probabilities, or a whole reply in words that
+            is then parsed, as from a backend without probabilities.
+        name: Its name; judges with other names have other digests.
+
+    Attributes:
+        requests: Everything that it was asked, in order.
+    """
+
+    special_tokens: Sequence[str] = ()
+
+    def __init__(
+        self, script: Callable[[JudgeRequest], Mapping[str, float] | str], name: str = "scripted"
+    ) -> None:
+        self._script = script
+        self.name = name
+        self.digest = digest_of(["scripted-judge", name])
+        self.requests: list[JudgeRequest] = []
+
+    @classmethod
+    def preferring(cls, quality: Callable[[str], float], sharpness: float = 8.0) -> "ScriptedJudge":
+        """Return a judge with a taste.
+
+        Its ratings are ``quality(answer)`` in [0, 1]; its P(first better) is the logistic of
+        ``sharpness`` times the difference in quality, whatever the order.
+        """
+
+        def script(request: JudgeRequest) -> Mapping[str, float]:
+            levels = [quality(text) for text in request.shown]
+            if request.labels == PAIR_LABELS:
+                p_first = 0.5 * (1.0 + math.tanh(sharpness * (levels[0] - levels[1]) / 2.0))
+                return {"A": p_first, "B": 1.0 - p_first}
+            place = levels[0] * (len(request.labels) - 1)
+            return {x: max(0.0, 1.0 - abs(i - place)) for i, x in enumerate(request.labels)}
+
+        return cls(script, "scripted-taste")
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+        """Answer each request by the script."""
+        self.requests += requests
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request: JudgeRequest) -> JudgeReply:
+        said = self._script(request)
+        words = said if isinstance(said, str) else f"Under {request.criterion}."
+        call = JudgeCall(
+            request_hash=request_hash(self.digest, request),
+            judge=self.digest,
+            request=request.text,
+            reply=words,
+            label_probs={} if isinstance(said, str) else dict(said),
+            prompt_tokens=len(request.text.split()),
+            reply_tokens=len(words.split()),
+            latency=0.0,
+        )
+        return JudgeReply(critique_of(words).strip(), call)
+
+
 class HashEmbedder:
     """An embedder without a model: each word adds one fixed direction, so shared words are near.
 
@@ -74,6 +144,7 @@ class HashEmbedder:
 
     def __init__(self, dimensions: int = 64) -> None:
         self.dimensions = dimensions
+        self.digest = digest_of(["hash-embedder", dimensions])
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return unit rows, float32 [texts, dimensions]; texts without a word share one row."""

@@ -1,11 +1,12 @@
 """Judges: rubrics, criteria, templates, verdicts, and the models behind them.
 
-Nothing here imports torch; the local model's judge is in ``judges.transformers_judge``, and
-``open_rubric_judge`` loads it only for a rubric that needs one.
+torch is imported only when ``TransformersJudge`` is first asked for: a rubric can be read, checked
+and, if it has no judge criteria, used without it.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from rlaif.judges.aggregation import VerdictSettings, pair_verdict, score_completion
-from rlaif.judges.assembly import open_rubric_judge
 from rlaif.judges.backend import Judge, SentenceEncoder
 from rlaif.judges.panel import RubricJudge
 from rlaif.judges.protocol import (
@@ -31,6 +32,9 @@ from rlaif.judges.rubric import (
 from rlaif.judges.rules import judge_by_rule
 from rlaif.judges.similarity import Similarity
 
+if TYPE_CHECKING:
+    from rlaif.judges.transformers_judge import TransformersJudge
+
 __all__ = [
     "PAIR_LABELS",
     "EmbeddingCriterion",
@@ -45,12 +49,12 @@ __all__ = [
     "SentenceEncoder",
     "Similarity",
     "Templates",
+    "TransformersJudge",
     "VerdictSettings",
     "as_data",
     "judge_by_rule",
     "load_rubric",
     "load_templates",
-    "open_rubric_judge",
     "pair_verdict",
     "parse_verdict",
     "rating_labels",
@@ -60,3 +64,11 @@ __all__ = [
     "verdict_from_labels",
     "verdict_of",
 ]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any attribute, or none
+    if name == "TransformersJudge":
+        from rlaif.judges.transformers_judge import TransformersJudge
+
+        return TransformersJudge
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

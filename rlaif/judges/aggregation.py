@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rlaif.config import JudgeConfig, JudgingConfig
+from rlaif.config import JudgingConfig
 from rlaif.errors import StageError
 from rlaif.judges.rubric import AnyCriterion, JudgeCriterion, Rubric
 from rlaif.records import (
@@ -37,10 +37,10 @@ class VerdictSettings:
     flip_threshold: float
 
     @classmethod
-    def from_config(cls, judge: JudgeConfig, judging: JudgingConfig) -> "VerdictSettings":
+    def from_config(cls, judging: JudgingConfig, min_label_mass: float) -> "VerdictSettings":
         """Take the settings out of a project's configuration."""
         return cls(
-            min_label_mass=judge.min_label_mass,
+            min_label_mass=min_label_mass,
             pairwise_weight=judging.pairwise_weight,
             score_temperature=judging.score_temperature,
             flip_threshold=judging.flip_threshold,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
+from rlaif.config import JudgingConfig
 from rlaif.errors import ModelError
 from rlaif.judges import protocol
 from rlaif.judges.aggregation import (
@@ -65,10 +66,11 @@ class RubricJudge:
 
     Args:
         rubric: The rubric.
-        settings: How verdicts become labels.
+        judging: How verdicts become labels.
+        min_label_mass: The least probability of all verdict labels together that is an answer.
         judge: The judge model; None is right for a rubric without judge criteria.
         templates: The judge's templates; None where there is no judge.
-        embedder: The embedder; None is right for a rubric without embedding criteria.
+        encoder: The embedder; None is right for a rubric without embedding criteria.
 
     Raises:
         ModelError: The rubric needs a judge, templates or an embedder that was not given.
@@ -77,22 +79,23 @@ class RubricJudge:
     def __init__(
         self,
         rubric: Rubric,
-        settings: VerdictSettings,
         *,
+        judging: JudgingConfig,
+        min_label_mass: float,
         judge: Judge | None = None,
         templates: Templates | None = None,
-        embedder: SentenceEncoder | None = None,
+        encoder: SentenceEncoder | None = None,
     ) -> None:
         self.rubric = rubric
-        self.settings = settings
+        self.settings = VerdictSettings.from_config(judging, min_label_mass)
         self._model: tuple[Judge, Templates] | None = None
         if rubric.judge_criteria:
             if judge is None or templates is None:
                 raise _lacks("judge", rubric.judge_criteria)
             self._model = (judge, templates)
-        if rubric.embedding_criteria and embedder is None:
+        if rubric.embedding_criteria and encoder is None:
             raise _lacks("embedder", rubric.embedding_criteria)
-        self._embedder = embedder if rubric.embedding_criteria else None
+        self._encoder = encoder if rubric.embedding_criteria else None
 
     @cached_property
     def rubric_hash(self) -> str:
@@ -101,7 +104,7 @@ class RubricJudge:
             self.rubric,
             templates=dict(self._model[1].texts) if self._model else {},
             judge=self._model[0].digest if self._model else "",
-            embedder=self._embedder.digest if self._embedder else "",
+            embedder=self._encoder.digest if self._encoder else "",
             settings={**asdict(self.settings), "protocol": protocol.VERSION},
         )
 
@@ -184,12 +187,12 @@ class RubricJudge:
         ]
 
     def _similarity(self, items: Sequence[RatedItem]) -> Similarity | None:
-        if self._embedder is None:
+        if self._encoder is None:
             return None
         prompts = [prompt.text for prompt, _ in items]
         answers = [completion.text for _, completion in items]
         texts = texts_needed(self.rubric.embedding_criteria, prompts, answers)
-        return Similarity(self._embedder.encode, texts)
+        return Similarity(self._encoder.encode, texts)
 
     def _measure(
         self,
