@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rlaif.config import JudgeConfig, RlaifConfig
 from rlaif.errors import ConfigError
-from rlaif.judges import RubricJudge, load_rubric, open_rubric_judge
+from rlaif.judges import RubricJudge, load_rubric, load_templates
+from rlaif.judges.transformers_judge import TransformersJudge
 from rlaif.models.embedding import Embedder
 from rlaif.models.loading import LanguageModel, load_language_model, pick_device
 from rlaif.project import Project
@@ -43,11 +44,15 @@ class Crew:
         """Return the rubric with the judge that speaks for it."""
         key = config.model_dump_json()
         if key not in self._panels:
-            self._panels[key] = open_rubric_judge(
-                self._project,
-                device=self.config.run.device,
-                judge_config=config,
-                embedder=self.embedder(),
+            rubric = load_rubric(self._rubric_path)
+            asks = bool(rubric.judge_criteria)
+            self._panels[key] = RubricJudge(
+                rubric,
+                judging=self.config.judging,
+                min_label_mass=config.min_label_mass,
+                judge=self._judge(config) if asks else None,
+                templates=load_templates(config.template, self._project.root) if asks else None,
+                encoder=self.embedder() if rubric.embedding_criteria else None,
             )
         return self._panels[key]
 
@@ -75,6 +80,10 @@ class Crew:
         """Let the policies go, so that training has the memory."""
         self._policies.clear()
         gc.collect()
+
+    def _judge(self, config: JudgeConfig) -> TransformersJudge:
+        path = self._project.resolve(config.path)
+        return TransformersJudge(load_language_model(path, self._device), config)
 
     @property
     def _rubric_path(self) -> Path:

@@ -109,9 +109,7 @@ def _run_stages(ctx: CycleContext, stages: tuple[tuple[str, Stage], ...]) -> Non
 
 def _trains(ctx: CycleContext) -> bool:
     """Whether this cycle made any preference to train on."""
-    before = {p.id for p in ctx.ledger.preferences(ctx.number - 1)}
-    own = [p for p in ctx.ledger.preferences(ctx.number) if p.id not in before]
-    return any(p.split == "train" for p in own)
+    return any(p.split == "train" for p in ctx.ledger.preferences(cycle=ctx.number))
 
 
 def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> CycleContext:

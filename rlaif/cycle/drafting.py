@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from rlaif.cycle.context import CycleContext
 from rlaif.judges import RubricJudge
@@ -15,7 +16,8 @@ from rlaif.stages.preferences import choose_pairs, make_preferences
 from rlaif.stages.sampling import choose_held_out_prompts, choose_training_prompts
 
 SAMPLING, GENERATION, JUDGING, PREFERENCES = "sampling", "generation", "judging", "preferences"
-TRAIN, EVAL = "train", "eval"
+TRAIN: Final = "train"
+EVAL: Final = "eval"
 
 
 @dataclass(frozen=True)

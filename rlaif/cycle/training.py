@@ -139,10 +139,8 @@ def _beta(ctx: CycleContext) -> float:
 def _pairs(ctx: CycleContext) -> tuple[RewardPair, ...]:
     """Return this cycle's preferences and a seeded replay of earlier ones of the same rubric."""
     rubric = ctx.crew.panel(ctx.config.judge).rubric_hash
-    known = ctx.ledger.preferences(ctx.number, rubric)
-    own_ids = {p.id for p in ctx.ledger.preferences(ctx.number - 1, rubric)}
-    earlier = [p for p in known if p.id in own_ids]
-    own = [p for p in known if p.id not in own_ids]
+    own = ctx.ledger.preferences(cycle=ctx.number, rubric_hash=rubric)
+    earlier = ctx.ledger.preferences(ctx.number - 1, rubric_hash=rubric)
     return _as_pairs(ctx, [*_replay(ctx, earlier, len(own)), *own])
 
 

@@ -39,6 +39,7 @@ from rlaif.rl import (
     gae,
     k1,
     masked_mean,
+    micro_batches,
     place_scores,
     policy_loss,
     sequence_kl,
@@ -227,7 +228,7 @@ class PpoTrainer:
     def _advantages(self, rollout: Rollout, scores: Tensor, ended: float) -> _Sampled:
         temperature = self._job.generation.temperature
         old, ref = [], []
-        for part in rollout.micro_batches(self._job.ppo.minibatch):
+        for part in micro_batches(rollout, self._job.ppo.minibatch):
             old.append(response_outputs(self._policy.model, part, temperature, self._value_head))
             ref.append(response_outputs(self._reference.model, part, temperature).logprobs)
         logprobs = torch.cat([o.logprobs for o in old])
@@ -297,7 +298,7 @@ class PpoTrainer:
 
     def _apply(self, loss: Tensor) -> float:
         self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+        loss.backward()
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, self._job.ppo.max_grad_norm))
         if not (math.isfinite(float(loss.detach())) and math.isfinite(norm)):
             raise NonFiniteLossError(
