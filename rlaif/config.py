@@ -187,8 +187,10 @@ class PpoConfig(Section):
         0.04,
         description="inner epochs stop when approximate KL per token passes 1.5 times this",
     )
-    missing_eos_score: float = Field(
-        -1.0, description="score of a completion that was cut off, set in place of its reward"
+    missing_eos_score: Literal["auto"] | float = Field(
+        "auto",
+        description="score set in place of the reward of a completion that was cut off; auto: -1 "
+        "where most of the incumbent's completions end themselves, else the reward stays",
     )
     reference: Literal["base", "incumbent"] = Field(
         "base", description="the frozen policy that KL is measured against"

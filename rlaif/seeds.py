@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import torch
 
 SEED_BITS = 63
+_SEPARATOR = "\x1f"
 
 
 def derive_seed(run_seed: int, *names: str | int) -> int:
@@ -21,7 +22,7 @@ def derive_seed(run_seed: int, *names: str | int) -> int:
     Returns:
         An integer in ``[0, 2**63)``, the same on every machine.
     """
-    text = "\x1f".join([str(int(run_seed)), *(f"{type(n).__name__}:{n}" for n in names)])
+    text = _SEPARATOR.join([str(int(run_seed)), *(_part(n) for n in names)])
     digest = hashlib.sha256(text.encode("utf-8")).digest()
     return int.from_bytes(digest[:8], "big") >> (64 - SEED_BITS)
 
@@ -47,3 +48,10 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries of others read the legacy state
     torch.manual_seed(seed)
+
+
+def _part(name: str | int) -> str:
+    """Return a name with its type, so that no two lists of names read the same."""
+    if isinstance(name, str):
+        return "str:" + name.replace(_SEPARATOR, 2 * _SEPARATOR)
+    return f"int:{int(name)}"

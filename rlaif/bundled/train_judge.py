@@ -18,7 +18,7 @@ from rlaif.bundled.train_policy import sample
 from rlaif.bundled.training import Schedule, Sequence, fit
 from rlaif.seeds import derive_seed, numpy_generator, torch_generator
 
-SCHEDULE = Schedule(examples=32_000, batch=32, peak=2e-3)
+SCHEDULE = Schedule(examples=24_000, batch=32, peak=2e-3)
 NOISE = 0.04
 SAMPLES_PER_ITEM = 30
 CRITERION_SHARES = {"correct": 0.6, "courteous": 0.22, "concise": 0.18}

@@ -70,7 +70,9 @@ def save_model(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, fold
 
 def load_model(folder: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
     """Load a saved model in float32, with its tokenizer."""
-    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model = LlamaForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
     return model, PreTrainedTokenizerFast.from_pretrained(folder)
 
 

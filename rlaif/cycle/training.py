@@ -22,6 +22,7 @@ from rlaif.stages.reward_model import (
 
 REWARD_MODEL, PPO = "reward_model", "ppo"
 REFERENCE = "reference"
+MISSING_EOS_SCORE = -1.0
 
 
 def reward_model(ctx: CycleContext) -> None:
@@ -75,6 +76,7 @@ def ppo(ctx: CycleContext) -> None:
             ppo=ctx.config.ppo,
             seed=ctx.seed(PPO),
             device=ctx.config.run.device,
+            missing_eos_score=_missing_eos_score(ctx),
             beta=_beta(ctx),
             output=artifact_folder(ctx, "challenger"),
             work=work_folder(ctx, PPO),
@@ -134,6 +136,16 @@ def _beta(ctx: CycleContext) -> float:
         if isinstance(report, PpoReport):
             return report.beta
     return ctx.config.ppo.kl_beta
+
+
+def _missing_eos_score(ctx: CycleContext) -> float | None:
+    """Return the score of answers that were cut off, or None where most are and must be."""
+    setting = ctx.config.ppo.missing_eos_score
+    if setting != "auto":
+        return setting
+    answers = ctx.ledger.completions(ctx.number, TRAIN)
+    ended = sum(a.ended for a in answers)
+    return MISSING_EOS_SCORE if 2 * ended >= len(answers) else None
 
 
 def _pairs(ctx: CycleContext) -> tuple[RewardPair, ...]:

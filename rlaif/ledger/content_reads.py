@@ -225,17 +225,17 @@ class ContentReads(Connected):
         return GateDecision(decision=row["decision"], checks=tuple(json.loads(row["checks"])))
 
     def prompt_difficulty(self) -> dict[str, float]:
-        """Return how hard each judged prompt was the last time, from 0 (easy) to 1 (hard).
+        """Return how easy each judged prompt was the last time, in [0, 1]: low is hard.
 
         A prompt is hard where the answers to it scored low, or where the judge could not tell
-        them apart: 1 - min(mean score, 2 * mean margin), the margin of a pair being
+        them apart: min(mean score, 2 * mean margin), the margin of a pair being
         |P(first better) - 0.5|, each mean over the prompt's last cycle that has any.
         """
         easy: dict[str, float] = {}
         for sql in (_LAST_SCORES, _LAST_MARGINS):
             for row in self._all(sql):
                 easy[row["prompt_id"]] = min(easy.get(row["prompt_id"], 1.0), row["mean"])
-        return {prompt_id: 1.0 - value for prompt_id, value in sorted(easy.items())}
+        return dict(sorted(easy.items()))
 
     def _content(self, sql: str, *values: Any) -> dict[str, Any] | None:  # noqa: ANN401 - SQL
         row = self._one(sql, *values)

@@ -131,7 +131,8 @@ def _holds(term: str) -> Condition:
 def _in_column(column: tuple[str, str], term: str) -> Condition:
     """Return the condition that a column holds a term: by index, or by scan for short terms."""
     indexed, scanned = column
-    if len(term) >= _TRIGRAM and "\0" not in term:
+    term = term.replace("\0", "")  # SQLite would read a pattern only up to it
+    if len(term) >= _TRIGRAM:
         return indexed, ['"' + term.replace('"', '""') + '"']
     return scanned, ["%" + re.sub(r"([\\%_])", r"\\\1", term) + "%"]
 

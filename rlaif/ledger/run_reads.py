@@ -34,18 +34,29 @@ class RunReads(Connected):
         row = self._one("SELECT * FROM cycles ORDER BY number DESC LIMIT 1")
         return None if row is None else rows.cycle_from(row)
 
-    def cycle_config(self, number: int) -> dict[str, Any]:
-        """Return the settings that a cycle was begun with.
+    def begun_cycle(self, number: int) -> CycleRow:
+        """Return a cycle that must be there.
 
         Raises:
             LedgerError: There is no such cycle.
         """
         cycle = self.cycle(number)
         if cycle is None:
+            last = self.latest_cycle()
             raise LedgerError(
-                f"{self.path} has no cycle {number}", "a cycle that was begun", "see rlaif status"
+                f"{self.path}: cycle {number} was not begun",
+                f"one of the cycles 1 to {last.number}" if last else "a project that has run",
+                "see rlaif status",
             )
-        return cycle.config
+        return cycle
+
+    def cycle_config(self, number: int) -> dict[str, Any]:
+        """Return the settings that a cycle was begun with.
+
+        Raises:
+            LedgerError: There is no such cycle.
+        """
+        return self.begun_cycle(number).config
 
     def cycle_counts(self, number: int) -> CycleCounts:
         """Return how much a cycle made."""

@@ -187,7 +187,7 @@ class Ledger(LedgerReads):
                 insert(self._db, "cycles", [row])
         elif known.status == "running":
             self._note_changes(known, config_hash, rubric_hash)
-        return self._begun(number)
+        return self.begun_cycle(number)
 
     def finish_cycle(self, number: int) -> None:
         """End a cycle; ending it again changes nothing.
@@ -195,7 +195,7 @@ class Ledger(LedgerReads):
         Raises:
             LedgerError: There is no such cycle, or one of its stages has not ended.
         """
-        self._begun(number)
+        self.begun_cycle(number)
         left = [s.stage for s in self.stages(number) if s.finished_at is None]
         if left:
             raise LedgerError(
@@ -215,7 +215,7 @@ class Ledger(LedgerReads):
         Raises:
             LedgerError: The cycle was not begun or has ended, or the stage has ended.
         """
-        if self._begun(cycle).status == "done" or self.stage_done(cycle, stage):
+        if self.begun_cycle(cycle).status == "done" or self.stage_done(cycle, stage):
             raise LedgerError(
                 f"stage {stage} of cycle {cycle} has ended",
                 "a stage that is still to do",
@@ -288,14 +288,6 @@ class Ledger(LedgerReads):
             (seconds, cycle, stage),
         )
         return seconds
-
-    def _begun(self, number: int) -> CycleRow:
-        cycle = self.cycle(number)
-        if cycle is None:
-            raise LedgerError(
-                f"cycle {number} was not begun", "begin_cycle() first", "begin the cycle"
-            )
-        return cycle
 
     def _refuse_gap(self, number: int) -> None:
         last = self.latest_cycle()

@@ -33,6 +33,7 @@ class PpoJob:
         ppo: The settings.
         seed: Source of all randomness.
         device: Where to run.
+        missing_eos_score: Score of a completion that was cut off; None leaves its reward.
         beta: KL coefficient to begin with (of the last cycle, where there was one).
         output: Where the challenger's folder is to land.
         work: Where checkpoints live until then.
@@ -46,6 +47,7 @@ class PpoJob:
     ppo: PpoConfig
     seed: int
     device: str
+    missing_eos_score: float | None
     beta: float
     output: Path
     work: Path

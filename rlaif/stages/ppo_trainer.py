@@ -222,8 +222,11 @@ class PpoTrainer:
             for row, answer in zip(rows, answers, strict=True)
         ]
         scores = self._scorer.score(items).to(self._device)
+        penalty = self._job.missing_eos_score
+        if penalty is None:
+            return scores
         ended = torch.tensor([a.ended for a in answers], device=self._device)
-        return torch.where(ended, scores, torch.full_like(scores, self._job.ppo.missing_eos_score))
+        return torch.where(ended, scores, torch.full_like(scores, penalty))
 
     def _advantages(self, rollout: Rollout, scores: Tensor, ended: float) -> _Sampled:
         temperature = self._job.generation.temperature

@@ -1,0 +1,204 @@
+"""The report of a project: what each cycle made, how it was judged, what the gate decided."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from rlaif.ledger.reads import LedgerReads
+from rlaif.records import (
+    Completion,
+    EvaluationReport,
+    GateDecision,
+    PpoReport,
+    Record,
+    RewardModelReport,
+)
+
+SAMPLES = 5
+
+
+class RewardModelFigures(Record):
+    """The reward model on held-out preferences; None where it could not be measured."""
+
+    accuracy: float | None
+    ece: float | None
+
+
+class PpoFigures(Record):
+    """What PPO did; KL in nats per sequence, ``kl_base`` as the evaluation measured it."""
+
+    updates: int
+    kl_reference: float
+    kl_base: float | None
+    beta: float
+
+
+class EvaluationFigures(Record):
+    """Win rates on held-out prompts as the judge sees them; ``ci`` is the first one's interval."""
+
+    win_rate_vs_incumbent: float
+    ci: tuple[float, float]
+    win_rate_vs_base: float
+
+
+class GateFigures(Record):
+    """What the gate decided, and why."""
+
+    decision: Literal["promote", "hold"]
+    reasons: tuple[str, ...]
+
+
+class OracleFigures(Record):
+    """What an exact grader measured after the gate had decided: mean scores and shares."""
+
+    base: float | None
+    incumbent: float | None
+    challenger: float | None
+    correct_base: float | None
+    correct_challenger: float | None
+    win_rate_vs_base: float | None
+    judge_agreement: float | None
+
+
+class CycleFigures(Record):
+    """A cycle in figures; what it has not reached yet is None. ``seconds`` are by stage."""
+
+    cycle: int
+    prompts: int
+    completions: int
+    judgements: int
+    unscored: int
+    preferences: int
+    reward_model: RewardModelFigures | None
+    ppo: PpoFigures | None
+    evaluation: EvaluationFigures | None
+    gate: GateFigures | None
+    oracle: OracleFigures | None
+    seconds: dict[str, float]
+
+
+class CycleEvaluation(EvaluationReport):
+    """All that an evaluation found, with its cycle."""
+
+    cycle: int
+
+
+class Sample(Record):
+    """A held-out prompt with the answers of the base and of the current policy."""
+
+    prompt: str
+    base: str
+    current: str
+
+
+class Report(Record):
+    """The whole project: ``cycles`` in figures, ``evaluations`` in full, ``samples`` to read.
+
+    ``policy`` is the version of the live policy, None before the first cycle.
+    """
+
+    cycles: tuple[CycleFigures, ...]
+    policy: str | None
+    evaluations: tuple[CycleEvaluation, ...]
+    samples: tuple[Sample, ...]
+
+
+def build_report(reads: LedgerReads) -> Report:
+    """Read a project's report out of its ledger."""
+    numbers = [cycle.number for cycle in reads.cycles()]
+    current = reads.current_policy()
+    evaluations = ((n, _evaluation(reads, n)) for n in numbers)
+    return Report(
+        cycles=tuple(cycle_figures(reads, n) for n in numbers),
+        policy=None if current is None else current.version,
+        evaluations=tuple(
+            CycleEvaluation(cycle=n, **dict(found)) for n, found in evaluations if found is not None
+        ),
+        samples=samples(reads),
+    )
+
+
+def cycle_figures(reads: LedgerReads, number: int) -> CycleFigures:
+    """Read one cycle's figures out of the ledger, as far as the cycle has come."""
+    counts = reads.cycle_counts(number)
+    evaluation = _evaluation(reads, number)
+    return CycleFigures(
+        cycle=number,
+        **dict(counts),
+        reward_model=_reward_model(reads, number),
+        ppo=_ppo(reads, number, None if evaluation is None else evaluation.kl_base),
+        evaluation=None if evaluation is None else _win_rates(evaluation),
+        gate=_gate(reads.gate_decision(number)),
+        oracle=_oracle(reads.oracle_report(number)),
+        seconds={s.stage: round(s.seconds, 3) for s in reads.stages(number)},
+    )
+
+
+def samples(reads: LedgerReads, limit: int = SAMPLES) -> tuple[Sample, ...]:
+    """Return held-out prompts with two answers, from the newest cycle that was evaluated.
+
+    ``current`` is the policy that was live after that cycle's gate had decided.
+    """
+    for cycle in reversed(reads.cycles()):
+        decision = reads.gate_decision(cycle.number)
+        base = reads.completions(cycle.number, "eval-base")
+        if decision is not None and base:
+            promoted = decision.decision == "promote"
+            role = "eval-challenger" if promoted else "eval-incumbent"
+            live = reads.completions(cycle.number, role) or base
+            return _samples(reads, base, live, limit)
+    return ()
+
+
+def _samples(
+    reads: LedgerReads, base: Sequence[Completion], live: Sequence[Completion], limit: int
+) -> tuple[Sample, ...]:
+    current = {answer.prompt_id: answer.text for answer in live}
+    both = [answer for answer in base if answer.prompt_id in current][:limit]
+    prompts = reads.prompts([answer.prompt_id for answer in both])
+    return tuple(
+        Sample(prompt=prompt.text, base=answer.text, current=current[prompt.id])
+        for prompt, answer in zip(prompts, both, strict=True)
+    )
+
+
+def _reward_model(reads: LedgerReads, cycle: int) -> RewardModelFigures | None:
+    content = reads.report(cycle, "reward_model")
+    if content is None:
+        return None
+    report = RewardModelReport.model_validate(content)
+    return RewardModelFigures(accuracy=report.accuracy, ece=report.ece)
+
+
+def _ppo(reads: LedgerReads, cycle: int, kl_base: float | None) -> PpoFigures | None:
+    content = reads.report(cycle, "ppo")
+    if content is None:
+        return None
+    report = PpoReport.model_validate(content)
+    return PpoFigures(
+        updates=report.updates, kl_reference=report.kl_reference, kl_base=kl_base, beta=report.beta
+    )
+
+
+def _evaluation(reads: LedgerReads, cycle: int) -> EvaluationReport | None:
+    content = reads.report(cycle, "evaluation")
+    return None if content is None else EvaluationReport.model_validate(content)
+
+
+def _win_rates(report: EvaluationReport) -> EvaluationFigures:
+    return EvaluationFigures(
+        win_rate_vs_incumbent=report.vs_incumbent.rate,
+        ci=(report.vs_incumbent.low, report.vs_incumbent.high),
+        win_rate_vs_base=report.vs_base.rate,
+    )
+
+
+def _gate(decision: GateDecision | None) -> GateFigures | None:
+    if decision is None:
+        return None
+    return GateFigures(decision=decision.decision, reasons=decision.reasons)
+
+
+def _oracle(content: dict[str, Any] | None) -> OracleFigures | None:
+    if content is None:
+        return None
+    return OracleFigures(**{name: content.get(name) for name in OracleFigures.model_fields})
