@@ -1,0 +1,154 @@
+"""``rlaif report``: the whole project in figures."""
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from rlaif.cli.documented import Command
+from rlaif.cli.output import (
+    cell,
+    duration,
+    emit_json,
+    json_option,
+    number,
+    one_line,
+    percent,
+    stdout,
+    table,
+)
+from rlaif.cli.place import Place
+from rlaif.report import CycleFigures, EvaluationFigures, Report, build_report
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        "rlaif report",
+        "rlaif report --json",
+        "rlaif --project state/demo report",
+    ],
+)
+@json_option
+@click.pass_obj
+def report(place: Place, as_json: bool) -> None:
+    """Show all cycles: figures, decisions and answers to read.
+
+    With an oracle its figures stand beside; the gate never sees them. At the end five held-out
+    prompts, with the answers of the base and of the policy that is live.
+    """
+    with place.reader() as reader:
+        found = build_report(reader)
+    if as_json:
+        emit_json(found.model_dump(mode="json"))
+    else:
+        print_report(found, stdout())
+
+
+def print_report(found: Report, console: Console) -> None:
+    """Print a report for people."""
+    if not found.cycles:
+        console.print("No cycle was begun yet: rlaif run")
+        return
+    for shown in (_results(found), _work(found), _oracle(found)):
+        if shown is not None:
+            console.print(shown, "")
+    for figures in found.cycles:
+        if figures.gate is not None:
+            reasons = one_line("; ".join(figures.gate.reasons))
+            console.print(f"cycle {figures.cycle}: {figures.gate.decision}: {reasons}")
+    console.print(f"\nlive policy: {found.policy or '-'}")
+    if found.evaluations:
+        console.print(_about_judge(found))
+    if found.samples:
+        console.print("", _samples(found))
+
+
+def cycle_line(figures: CycleFigures) -> str:
+    """Return a cycle's result as one line."""
+    parts = [f"cycle {figures.cycle}: {figures.gate.decision if figures.gate else 'not finished'}"]
+    if figures.evaluation is not None:
+        base = percent(figures.evaluation.win_rate_vs_base)
+        wins = _with_interval(figures.evaluation)
+        parts.append(f"win rate {wins} against the incumbent, {base} against base")
+    if figures.reward_model is not None:
+        parts.append(f"reward model {percent(figures.reward_model.accuracy)} right")
+    if figures.ppo is not None:
+        parts.append(f"KL {number(figures.ppo.kl_reference)} nats to the reference")
+    if figures.oracle is not None:
+        parts.append(f"oracle {percent(figures.oracle.win_rate_vs_base)} against base")
+    return "; ".join([*parts, duration(sum(figures.seconds.values()))])
+
+
+def _results(found: Report) -> Table:
+    shown = table(
+        "Cycles",
+        *("cycle", "RM accuracy", "KL", "beta", "win rate vs incumbent", "vs base", "gate"),
+        *("oracle vs base", "time"),
+        words=("gate",),
+    )
+    for c in found.cycles:
+        shown.add_row(
+            str(c.cycle),
+            percent(c.reward_model.accuracy if c.reward_model else None),
+            number(c.ppo.kl_reference if c.ppo else None),
+            number(c.ppo.beta if c.ppo else None, 3),
+            _with_interval(c.evaluation) if c.evaluation else "-",
+            percent(c.evaluation.win_rate_vs_base if c.evaluation else None),
+            c.gate.decision if c.gate else "not yet",
+            percent(c.oracle.win_rate_vs_base if c.oracle else None),
+            duration(sum(c.seconds.values())),
+        )
+    return shown
+
+
+def _work(found: Report) -> Table:
+    shown = table(
+        "Work",
+        *("cycle", "prompts", "answers", "judgements", "unscored", "preferences", "RM ECE"),
+        *("PPO updates", "KL to base"),
+    )
+    for c in found.cycles:
+        counts = (c.cycle, c.prompts, c.completions, c.judgements, c.unscored, c.preferences)
+        shown.add_row(
+            *map(str, counts),
+            number(c.reward_model.ece if c.reward_model else None, 3),
+            str(c.ppo.updates) if c.ppo else "-",
+            number(c.ppo.kl_base if c.ppo else None),
+        )
+    return shown
+
+
+def _oracle(found: Report) -> Table | None:
+    measured = [(c.cycle, c.oracle) for c in found.cycles if c.oracle is not None]
+    if not measured:
+        return None
+    shown = table(
+        "Oracle (exact, measured after the gate had decided)",
+        *("cycle", "score of base", "incumbent", "challenger", "right: base", "challenger"),
+        *("win rate vs base", "agrees with judge"),
+    )
+    for cycle, o in measured:
+        scores = (number(value, 3) for value in (o.base, o.incumbent, o.challenger))
+        shares = (o.correct_base, o.correct_challenger, o.win_rate_vs_base, o.judge_agreement)
+        shown.add_row(str(cycle), *scores, *map(percent, shares))
+    return shown
+
+
+def _samples(found: Report) -> Table:
+    words = ("prompt", "base", "current")
+    shown = table("Answers to held-out prompts", *words, words=words)
+    for sample in found.samples:
+        shown.add_row(cell(sample.prompt), cell(sample.base), cell(sample.current))
+        shown.add_row("", "", "")
+    return shown
+
+
+def _about_judge(found: Report) -> str:
+    newest = found.evaluations[-1]
+    same = "the judge that trains" if newest.judge_is_trainer else "a judge that does not train"
+    return f"win rates are those of {one_line(newest.judge)}, {same}"
+
+
+def _with_interval(figures: EvaluationFigures) -> str:
+    low, high = figures.ci
+    return f"{percent(figures.win_rate_vs_incumbent)} [{100 * low:.0f}, {100 * high:.0f}]"

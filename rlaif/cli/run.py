@@ -1,0 +1,101 @@
+"""``rlaif run``: cycles, from where they stand."""
+
+import click
+
+from rlaif.cli.documented import Command
+from rlaif.cli.output import emit_json, json_option, stderr
+from rlaif.cli.place import Place
+from rlaif.cli.report import cycle_line
+from rlaif.cli.watching import watching
+from rlaif.config import hide_model_hub_noise
+from rlaif.errors import UsageError
+from rlaif.ledger.reader import LedgerReader
+from rlaif.project import Project
+from rlaif.report import CycleFigures, cycle_figures
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        "rlaif run",
+        "rlaif run --cycles 3",
+        "rlaif --project state/demo run --until-cycle 3 --json",
+    ],
+)
+@click.option("--cycles", type=click.IntRange(min=1), metavar="N", help="Run N more.  [default: 1]")
+@click.option(
+    "--until-cycle", type=click.IntRange(min=1), metavar="N", help="Run until N are finished."
+)
+@json_option
+@click.pass_obj
+def run(place: Place, cycles: int | None, until_cycle: int | None, as_json: bool) -> None:
+    """Run cycles, from where they stand.
+
+    A cycle samples prompts, answers and judges them, trains, evaluates, and promotes or holds.
+    An unfinished cycle goes on from where it stopped and counts as the first of N. With
+    --until-cycle nothing is done where N are finished already. Progress goes to standard error,
+    a line for each finished cycle to standard output.
+    """
+    if cycles is not None and until_cycle is not None:
+        raise UsageError("--cycles and --until-cycle are both given", "one of them", "drop one")
+    project = place.project()
+    target = until_cycle or len(finished_cycles(project)) + (cycles or 1)
+    finished = run_until(project, target, aloud=not as_json)
+    if as_json:
+        emit_json({"finished": [figures.model_dump(mode="json") for figures in finished]})
+    elif not finished:
+        click.echo(f"{target} cycles are finished already: nothing to do")
+
+
+def finished_cycles(project: Project) -> list[int]:
+    """Return the numbers of the cycles that have ended."""
+    if not project.ledger_path.is_file():
+        return []
+    with LedgerReader.open(project.ledger_path) as reader:
+        return [c.number for c in reader.cycles() if c.status == "done"]
+
+
+def run_until(project: Project, target: int, *, aloud: bool) -> list[CycleFigures]:
+    """Run until so many cycles are finished, with the oracle's figures after each.
+
+    Args:
+        project: The project.
+        target: How many cycles are to be finished in all.
+        aloud: Whether each finished cycle's line goes to standard output.
+
+    Returns:
+        The cycles that were finished now.
+    """
+    hide_model_hub_noise()
+    from rlaif.cycle import run_cycles
+
+    done: list[CycleFigures] = []
+    with watching(stderr(), target) as watcher:
+        measure(project)
+        for number in range(len(finished_cycles(project)) + 1, target + 1):
+            fresh = run_cycles(project, until=number, watcher=watcher)
+            measure(project)
+            done += _told(project, fresh, aloud)
+    return done
+
+
+def measure(project: Project) -> None:
+    """Let the oracle, where there is one, grade every finished cycle that it has not graded."""
+    if not project.config.oracle.grader:
+        return
+    from rlaif import oracle_report
+
+    for number in finished_cycles(project):
+        with LedgerReader.open(project.ledger_path) as reader:
+            graded = reader.oracle_report(number) is not None
+        if not graded:
+            oracle_report.measure(project, number)
+
+
+def _told(project: Project, numbers: list[int], aloud: bool) -> list[CycleFigures]:
+    with LedgerReader.open(project.ledger_path) as reader:
+        found = [cycle_figures(reader, number) for number in numbers]
+    for figures in found:
+        if aloud:
+            click.echo(cycle_line(figures))
+    return found
