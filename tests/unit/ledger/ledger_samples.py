@@ -1,5 +1,7 @@
 """Small, readable records for the ledger's tests."""
 
+from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,14 @@ from rlaif.records import (
 
 RUBRIC = "rubric-hash"
 CONFIG = {"run": {"seed": 7}, "policy": {"path": "bundled:tiny"}}
+
+
+def in_child(work: Callable[[], None]) -> int | None:
+    """Run ``work`` in a forked child; return its exit code, or minus the signal that ended it."""
+    child = get_context("fork").Process(target=work)
+    child.start()
+    child.join()
+    return child.exitcode
 
 
 def prompt(
@@ -125,11 +135,18 @@ def begun(path: Path, *stages: str) -> Ledger:
 
 
 def fill_cycle(ledger: Ledger, *, reverse: bool = False) -> None:
-    """Fill the begun first cycle with two units of everything and finish it."""
-    units = ["capitals", "colours"]
-    for unit in reversed(units) if reverse else units:
-        _fill_unit(ledger, unit)
-    for stage in ("generation", "judging", "promotion"):
+    """Do what is left of the begun first cycle, two units of everything, and finish it."""
+    for stage, fill in (
+        ("generation", fill_answers),
+        ("judging", _fill_judgements),
+        ("promotion", _fill_promotion),
+    ):
+        if ledger.stage_done(1, stage):
+            continue
+        units = ["capitals", "colours"]
+        for name in reversed(units) if reverse else units:
+            if name not in ledger.done_units(1, stage):
+                fill(ledger, name)
         ledger.finish_stage(1, stage)
     ledger.finish_cycle(1)
 
@@ -142,8 +159,7 @@ def fill_answers(ledger: Ledger, name: str) -> None:
         unit.add_completions("train", answers)
 
 
-def _fill_unit(ledger: Ledger, name: str) -> None:
-    fill_answers(ledger, name)
+def _fill_judgements(ledger: Ledger, name: str) -> None:
     first, second = f"{name}-0", f"{name}-1"
     with ledger.unit(1, "judging", name) as unit:
         judged = [rating(first, first), comparison(f"{name}-pair", first, second)]
@@ -159,6 +175,9 @@ def _fill_unit(ledger: Ledger, name: str) -> None:
         )
         unit.add_pair_verdicts([pair])
         unit.add_preferences([preference(name, name, first, second)])
+
+
+def _fill_promotion(ledger: Ledger, name: str) -> None:
     with ledger.unit(1, "promotion", name) as unit:
         if name == "capitals":
             unit.add_metrics([Metric(step=0, name="kl", value=0.1)])
