@@ -1,5 +1,6 @@
 """SQLite's errors, told as what was seen, what was expected and what to do."""
 
+import errno
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ _REMEDIES = {
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn any error of SQLite inside the block into one of rlaif's.
+    """Turn any error of SQLite or of the file system inside the block into one of rlaif's.
 
     Args:
         path: The database file.
@@ -46,23 +47,36 @@ def translated(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as exc:
+    except (sqlite3.Error, OSError) as exc:
         raise as_ledger_error(exc, path) from exc
 
 
-def as_ledger_error(error: sqlite3.Error, path: Path) -> LedgerError:
+def as_ledger_error(error: sqlite3.Error | OSError, path: Path) -> LedgerError:
     """Return the error that tells a person what happened to the database at ``path``."""
-    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
     seen = f"{path}: {error}"
-    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _nearly_full(path)):
+    if _is_full(error, path):
         return DiskFullError(
             seen,
             "room on the disk for the next unit",
             "free some space, then run the command again: it goes on with the unit that failed, "
             "and nothing already committed is lost",
         )
-    expected, action = _REMEDIES.get(code, ("", "see the error above"))
+    expected, action = _REMEDIES.get(_primary_code(error), ("", "see the error above"))
     return LedgerError(seen, expected, action)
+
+
+def _primary_code(error: sqlite3.Error | OSError) -> int:
+    if isinstance(error, OSError):
+        return sqlite3.SQLITE_CANTOPEN
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & _PRIMARY
+
+
+def _is_full(error: sqlite3.Error | OSError, path: Path) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    code = _primary_code(error)
+    return code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _nearly_full(path))
 
 
 def _nearly_full(path: Path) -> bool:

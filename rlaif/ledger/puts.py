@@ -27,12 +27,10 @@ def put_prompts(db: Database, rows: Sequence[Row]) -> None:
     """
     new = _new_rows(db, "prompts", rows, ("messages",), "give the changed prompt a new id")
     insert(db, "prompts", new)
+    added = {row["id"] for row in new}
     for row in rows:
-        db.execute(
-            "UPDATE prompts SET tags = :tags, split = :split "
-            "WHERE id = :id AND (tags, split) IS NOT (:tags, :split)",
-            row,
-        )
+        if row["id"] not in added:
+            db.execute("UPDATE prompts SET tags = :tags, split = :split WHERE id = :id", row)
 
 
 def put_completions(db: Database, rows: Sequence[Row]) -> None:
