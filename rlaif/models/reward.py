@@ -112,9 +112,9 @@ class RewardModel(nn.Module):
         save_file({name: x.cpu().contiguous() for name, x in head.items()}, folder / HEAD_FILE)
 
     def train(self, mode: bool = True) -> Self:
-        """Set the mode, the trunk staying in evaluation: no dropout, whatever its configuration."""
-        super().train(mode)
-        self.trunk.eval()
+        """Set the head's mode; the trunk stays in evaluation, so nothing drops out."""
+        self.training = mode
+        self.head.train(mode)
         return self
 
     @property
