@@ -28,7 +28,7 @@ def write_docs(folder: Path) -> None:
 
 def cli_page() -> str:
     """Return the page of all commands."""
-    context = click.Context(main, info_name="rlaif")
+    context = click.Context(main, info_name="rlaif", **main.context_settings)
     parts = ["# The command line", _MADE, *_command(main, context, 2)]
     return "\n\n".join(parts) + "\n"
 

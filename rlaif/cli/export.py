@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from rlaif.cli.documented import Group
-from rlaif.cli.output import emit_json, json_option
+from rlaif.cli.output import emit_json, harmless_json, json_option
 from rlaif.cli.place import Place
 from rlaif.cli.policy import find_policy
 from rlaif.errors import UsageError
@@ -70,7 +70,7 @@ def preferences(
         rows = preference_rows(reader, cycle)
         if out is None:
             for row in rows:
-                click.echo(json_line(row))
+                click.echo(harmless_json(json_line(row)))
             return
         count = (write_jsonl if form == "jsonl" else write_parquet)(rows, _ready(out))
     if as_json:

@@ -27,9 +27,13 @@ def json_option(command: F) -> F:
 
 
 def emit_json(value: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Print a JSON value; characters that a terminal would obey are escaped."""
-    text = json.dumps(value, ensure_ascii=False, indent=2)
-    click.echo(_HIDDEN.sub(lambda m: f"\\u{ord(m.group()):04x}", text))
+    """Print a JSON value so that no terminal obeys what a model wrote."""
+    click.echo(harmless_json(json.dumps(value, ensure_ascii=False, indent=2)))
+
+
+def harmless_json(text: str) -> str:
+    """Return the same JSON with every character escaped that a terminal would obey."""
+    return _HIDDEN.sub(lambda m: f"\\u{ord(m.group()):04x}", text)
 
 
 def visible(text: str) -> str:
@@ -48,7 +52,7 @@ def one_line(text: str) -> str:
 
 def hanging(label: str, text: str, width: int = 10) -> str:
     """Return a label and a text whose further lines stand under its first one."""
-    first, *rest = visible(text).split("\n") or [""]
+    first, *rest = visible(text).split("\n")
     return "\n".join([f"  {label:<{width}}{first}", *(" " * (width + 2) + line for line in rest)])
 
 

@@ -105,8 +105,9 @@ def _work(found: Report) -> Table:
     shown = table(
         "Work",
         *("cycle", "prompts", "answers", "judgements", "unscored", "preferences", "RM ECE"),
-        *("PPO updates", "KL to base"),
+        *("PPO updates", "KL to base", "win rate at equal length"),
     )
+    controlled = {e.cycle: e.vs_incumbent.length_controlled for e in found.evaluations}
     for c in found.cycles:
         counts = (c.cycle, c.prompts, c.completions, c.judgements, c.unscored, c.preferences)
         shown.add_row(
@@ -114,6 +115,7 @@ def _work(found: Report) -> Table:
             number(c.reward_model.ece if c.reward_model else None, 3),
             str(c.ppo.updates) if c.ppo else "-",
             number(c.ppo.kl_base if c.ppo else None),
+            percent(controlled.get(c.cycle)),
         )
     return shown
 

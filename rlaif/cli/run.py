@@ -48,11 +48,13 @@ def run(place: Place, cycles: int | None, until_cycle: int | None, as_json: bool
 
 
 def finished_cycles(project: Project) -> list[int]:
-    """Return the numbers of the cycles that have ended."""
+    """Return the numbers of the cycles that have ended; an old ledger is brought up to date."""
+    from rlaif.ledger.writer import Ledger
+
     if not project.ledger_path.is_file():
         return []
-    with LedgerReader.open(project.ledger_path) as reader:
-        return [c.number for c in reader.cycles() if c.status == "done"]
+    with Ledger.open(project.ledger_path) as ledger:
+        return [c.number for c in ledger.cycles() if c.status == "done"]
 
 
 def run_until(project: Project, target: int, *, aloud: bool) -> list[CycleFigures]:
@@ -67,12 +69,15 @@ def run_until(project: Project, target: int, *, aloud: bool) -> list[CycleFigure
         The cycles that were finished now.
     """
     hide_model_hub_noise()
+    measure(project)
+    done: list[CycleFigures] = []
+    missing = range(len(finished_cycles(project)) + 1, target + 1)
+    if not missing:
+        return done
     from rlaif.cycle import run_cycles
 
-    done: list[CycleFigures] = []
     with watching(stderr(), target) as watcher:
-        measure(project)
-        for number in range(len(finished_cycles(project)) + 1, target + 1):
+        for number in missing:
             fresh = run_cycles(project, until=number, watcher=watcher)
             measure(project)
             done += _told(project, fresh, aloud)
@@ -81,14 +86,15 @@ def run_until(project: Project, target: int, *, aloud: bool) -> list[CycleFigure
 
 def measure(project: Project) -> None:
     """Let the oracle, where there is one, grade every finished cycle that it has not graded."""
-    if not project.config.oracle.grader:
+    if not project.config.oracle.grader or not project.ledger_path.is_file():
         return
-    from rlaif import oracle_report
+    finished = finished_cycles(project)
+    with LedgerReader.open(project.ledger_path) as reader:
+        ungraded = [number for number in finished if reader.oracle_report(number) is None]
+    if ungraded:
+        from rlaif import oracle_report
 
-    for number in finished_cycles(project):
-        with LedgerReader.open(project.ledger_path) as reader:
-            graded = reader.oracle_report(number) is not None
-        if not graded:
+        for number in ungraded:
             oracle_report.measure(project, number)
 
 
