@@ -25,6 +25,7 @@ LOOKALIKES = {"<": "\u2039", "[": "\u27e6"}
 _FOLDER_NAME = re.compile(r"\w[\w.-]*")
 _FENCE_NAME = re.compile(r"[A-Za-z]\w*")
 _JOINERS = "\u200c\u200d"
+_STANDINS = ("\ufffd", "?", "_")
 _SAMPLE = JudgeCriterion(
     name="sample-name", kind="judge", weight=1.0, text="sample-text", choices=("low", "high")
 )
@@ -149,23 +150,28 @@ def _visible(char: str) -> str:
 
 
 def _without_tokens(text: str, tokens: tuple[str, ...]) -> str:
-    """Break every special token; again where breaking one made another."""
-    pattern = _token_pattern(tokens)
-    while (broken := pattern.sub(_lookalike, text)) != text:
+    """Break every special token; again where breaking one made another.
+
+    It ends: what takes a first character's place begins no token.
+    """
+    pattern, substitutes = _token_pattern(tokens)
+    while (broken := pattern.sub(lambda m: substitutes[m[0][0]] + m[0][1:], text)) != text:
         text = broken
     return text
 
 
 @lru_cache(maxsize=64)
-def _token_pattern(tokens: tuple[str, ...]) -> re.Pattern[str]:
+def _token_pattern(tokens: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, str]]:
     longest_first = sorted(filter(None, tokens), key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
-
-
-def _lookalike(match: re.Match[str]) -> str:
-    token = match.group()
-    first = LOOKALIKES.get(token[0], "\ufffd")
-    return ("?" if first == token[0] else first) + token[1:]
+    pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+    initials = {token[0] for token in longest_first}
+    return pattern, {
+        initial: next(
+            (s for s in (LOOKALIKES.get(initial, _STANDINS[0]), *_STANDINS) if s not in initials),
+            "",
+        )
+        for initial in initials
+    }
 
 
 def _compile(text: str, path: Path) -> jinja2.Template:

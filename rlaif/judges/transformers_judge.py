@@ -214,7 +214,8 @@ def find_label_form(lm: LanguageModel, labels: Sequence[str]) -> LabelForm:
         before = encode_answer(lm, _BEFORE + cue, ended=False)
         after = [encode_answer(lm, f"{_BEFORE}{cue}{space}{x}", ended=False) for x in labels]
         single = all(len(ids) == len(before) + 1 and ids[:-1] == before for ids in after)
-        if single and len({ids[-1] for ids in after}) == len(labels):
+        different = {ids[-1] for ids in after if ids} - {lm.tokenizer.unk_token_id}
+        if single and len(different) == len(labels):
             return LabelForm(cue, {x: ids[-1] for x, ids in zip(labels, after, strict=True)})
     raise ModelError(
         f"judge {lm.name}: the verdict labels {', '.join(labels)} are not single distinct tokens "

@@ -1,0 +1,170 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlaif.judges import RuleSpec, judge_by_rule
+from rlaif.judges.wording import LANGUAGES, language_share, repetition, words_of
+
+
+def rule(**keys: Any) -> RuleSpec:
+    return RuleSpec.model_validate(keys)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", []),
+        ("  ...  ", []),
+        ("Don't stop, well-known Zoë!", ["Don't", "stop", "well-known", "Zoë"]),
+        ("我用Python写代码。", ["我", "用", "Python", "写", "代", "码"]),
+        ("日本語とカタカナ", list("日本語とカタカナ")),
+        ("한국어 말", ["한국어", "말"]),
+        ("3 apples", ["3", "apples"]),
+        ("a-", ["a"]),
+    ],
+)
+def test_words(text: str, words: list[str]) -> None:
+    assert words_of(text) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("", 0.0),
+        ("one two", 0.0),
+        ("one two three", 0.0),
+        ("a b c a b c", 1 / 4),
+        ("go Go gO GO go", 2 / 3),
+        ("一二三一二三", 1 / 4),
+    ],
+)
+def test_repetition_counts_word_trigrams(text: str, share: float) -> None:
+    assert repetition(words_of(text)) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "share"),
+    [
+        ("plain English words", "en", 1.0),
+        ("plain English words", "zh", 0.0),
+        ("我用Python写代码", "zh", 5 / 6),
+        ("12 34", "en", 0.0),
+        ("12 men", "en", 1.0),
+        ("Привет world", "ru", 0.5),
+        ("日本語です", "ja", 1.0),
+        ("日本語です", "zh", 3 / 5),
+        ("한국어", "ko", 1.0),
+        ("مرحبا", "ar", 1.0),
+        ("नमस्ते", "hi", 1.0),
+        ("", "en", 0.0),
+    ],
+)
+def test_language_is_told_by_script(text: str, language: str, share: float) -> None:
+    assert language_share(words_of(text), language) == pytest.approx(share)
+
+
+@pytest.mark.parametrize(
+    ("keys", "text", "score", "why"),
+    [
+        ({"min_words": 4}, "one two three four", 1.0, "has 4 words, at least 4"),
+        ({"min_words": 4}, "one", 0.25, "has 1 word, fewer than 4"),
+        ({"min_words": 4}, "", 0.0, "has 0 words, fewer than 4"),
+        ({"max_words": 4}, "one two three four", 1.0, "has 4 words, at most 4"),
+        ({"max_words": 4}, "one two three four five", 0.75, "has 5 words, more than 4"),
+        ({"max_words": 2}, "one two three four", 0.0, "more than 2"),
+        ({"max_words": 2}, "one two three four five", 0.0, "more than 2"),
+        ({"must_match": r"\d+"}, "room 12", 1.0, "has what it must have"),
+        ({"must_match": r"\d+"}, "room", 0.0, r'lacks "\d+"'),
+        ({"must_match": ["a", "q"]}, "cat", 0.5, 'lacks "q"'),
+        ({"must_not_match": "(?i)sorry"}, "Sorry, no.", 0.0, 'must not have "Sorry"'),
+        ({"must_not_match": ["x", "n.", "z"]}, "no", 2 / 3, 'must not have "no"'),
+        ({"must_not_match": "x"}, "no", 1.0, "nothing that it must not have"),
+        ({"starts_with": "Dear"}, "  Dear Ann", 1.0, 'starts with "Dear"'),
+        ({"starts_with": ["Dear", "Hi"]}, "Yo", 0.0, 'start with "Dear" or "Hi", not with "Y"'),
+        ({"ends_with": "."}, "Done. \n", 1.0, "ends with a full stop"),
+        ({"ends_with": "."}, "Done?", 0.0, 'should end with a full stop, not with "?"'),
+        (
+            {"ends_with": [".", "!", "。"]},
+            "Done",
+            0.0,
+            'a full stop, an exclamation mark or a Chinese full stop, not with "e"',
+        ),
+        ({"ends_with": "."}, "  ", 0.0, "should end with a full stop, but is empty"),
+        ({"max_repetition": 0.5}, "a b c a b c", 1.0, "repeats 25% of its phrases, at most 50%"),
+        ({"max_repetition": 0.0}, "a b c a b c", 0.75, "over 0%"),
+        ({"max_repetition": 0.5}, "a a a a a a", 0.5, "repeats 75% of its phrases, over 50%"),
+        ({"max_repetition": 1.0}, "a a a a a a", 1.0, "at most 100%"),
+        ({"language": "zh"}, "我用Python写代码", 5 / 6, "83% of its words"),
+    ],
+)
+def test_each_part_scores_and_says_why(
+    keys: dict[str, Any], text: str, score: float, why: str
+) -> None:
+    found, said = judge_by_rule(rule(**keys), text)
+    assert found == pytest.approx(score)
+    assert why in said
+
+
+def test_several_parts_are_averaged_and_all_explained() -> None:
+    spec = rule(min_words=4, ends_with=["."], must_not_match="two")
+    score, why = judge_by_rule(spec, "one two")
+    assert score == pytest.approx((0.5 + 0.0 + 0.0) / 3)
+    assert why.split("; ") == [
+        "has 2 words, fewer than 4",
+        'must not have "two"',
+        'should end with a full stop, not with "o"',
+    ]
+
+
+def test_long_matches_are_shown_short() -> None:
+    _, why = judge_by_rule(rule(must_not_match="x+"), "x" * 500)
+    assert len(why) < 60
+
+
+SPECS = st.builds(
+    lambda keys: rule(**keys),
+    st.dictionaries(
+        st.sampled_from(
+            ["min_words", "max_words", "must_match", "ends_with", "max_repetition", "language"]
+        ),
+        st.none(),
+        min_size=1,
+    ).map(
+        lambda keys: {
+            key: {
+                "min_words": 3,
+                "max_words": 5,
+                "must_match": ["a", "[0-9]"],
+                "ends_with": [".", "!"],
+                "max_repetition": 0.3,
+                "language": "en",
+            }[key]
+            for key in keys
+        }
+    ),
+)
+
+
+@given(SPECS, st.text())
+def test_any_text_gets_a_score_from_0_to_1_and_words(spec: RuleSpec, text: str) -> None:
+    score, why = judge_by_rule(spec, text)
+    assert 0.0 <= score <= 1.0
+    assert why
+
+
+@given(st.text(), st.sampled_from(sorted(LANGUAGES)))
+def test_measures_are_shares(text: str, language: str) -> None:
+    words = words_of(text)
+    assert 0.0 <= repetition(words) <= 1.0
+    assert 0.0 <= language_share(words, language) <= 1.0
+    assert all(word in text for word in words)
+
+
+@given(st.lists(st.sampled_from(["tea", "cup", "sun"]), min_size=1), st.integers(1, 12))
+def test_more_words_never_lower_min_words_nor_raise_max_words(words: list[str], n: int) -> None:
+    shorter, longer = " ".join(words), " ".join([*words, "more"])
+    low, high = rule(min_words=n), rule(max_words=n)
+    assert judge_by_rule(low, shorter)[0] <= judge_by_rule(low, longer)[0]
+    assert judge_by_rule(high, shorter)[0] >= judge_by_rule(high, longer)[0]
