@@ -78,11 +78,26 @@ def duration(seconds: float) -> str:
     return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02d} min"
 
 
-def table(title: str, *columns: str, words: tuple[str, ...] = ()) -> Table:
-    """Return a plain table; columns named in ``words`` are text, the others numbers."""
+def table(
+    title: str, *columns: str, words: tuple[str, ...] = (), prose: tuple[str, ...] = ()
+) -> Table:
+    """Return a plain table.
+
+    Args:
+        title: Stands above it.
+        columns: Their headers, which may have two lines. Numbers, unless named in
+        words: short texts, or in
+        prose: long texts, which alone are broken into lines.
+    """
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        made.add_column(column, justify="left" if column in words else "right", overflow="fold")
+        text = column in words or column in prose
+        made.add_column(
+            column,
+            justify="left" if text else "right",
+            no_wrap=column not in prose,
+            overflow="fold",
+        )
     return made
 
 

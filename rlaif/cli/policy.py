@@ -46,8 +46,9 @@ def list_policies(place: Place, as_json: bool) -> None:
         rows = [row.model_dump(mode="json") for row in known]
         emit_json({"current": current, "policies": rows})
         return
-    words = ("version", "live", "parent", "digest", "last change")
-    shown = table("", "version", "live", "cycle", "parent", "digest", "last change", words=words)
+    columns = ("version", "live", "cycle", "parent", "digest", "last change")
+    words, prose = ("version", "live", "parent", "digest"), ("last change",)
+    shown = table("Policies", *columns, words=words, prose=prose)
     for row in known:
         shown.add_row(
             row.version,

@@ -49,7 +49,7 @@ def print_report(found: Report, console: Console) -> None:
     if not found.cycles:
         console.print("No cycle was begun yet: rlaif run")
         return
-    for shown in (_results(found), _work(found), _oracle(found)):
+    for shown in (_results(found), _oracle(found), _training(found), _work(found)):
         if shown is not None:
             console.print(shown, "")
     for figures in found.cycles:
@@ -82,17 +82,16 @@ def cycle_line(figures: CycleFigures) -> str:
 def _results(found: Report) -> Table:
     shown = table(
         "Cycles",
-        *("cycle", "RM accuracy", "KL", "beta", "win rate vs incumbent", "vs base", "gate"),
-        *("oracle vs base", "time"),
+        *("cycle", "win rate vs\nincumbent", "at equal\nlength", "vs base", "gate"),
+        *("oracle\nvs base", "time"),
         words=("gate",),
     )
+    controlled = {e.cycle: e.vs_incumbent.length_controlled for e in found.evaluations}
     for c in found.cycles:
         shown.add_row(
             str(c.cycle),
-            percent(c.reward_model.accuracy if c.reward_model else None),
-            number(c.ppo.kl_reference if c.ppo else None),
-            number(c.ppo.beta if c.ppo else None, 3),
             _with_interval(c.evaluation) if c.evaluation else "-",
+            percent(controlled.get(c.cycle)),
             percent(c.evaluation.win_rate_vs_base if c.evaluation else None),
             c.gate.decision if c.gate else "not yet",
             percent(c.oracle.win_rate_vs_base if c.oracle else None),
@@ -102,20 +101,30 @@ def _results(found: Report) -> Table:
 
 
 def _work(found: Report) -> Table:
-    shown = table(
-        "Work",
-        *("cycle", "prompts", "answers", "judgements", "unscored", "preferences", "RM ECE"),
-        *("PPO updates", "KL to base", "win rate at equal length"),
-    )
-    controlled = {e.cycle: e.vs_incumbent.length_controlled for e in found.evaluations}
+    columns = ("cycle", "prompts", "answers", "judgements", "unscored", "preferences")
+    shown = table("Work", *columns)
     for c in found.cycles:
         counts = (c.cycle, c.prompts, c.completions, c.judgements, c.unscored, c.preferences)
+        shown.add_row(*map(str, counts))
+    return shown
+
+
+def _training(found: Report) -> Table:
+    shown = table(
+        "Training (KL in nats per sequence)",
+        *("cycle", "reward model\naccuracy", "\nECE", "PPO\nupdates", "KL to\nreference"),
+        *("KL to\nbase", "\nbeta"),
+    )
+    for c in found.cycles:
+        reward_model, ppo = c.reward_model, c.ppo
         shown.add_row(
-            *map(str, counts),
-            number(c.reward_model.ece if c.reward_model else None, 3),
-            str(c.ppo.updates) if c.ppo else "-",
-            number(c.ppo.kl_base if c.ppo else None),
-            percent(controlled.get(c.cycle)),
+            str(c.cycle),
+            percent(reward_model.accuracy if reward_model else None),
+            number(reward_model.ece if reward_model else None, 3),
+            str(ppo.updates) if ppo else "-",
+            number(ppo.kl_reference if ppo else None),
+            number(ppo.kl_base if ppo else None),
+            number(ppo.beta if ppo else None, 3),
         )
     return shown
 
@@ -125,9 +134,9 @@ def _oracle(found: Report) -> Table | None:
     if not measured:
         return None
     shown = table(
-        "Oracle (exact, measured after the gate had decided)",
-        *("cycle", "score of base", "incumbent", "challenger", "right: base", "challenger"),
-        *("win rate vs base", "agrees with judge"),
+        "Oracle (exact; measured after the gate had decided)",
+        *("cycle", "score:\nbase", "\nincumbent", "\nchallenger", "right:\nbase"),
+        *("right:\nchallenger", "win rate\nvs base", "agrees with\nthe judge"),
     )
     for cycle, o in measured:
         scores = (number(value, 3) for value in (o.base, o.incumbent, o.challenger))
@@ -137,8 +146,8 @@ def _oracle(found: Report) -> Table | None:
 
 
 def _samples(found: Report) -> Table:
-    words = ("prompt", "base", "current")
-    shown = table("Answers to held-out prompts", *words, words=words)
+    prose = ("prompt", "base", "current")
+    shown = table("Answers to held-out prompts", *prose, prose=prose)
     for sample in found.samples:
         shown.add_row(cell(sample.prompt), cell(sample.base), cell(sample.current))
         shown.add_row("", "", "")

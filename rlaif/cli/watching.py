@@ -18,7 +18,9 @@ Clock = Callable[[], float]
 
 
 class Pace:
-    """How fast a stage's units get done: units this process did, over the time since the first.
+    """How fast units get done: those this process did, over the time since it told of the first.
+
+    A stage may have phases, each with units of its own: the count begins anew with each.
 
     Args:
         clock: Seconds since some fixed moment.
@@ -27,7 +29,8 @@ class Pace:
     def __init__(self, clock: Clock = monotonic) -> None:
         self._clock = clock
         self._began = clock()
-        self._first: tuple[float, int] | None = None
+        self._phase: tuple[int, str] | None = None
+        self._first = (0.0, 0)
 
     @property
     def seconds(self) -> float:
@@ -37,7 +40,9 @@ class Pace:
     def facts(self, done: int, total: int, noun: str) -> str:
         """Return units done, their rate and the time left, as far as they are known."""
         now = self._clock()
-        then, before = self._first = self._first or (now, done)
+        if self._phase != (total, noun):
+            self._phase, self._first = (total, noun), (now, done)
+        then, before = self._first
         text = f"{done}/{total} {noun}"
         if done <= before or now <= then:
             return text

@@ -83,7 +83,10 @@ def test_samples_show_the_policy_that_the_gate_left_live(
     reader: LedgerReader, tmp_path: Path
 ) -> None:
     held = samples(reader)
-    assert [s.prompt for s in held] == ["Which day follows Monday?", "What is the opposite of hot?"]
+    assert [s.prompt for s in held] == [
+        "Hi there! Tell me the opposite of push.",
+        "Hurry up. Do you know the capital of Chile?",
+    ]
     assert held[0].base == f"base of cycle 2: {CHINESE}"
     assert held[0].current == f"incumbent of cycle 2: {CHINESE}"
     with LedgerReader.open(fill_project(tmp_path, cycles=1).ledger_path) as younger:

@@ -31,8 +31,8 @@ CHINESE = "法国的首都是巴黎。"
 ASKED = {
     "capital": ("What is the capital of France?", "train"),
     "sum": ("What is 2 + 2?", "train"),
-    "held-1": ("Which day follows Monday?", "eval"),
-    "held-2": ("What is the opposite of hot?", "eval"),
+    "held-1": ("Hi there! Tell me the opposite of push.", "eval"),
+    "held-2": ("Hurry up. Do you know the capital of Chile?", "eval"),
 }
 ANSWERS = {
     "capital-0": ("capital", "It is Paris."),

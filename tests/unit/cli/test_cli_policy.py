@@ -122,8 +122,8 @@ def test_sample_takes_held_out_prompts_where_none_is_given(here: Rlaif) -> None:
     assert shown.exit_code == 0
     prompts = [line.strip() for line in shown.stdout.splitlines() if line.startswith("  prompt")]
     assert prompts == [
-        "prompt    Which day follows Monday?",
-        "prompt    What is the opposite of hot?",
+        "prompt    Hi there! Tell me the opposite of push.",
+        "prompt    Hurry up. Do you know the capital of Chile?",
     ]
 
 

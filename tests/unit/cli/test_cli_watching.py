@@ -45,6 +45,17 @@ def test_pace_counts_only_what_this_process_did() -> None:
     assert pace.facts(35, 40, "updates") == "35/40 updates, 2.0 s each, 10 s left"
 
 
+def test_pace_begins_anew_with_each_phase_of_a_stage() -> None:
+    clock = Clock()
+    pace = Pace(clock)
+    pace.facts(0, 10, "answers")
+    clock.now += 10.0
+    assert pace.facts(10, 10, "answers").endswith("1.0/s, 0.0 s left")
+    assert pace.facts(0, 40, "ratings") == "0/40 ratings"
+    clock.now += 1.0
+    assert pace.facts(20, 40, "ratings") == "20/40 ratings, 20/s, 1.0 s left"
+
+
 def test_pace_is_silent_about_a_rate_that_it_cannot_know() -> None:
     clock = Clock()
     pace = Pace(clock)
