@@ -1,0 +1,101 @@
+"""Decoding against the library's own generate, and what batches must not change."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlaif.errors import ModelError
+from rlaif.models.decoding import DecodeSettings, decode, next_token_probs
+from rlaif.models.loading import LanguageModel, encode_conversation, load_language_model
+from rlaif.records import Message
+from rlaif.seeds import torch_generator
+from rlaif.testing import make_tiny_lm
+
+CPU = torch.device("cpu")
+TEXTS = ("Hello there, how are you?", "No", "What is the capital of France? 你好")
+
+
+@pytest.fixture(scope="module")
+def lm(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
+    return load_language_model(str(make_tiny_lm(tmp_path_factory.mktemp("lm"))), CPU)
+
+
+def queries(lm: LanguageModel, texts: tuple[str, ...] = TEXTS) -> list[list[int]]:
+    return [encode_conversation(lm, [Message(role="user", content=t)]) for t in texts]
+
+
+def test_greedy_decoding_equals_the_librarys(lm: LanguageModel) -> None:
+    found = decode(lm, queries(lm), DecodeSettings(20))
+    for query, answer in zip(queries(lm), found, strict=True):
+        theirs = lm.model.generate(torch.tensor([query]), max_new_tokens=20, do_sample=False)
+        assert list(answer.token_ids) == theirs[0, len(query) :].tolist()
+
+
+def test_sampling_is_a_function_of_the_generator(lm: LanguageModel) -> None:
+    settings = DecodeSettings(24, 1.0)
+    first = decode(lm, queries(lm), settings, torch_generator(5))
+    assert first == decode(lm, queries(lm), settings, torch_generator(5))
+    assert first != decode(lm, queries(lm), settings, torch_generator(6))
+
+
+def test_sampling_follows_the_models_probabilities(lm: LanguageModel) -> None:
+    query = queries(lm)[0]
+    with torch.no_grad():
+        logits = lm.model(torch.tensor([query])).logits[0, -1]
+    expected = (logits / 0.7).softmax(-1)
+    drawn = decode(lm, [query] * 4_000, DecodeSettings(1, 0.7), torch_generator(1))
+    counts = torch.bincount(
+        torch.tensor([d.token_ids[0] for d in drawn]), minlength=len(expected)
+    )
+    assert (counts / 4_000 - expected).abs().sum() / 2 < 0.12
+
+
+def test_answers_end_at_the_end_token_and_rows_leave_early(lm: LanguageModel) -> None:
+    found = decode(lm, queries(lm) * 40, DecodeSettings(60, 1.5), torch_generator(2))
+    lengths = {len(d.token_ids) for d in found}
+    assert len(lengths) > 5
+    for answer in found:
+        places = [i for i, t in enumerate(answer.token_ids) if t in lm.eos_ids]
+        assert answer.ended == bool(places)
+        assert places in ([], [len(answer.token_ids) - 1])
+        assert answer.ended or len(answer.token_ids) == 60
+
+
+def test_rows_do_not_disturb_each_other(lm: LanguageModel) -> None:
+    alone = [decode(lm, [query], DecodeSettings(20))[0] for query in queries(lm)]
+    assert decode(lm, queries(lm), DecodeSettings(20)) == alone
+
+
+def test_a_stop_text_ends_a_row_without_ending_the_answer(lm: LanguageModel) -> None:
+    full = decode(lm, queries(lm)[:1], DecodeSettings(20))[0]
+    stop = lm.tokenizer.decode(full.token_ids[4:6])
+    found = decode(lm, queries(lm)[:1], DecodeSettings(20, stop_texts=(stop,)))[0]
+    assert found.token_ids == full.token_ids[: len(found.token_ids)]
+    assert len(found.token_ids) <= 6
+    assert not found.ended
+
+
+def test_a_prompt_without_room_is_refused(lm: LanguageModel) -> None:
+    with pytest.raises(ModelError, match="context"):
+        decode(lm, [[3] * 250], DecodeSettings(20))
+
+
+def test_nothing_to_decode_gives_nothing(lm: LanguageModel) -> None:
+    assert decode(lm, [], DecodeSettings(3)) == []
+    assert next_token_probs(lm, [], [1, 2]).shape == (0, 2)
+
+
+def test_next_token_probabilities_are_the_full_softmax(lm: LanguageModel) -> None:
+    found = next_token_probs(lm, queries(lm), [5, 9])
+    for query, row in zip(queries(lm), found, strict=True):
+        with torch.no_grad():
+            probs = lm.model(torch.tensor([query])).logits[0, -1].softmax(-1)
+        torch.testing.assert_close(row, probs[[5, 9]], atol=1e-6, rtol=1e-4)
+
+
+def test_padding_that_equals_the_end_token_changes_nothing(tmp_path: Path) -> None:
+    shared = load_language_model(str(make_tiny_lm(tmp_path / "a", pad_is_eos=True)), CPU)
+    assert shared.pad_id in shared.eos_ids
+    alone = [decode(shared, [query], DecodeSettings(12))[0] for query in queries(shared)]
+    assert decode(shared, queries(shared), DecodeSettings(12)) == alone

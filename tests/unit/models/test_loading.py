@@ -1,0 +1,104 @@
+"""Loading models: dtypes, end tokens, conversations, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlaif.errors import ModelError
+from rlaif.models.loading import (
+    encode_answer,
+    encode_conversation,
+    load_language_model,
+    model_digest,
+    pick_device,
+)
+from rlaif.models.padding import left_pad, right_pad
+from rlaif.records import Message
+from rlaif.testing import make_tiny_lm
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_sixteen_bit_checkpoints_get_float32_masters(tmp_path: Path, dtype: str) -> None:
+    lm = load_language_model(str(make_tiny_lm(tmp_path, dtype=dtype)), CPU, trainable=True)
+    assert {p.dtype for p in lm.model.parameters()} == {torch.float32}
+    assert all(p.requires_grad for p in lm.model.parameters())
+    assert not lm.model.training
+
+
+def test_a_frozen_model_takes_no_gradient(tmp_path: Path) -> None:
+    lm = load_language_model(str(make_tiny_lm(tmp_path)), CPU)
+    assert not any(p.requires_grad for p in lm.model.parameters())
+
+
+def test_conversations_go_through_the_chat_template(tmp_path: Path) -> None:
+    chat = load_language_model(str(make_tiny_lm(tmp_path / "chat")), CPU)
+    plain = load_language_model(str(make_tiny_lm(tmp_path / "plain", chat=False)), CPU)
+    turns = [Message(role="user", content="Hello")]
+    assert plain.tokenizer.decode(encode_conversation(plain, turns)) == "Hello"
+    wrapped = chat.tokenizer.decode(encode_conversation(chat, turns))
+    assert "Hello" in wrapped
+    assert len(wrapped) > len("Hello")
+
+
+def test_an_answer_has_its_end_token_only_where_it_ended(tmp_path: Path) -> None:
+    lm = load_language_model(str(make_tiny_lm(tmp_path)), CPU)
+    open_end = encode_answer(lm, "你好, yes", ended=False)
+    assert encode_answer(lm, "你好, yes", ended=True) == [*open_end, min(lm.eos_ids)]
+    assert lm.tokenizer.decode(open_end) == "你好, yes"
+
+
+def test_a_folder_without_tokenizer_is_refused(tmp_path: Path) -> None:
+    folder = make_tiny_lm(tmp_path)
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    with pytest.raises(ModelError, match="tokenizer") as caught:
+        load_language_model(str(folder), CPU)
+    assert caught.value.exit_code == 78
+    assert str(folder) in str(caught.value)
+
+
+def test_a_hub_id_that_cannot_be_reached_says_what_to_do() -> None:
+    with pytest.raises(ModelError, match="download it beforehand"):
+        load_language_model("nobody/nothing-of-that-name", CPU)
+
+
+def test_a_model_without_an_end_token_is_refused(tmp_path: Path) -> None:
+    folder = make_tiny_lm(tmp_path)
+    for name in ("generation_config.json", "config.json", "tokenizer_config.json"):
+        path = folder / name
+        if path.exists():
+            values = json.loads(path.read_text(encoding="utf-8"))
+            values.pop("eos_token_id", None)
+            values.pop("eos_token", None)
+            path.write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(ModelError, match="end-of-sequence"):
+        load_language_model(str(folder), CPU)
+
+
+def test_the_digest_is_of_the_weights_not_of_the_card(tmp_path: Path) -> None:
+    folder = make_tiny_lm(tmp_path)
+    before = model_digest(str(folder))
+    (folder / "README.md").write_text("a card", encoding="utf-8")
+    (folder / "lineage.json").write_text("{}", encoding="utf-8")
+    assert model_digest(str(folder)) == before
+    config = folder / "config.json"
+    config.write_text(config.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    assert model_digest(str(folder)) != before
+
+
+def test_an_explicit_device_is_taken_as_it_is() -> None:
+    assert pick_device("cpu") == CPU
+    assert pick_device("auto").type in {"cpu", "cuda", "mps"}
+
+
+def test_padding_by_hand() -> None:
+    ids, mask = left_pad([[1, 2, 3], [4]], 9)
+    assert ids.tolist() == [[1, 2, 3], [9, 9, 4]]
+    assert mask.tolist() == [[True, True, True], [False, False, True]]
+    ids, mask = right_pad([[1, 2, 3], [4]], 9)
+    assert ids.tolist() == [[1, 2, 3], [4, 9, 9]]
+    assert mask.tolist() == [[True, True, True], [True, False, False]]

@@ -1,0 +1,139 @@
+"""Pools: strict lines, no twins, nothing held out leaks into training."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlaif.errors import PromptFileError
+from rlaif.records import Message, Prompt
+from rlaif.stages.pools import drop_near_duplicates, read_pools, stable_share
+
+
+def pool(root: Path, *lines: object, name: str = "a.jsonl") -> Path:
+    path = root / name
+    text = "\n".join(x if isinstance(x, str) else json.dumps(x, ensure_ascii=False) for x in lines)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def asked(name: str, split: str = "train") -> Prompt:
+    return Prompt(id=name, messages=(Message(role="user", content=name),), split=split)
+
+
+BOTH = ({"prompt": "train me", "split": "train"}, {"prompt": "测试我", "split": "eval"})
+
+
+def test_reads_prompts_and_conversations_of_every_file(tmp_path: Path) -> None:
+    turns = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi?"}]
+    pool(tmp_path, *BOTH, name="b.jsonl")
+    pool(tmp_path, {"id": "x", "messages": turns, "tags": ["t"], "split": "train"}, name="a.jsonl")
+    found = read_pools(tmp_path, "*.jsonl", 0.5)
+    assert [p.id for p in found][0] == "x"
+    assert found[0].text == "system: Be kind.\nuser: Hi?"
+    assert found[0].tags == ("t",)
+    assert {p.text for p in found[1:]} == {"train me", "测试我"}
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ("{not json", "not JSON"),
+        ('{"prompt": "a", "promt": "b"}', "promt"),
+        ('{"tags": []}', "either 'prompt' or 'messages'"),
+        ('{"prompt": "   "}', "not empty"),
+        ('{"prompt": "a", "split": "dev"}', "split"),
+        ('{"messages": [{"role": "assistant", "content": "a"}]}', "user's"),
+        ("[1, 2]", "the line"),
+    ],
+)
+def test_a_broken_line_is_named(tmp_path: Path, line: str, part: str) -> None:
+    path = pool(tmp_path, *BOTH, line)
+    with pytest.raises(PromptFileError) as caught:
+        read_pools(tmp_path, "*.jsonl", 0.5)
+    assert caught.value.exit_code == 78
+    assert str(path) in str(caught.value)
+    assert caught.value.line == 3
+    assert part in str(caught.value)
+
+
+def test_bytes_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"prompt": "\xff"}')
+    with pytest.raises(PromptFileError, match="UTF-8"):
+        read_pools(tmp_path, "*.jsonl", 0.5)
+
+
+@pytest.mark.parametrize("lines", [(), ({"prompt": "a", "split": "train"},)])
+def test_an_empty_pool_or_split_is_refused(tmp_path: Path, lines: tuple[object, ...]) -> None:
+    pool(tmp_path, *lines)
+    with pytest.raises(PromptFileError, match="at least one of each"):
+        read_pools(tmp_path, "*.jsonl", 0.0)
+
+
+def test_twins_are_dropped_and_eval_wins(tmp_path: Path) -> None:
+    pool(
+        tmp_path,
+        {"prompt": "What is it?", "split": "train"},
+        {"prompt": "what is  it", "split": "eval"},
+        {"prompt": "Another", "split": "train"},
+        {"prompt": "another!", "split": "train"},
+    )
+    found = read_pools(tmp_path, "*.jsonl", 0.5)
+    assert [(p.text, p.split) for p in found] == [("what is  it", "eval"), ("Another", "train")]
+
+
+def test_one_id_for_two_prompts_is_refused(tmp_path: Path) -> None:
+    pool(tmp_path, *BOTH, {"id": "x", "prompt": "one"}, {"id": "x", "prompt": "two"})
+    with pytest.raises(PromptFileError, match="two different prompts"):
+        read_pools(tmp_path, "*.jsonl", 0.5)
+
+
+def test_the_split_is_stable_when_the_pool_grows(tmp_path: Path) -> None:
+    few = [{"prompt": f"question {i}"} for i in range(60)]
+    pool(tmp_path, *few)
+    before = {p.text: p.split for p in read_pools(tmp_path, "*.jsonl", 0.3)}
+    pool(tmp_path, *reversed(few), *({"prompt": f"more {i}"} for i in range(60)))
+    after = {p.text: p.split for p in read_pools(tmp_path, "*.jsonl", 0.3)}
+    assert before.items() <= after.items()
+    assert 0.15 < sum(s == "eval" for s in after.values()) / len(after) < 0.45
+
+
+@given(st.lists(st.text(), min_size=1, unique=True))
+def test_stable_shares_lie_in_the_unit_interval(names: list[str]) -> None:
+    assert all(0.0 <= stable_share(name) < 1.0 for name in names)
+
+
+def test_near_duplicates_are_dropped_within_and_across_splits() -> None:
+    vectors = {
+        "a": [1.0, 0.0],
+        "a2": [0.999, 0.0447],
+        "b": [0.0, 1.0],
+        "held": [0.7071, 0.7071],
+        "leak": [0.70, 0.7141],
+    }
+    prompts = [
+        asked("a"),
+        asked("a2"),
+        asked("b"),
+        asked("leak"),
+        asked("held", "eval"),
+    ]
+
+    def encode(texts: list[str]) -> np.ndarray:
+        return np.array([vectors[t] for t in texts], dtype=np.float32)
+
+    kept = drop_near_duplicates(prompts, encode, 0.99)
+    assert [p.id for p in kept] == ["a", "b", "held"]
+    assert drop_near_duplicates(prompts, encode, 1.0) == prompts
+
+
+def test_near_duplicates_are_found_across_blocks() -> None:
+    count = 1_100
+    rows = np.eye(count, dtype=np.float32)
+    rows[-1] = rows[3]
+    prompts = [asked(f"p{i}") for i in range(count)]
+    kept = drop_near_duplicates(prompts, lambda texts: rows[: len(texts)], 0.9)
+    assert [p.id for p in kept] == [f"p{i}" for i in range(count - 1)]

@@ -1,0 +1,89 @@
+"""The gate: every check must pass, and each failure says why."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rlaif.artifacts import verify
+from rlaif.config import GateConfig
+from rlaif.records import ArtifactRef, EvaluationReport, RewardModelReport, WinRate
+from rlaif.stages.promotion import decide, hold, write_policy
+
+WINS = WinRate(rate=0.7, low=0.64, high=0.76, length_controlled=0.68, prompts=300, unscored=0)
+GOOD = EvaluationReport(
+    vs_incumbent=WINS,
+    vs_base=WINS,
+    diversity_challenger=0.4,
+    diversity_base=0.5,
+    length_challenger=15.0,
+    length_base=20.0,
+    kl_base=9.0,
+    judge="judge",
+    judge_is_trainer=True,
+)
+TRAINED = RewardModelReport(
+    preferences=300,
+    heldout=50,
+    accuracy=0.8,
+    ece=0.05,
+    length_correlation=0.0,
+    train_loss=0.4,
+    gain=1.0,
+    bias=0.0,
+    artifact=ArtifactRef(name="reward-model", digest="d"),
+)
+
+
+def test_a_good_challenger_is_promoted_with_all_reasons() -> None:
+    decision = decide(GateConfig(), GOOD, TRAINED)
+    assert decision.decision == "promote"
+    assert len(decision.reasons) == len(decision.checks) == 5
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"vs_incumbent": WINS.model_copy(update={"low": 0.5})}, "win_rate"),
+        ({"kl_base": 60.01}, "kl_base"),
+        ({"diversity_challenger": 0.124}, "diversity"),
+        ({"length_challenger": 40.1}, "length"),
+    ],
+)
+def test_each_guard_alone_holds(change: dict[str, object], name: str) -> None:
+    decision = decide(GateConfig(), GOOD.model_copy(update=change), TRAINED)
+    assert decision.decision == "hold"
+    assert [c.name for c in decision.checks if not c.passed] == [name]
+    assert len(decision.reasons) == 1
+    assert "is not" in decision.reasons[0]
+
+
+@pytest.mark.parametrize("accuracy", [None, 0.54])
+def test_an_unproven_reward_model_holds(accuracy: float | None) -> None:
+    decision = decide(GateConfig(), GOOD, TRAINED.model_copy(update={"accuracy": accuracy}))
+    assert [c.name for c in decision.checks if not c.passed] == ["reward_accuracy"]
+
+
+def test_no_challenger_is_a_hold_with_the_reason() -> None:
+    assert hold("nothing to train on").reasons == ("nothing to train on",)
+    assert hold("nothing to train on").decision == "hold"
+
+
+def test_a_promoted_folder_has_weights_card_and_manifest(tmp_path: Path) -> None:
+    challenger = tmp_path / "challenger"
+    challenger.mkdir()
+    (challenger / "model.safetensors").write_bytes(b"weights")
+    (challenger / "metrics.jsonl").write_text("{}\n", encoding="utf-8")
+    (challenger / "manifest.json").write_text("{}", encoding="utf-8")
+    target = tmp_path / "policies" / "v0001"
+    write_policy(challenger, target, {"parent": "v0000", "rubric": "有用 | helpful"})
+    verify(target)
+    assert sorted(p.name for p in target.iterdir()) == [
+        "README.md",
+        "lineage.json",
+        "manifest.json",
+        "model.safetensors",
+    ]
+    lineage = json.loads((target / "lineage.json").read_text(encoding="utf-8"))
+    assert lineage == {"parent": "v0000", "rubric": "有用 | helpful"}
+    assert "有用 \\| helpful" in (target / "README.md").read_text(encoding="utf-8")
