@@ -32,7 +32,7 @@ def test_reads_prompts_and_conversations_of_every_file(tmp_path: Path) -> None:
     pool(tmp_path, *BOTH, name="b.jsonl")
     pool(tmp_path, {"id": "x", "messages": turns, "tags": ["t"], "split": "train"}, name="a.jsonl")
     found = read_pools(tmp_path, "*.jsonl", 0.5)
-    assert [p.id for p in found][0] == "x"
+    assert found[0].id == "x"
     assert found[0].text == "system: Be kind.\nuser: Hi?"
     assert found[0].tags == ("t",)
     assert {p.text for p in found[1:]} == {"train me", "测试我"}

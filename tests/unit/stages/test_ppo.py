@@ -1,0 +1,169 @@
+"""PPO end to end on a tiny model: it learns, stops where it must, and resumes to the bit."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlaif.artifacts import file_sha256, verify
+from rlaif.config import GenerationConfig, PpoConfig
+from rlaif.errors import ModelError
+from rlaif.models.reward import RewardModel
+from rlaif.records import Message
+from rlaif.stages.ppo import PpoJob, read_metrics, train_ppo
+from rlaif.stages.ppo_trainer import PpoTrainer
+from rlaif.testing import make_tiny_lm
+
+SETTINGS = PpoConfig(
+    updates=6,
+    rollout_batch=16,
+    minibatch=8,
+    epochs=2,
+    checkpoint_updates=2,
+    learning_rate=2e-3,
+    kl_beta=0.01,
+)
+
+
+class Stopped(Exception):  # noqa: N818 - stands for a kill, not for an error
+    """Raised by a test's progress callback in place of a kill."""
+
+
+def stop_after(updates: int) -> Callable[[int, int], None]:
+    def progress(done: int, _total: int) -> None:
+        if done == updates:
+            raise Stopped
+
+    return progress
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    root = tmp_path_factory.mktemp("models")
+    policy = make_tiny_lm(root / "policy", pad_is_eos=True, dtype="float16")
+    model = RewardModel.from_policy(str(policy), seed=3)
+    model.save(root / "reward")
+    return str(policy), root / "reward"
+
+
+@pytest.fixture
+def job(models: tuple[str, Path], tmp_path: Path) -> PpoJob:
+    turns = [(Message(role="user", content=f"Question {i}?"),) for i in range(20)]
+    return PpoJob(
+        policy=models[0],
+        reference=models[0],
+        reward_model=models[1],
+        conversations=tuple(turns),
+        generation=GenerationConfig(max_tokens=10),
+        ppo=SETTINGS,
+        seed=11,
+        device="cpu",
+        missing_eos_score=None,
+        beta=SETTINGS.kl_beta,
+        output=tmp_path / "challenger",
+        work=tmp_path / "work",
+    )
+
+
+def series(job: PpoJob, name: str) -> list[float]:
+    return [m.value for m in read_metrics(job.output) if m.name == name]
+
+
+def test_the_reward_rises_and_every_update_is_measured(job: PpoJob) -> None:
+    job = replace(job, ppo=SETTINGS.model_copy(update={"updates": 16}))
+    report = train_ppo(job)
+    rewards = series(job, "reward")
+    assert sum(rewards[-4:]) / 4 > sum(rewards[:4]) / 4 + 0.1
+    assert report.updates == len(rewards) == 16
+    assert verify(job.output) == report.artifact.digest
+    wanted = {"kl_reference", "beta", "entropy", "clip_fraction", "explained_variance", "length"}
+    assert wanted <= {m.name for m in read_metrics(job.output)}
+
+
+def test_the_first_update_starts_at_the_reference(job: PpoJob) -> None:
+    train_ppo(job)
+    assert series(job, "kl_reference")[0] == pytest.approx(0.0, abs=1e-4)
+    assert series(job, "beta")[0] == pytest.approx(0.01)
+
+
+def test_a_stopped_run_goes_on_to_the_same_bits(job: PpoJob, tmp_path: Path) -> None:
+    straight = replace(job, output=tmp_path / "straight", work=tmp_path / "straight-work")
+    undisturbed = train_ppo(straight)
+    with pytest.raises(Stopped):
+        train_ppo(job, stop_after(5))
+    assert not job.output.exists()
+    resumed = train_ppo(job)
+    weights = "model.safetensors"
+    assert file_sha256(job.output / weights) == file_sha256(straight.output / weights)
+    assert read_metrics(job.output) == read_metrics(straight.output)
+    assert resumed.beta == undisturbed.beta
+
+
+def test_a_damaged_checkpoint_costs_one_interval_not_the_result(
+    job: PpoJob, tmp_path: Path
+) -> None:
+    straight = replace(job, output=tmp_path / "straight", work=tmp_path / "straight-work")
+    train_ppo(straight)
+    with pytest.raises(Stopped):
+        train_ppo(job, stop_after(5))
+    newest = sorted(job.work.glob("update-*"))[-1]
+    damaged = newest / "optimizer.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\x00")
+    train_ppo(job)
+    weights = "model.safetensors"
+    assert file_sha256(job.output / weights) == file_sha256(straight.output / weights)
+
+
+def test_a_loss_that_is_not_finite_ends_at_the_last_good_checkpoint(
+    job: PpoJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = PpoTrainer._apply
+
+    def poisoned(self: PpoTrainer, loss: torch.Tensor) -> float:
+        return original(self, loss * float("nan") if self.done == 3 else loss)
+
+    monkeypatch.setattr(PpoTrainer, "_apply", poisoned)
+    report = train_ppo(job)
+    assert report.updates == 2
+    assert "after update 2" in report.stopped
+    assert len(series(job, "reward")) == 2
+    verify(job.output)
+
+
+def test_a_cut_off_answer_gets_the_constant_score(job: PpoJob) -> None:
+    job = replace(job, missing_eos_score=-7.0, generation=GenerationConfig(max_tokens=1))
+    train_ppo(replace(job, ppo=SETTINGS.model_copy(update={"updates": 1})))
+    ended = series(job, "ended")[0]
+    assert ended < 0.5
+    assert series(job, "reward")[0] < -7.0 * (1 - ended) + 3.0 * ended + 0.01
+
+
+def test_beta_is_fixed_or_moves_towards_the_target(job: PpoJob, tmp_path: Path) -> None:
+    fixed = replace(
+        job, ppo=SETTINGS.model_copy(update={"kl_control": "fixed"}), output=tmp_path / "fixed"
+    )
+    assert train_ppo(fixed).beta == pytest.approx(0.01)
+    adaptive = replace(job, work=tmp_path / "other-work")
+    expected = 0.01
+    report = train_ppo(adaptive)
+    for kl in series(adaptive, "kl_reference"):
+        error = min(max(kl / SETTINGS.kl_target - 1.0, -0.2), 0.2)
+        expected *= 1 + error * 16 / SETTINGS.kl_horizon
+    assert report.beta == pytest.approx(expected)
+
+
+def test_a_prompt_without_room_stops_before_anything_runs(job: PpoJob) -> None:
+    long = (Message(role="user", content="word " * 400),)
+    with pytest.raises(ModelError, match="context"):
+        train_ppo(replace(job, conversations=(*job.conversations, long)))
+
+
+def test_whole_passes_over_the_prompts(job: PpoJob) -> None:
+    trainer = PpoTrainer(job)
+    drawn: list[int] = []
+    for update in range(5):
+        trainer.done = update
+        drawn += trainer._draw()
+    assert sorted(drawn) == sorted(list(range(20)) * 4)
