@@ -82,7 +82,7 @@ CONTENT_TABLES = (
         call_id TEXT REFERENCES judge_calls (id), {_PLACE_KEY}) STRICT""",
     "CREATE INDEX critiques_by_first ON critiques (first_id)",
     "CREATE INDEX critiques_by_second ON critiques (second_id) WHERE second_id IS NOT NULL",
-    "CREATE INDEX critiques_by_cycle ON critiques (cycle, stage)",
+    "CREATE INDEX critiques_by_cycle ON critiques (cycle)",
     """CREATE TABLE verdicts (
         critique_id TEXT PRIMARY KEY NOT NULL REFERENCES critiques (id),
         type TEXT NOT NULL CHECK (type IN ('rating', 'choice', 'unscored')),

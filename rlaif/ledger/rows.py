@@ -171,7 +171,7 @@ def call_from(row: Fields) -> JudgeCall:
     return JudgeCall(**fields | {"label_probs": json.loads(row["label_probs"])})
 
 
-def critique_row(judgement: Judgement, rubric_hash: str, place: Row) -> Row:
+def critique_row(judgement: Judgement, rubric_hash: str, call_id: str | None, place: Row) -> Row:
     """Return the row of a judgement's critique."""
     first, second = (*judgement.completion_ids, None)[:2]
     return {
@@ -183,7 +183,7 @@ def critique_row(judgement: Judgement, rubric_hash: str, place: Row) -> Row:
         "first_id": first,
         "second_id": second,
         "critique": judgement.critique,
-        "call_id": call_row(judgement.call, place)["id"] if judgement.call else None,
+        "call_id": call_id,
     }
 
 

@@ -72,16 +72,13 @@ class Unit:
 
     def add_judgements(self, rubric_hash: str, judgements: Sequence[Judgement]) -> None:
         """Add critiques and verdicts under a rubric, with the calls behind them."""
-        calls = {
-            row["id"]: row
-            for j in judgements
-            if j.call
-            for row in [rows.call_row(j.call, self.place)]
-        }
-        self._insert("judge_calls", list(calls.values()), ignore=True)
-        self._insert(
-            "critiques", [rows.critique_row(j, rubric_hash, self.place) for j in judgements]
-        )
+        calls = [rows.call_row(j.call, self.place) if j.call else None for j in judgements]
+        critiques = [
+            rows.critique_row(judgement, rubric_hash, call["id"] if call else None, self.place)
+            for judgement, call in zip(judgements, calls, strict=True)
+        ]
+        self._insert("judge_calls", [call for call in calls if call], ignore=True)
+        self._insert("critiques", critiques)
         self._insert("verdicts", [rows.verdict_row(j) for j in judgements])
 
     def add_scores(self, scores: Sequence[CompletionScore]) -> None:

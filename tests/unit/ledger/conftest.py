@@ -1,5 +1,6 @@
 """A ledger with a begun cycle."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,17 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "state" / "ledger.db"
 
 
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database whose first cycle has begun its stages; copied, because syncing takes time."""
+    path = tmp_path_factory.mktemp("template") / "ledger.db"
+    begun(path, "generation", "judging", "promotion").close()
+    return path
+
+
 @pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
-    with begun(path, "generation", "judging", "promotion") as opened:
+def ledger(path: Path, template: Path) -> Iterator[Ledger]:
+    path.parent.mkdir()
+    shutil.copyfile(template, path)
+    with Ledger.open(path) as opened:
         yield opened

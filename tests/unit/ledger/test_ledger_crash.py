@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from rlaif.ledger.writer import Ledger
 sys.stdin.readline()
-for number in range(15):
+for number in range(10):
     with Ledger.open(Path(sys.argv[1]) / f"{number}.db") as ledger:
         ledger.add_event("opened", sys.argv[2])
 """
@@ -106,7 +106,7 @@ def test_processes_that_open_a_new_ledger_at_once_do_not_collide(tmp_path: Path)
     assert [(other.returncode, err) for other, (_, err) in zip(others, results, strict=True)] == [
         (0, "")
     ] * 3
-    for number in range(15):
+    for number in range(10):
         with LedgerReader.open(tmp_path / f"{number}.db") as reader:
             assert sorted(e.message for e in reader.events()) == ["0", "1", "2"]
 
