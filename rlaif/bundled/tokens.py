@@ -61,7 +61,7 @@ def train_tokenizer(texts: Iterable[str]) -> PreTrainedTokenizerFast:
         clean_up_tokenization_spaces=False,
     )
     tokenizer.chat_template = CHAT_TEMPLATE
-    label_ids(tokenizer, teacher.RATINGS)
+    label_ids(tokenizer, tuple(f" {rating}" for rating in range(1, 10)))
     label_ids(tokenizer, teacher.SIDES)
     return tokenizer
 

@@ -16,14 +16,15 @@ from rlaif.bundled.grammar import ITEMS, Prompt
 from rlaif.bundled.tokens import label_ids, question_text
 from rlaif.bundled.train_policy import sample
 from rlaif.bundled.training import Schedule, Sequence, fit
+from rlaif.bundled.trees import merge, tree_loss
 from rlaif.seeds import derive_seed, numpy_generator, torch_generator
 
-SCHEDULE = Schedule(examples=24_000, batch=32, peak=2e-3)
+SCHEDULE = Schedule(examples=18_000, batch=6, peak=2e-3, warm_up=150)
 NOISE = 0.04
-SAMPLES_PER_ITEM = 30
-CRITERION_SHARES = {"correct": 0.6, "courteous": 0.22, "concise": 0.18}
-PAIRWISE_SHARE = 0.55
-LONGEST = 300
+SAMPLES_PER_ITEM = 16
+COMPARED = {"correct": 1.0, "courteous": 0.6, "concise": 0.5}
+RATED = {"correct": 0.6, "courteous": 0.3, "concise": 0.3}
+LONGEST = 480
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Answered:
     """One prompt of the train split with the policy's own answers to it."""
 
     prompt: Prompt
-    answers: tuple[str, ...]
+    answers: tuple[str, str]
 
 
 def policy_answers(
@@ -68,34 +69,48 @@ def broken(rng: np.random.Generator, text: str) -> str:
 
 
 def _made(rng: np.random.Generator, prompt: Prompt) -> str:
-    """Make an answer of the grammar, now and then a good, a late, a bare or a broken one."""
+    """Make an answer of the grammar, often a bare, a good or a late one, seldom a broken one."""
     draw = rng.random()
-    if draw < 0.15:
+    if draw < 0.25:
         return core_answer(rng, prompt.item, bool(rng.random() < 0.6))
-    mix = GOOD if draw < 0.3 else LATE if draw < 0.55 else Mixture()
+    mix = GOOD if draw < 0.35 else LATE if draw < 0.6 else Mixture()
     text = answer(rng, prompt.item, mix)[0]
     return broken(rng, text) if rng.random() < 0.06 else text
 
 
+def _case(
+    rng: np.random.Generator, sampled: dict[str, list[Answered]]
+) -> tuple[Prompt, tuple[str, str]]:
+    """Draw a prompt and two answers, in a third of the cases the policy's own."""
+    item = ITEMS[int(rng.integers(len(ITEMS)))]
+    if rng.random() < 0.35:
+        own = sampled[item.key][int(rng.integers(len(sampled[item.key])))]
+        return own.prompt, own.answers
+    prompts = train_prompts()[item.key]
+    prompt = prompts[int(rng.integers(len(prompts)))]
+    return prompt, (_made(rng, prompt), _made(rng, prompt))
+
+
 def lessons(
-    rng: np.random.Generator, sampled: dict[str, list[Answered]], count: int
-) -> Iterator[teacher.Lesson]:
-    """Yield ``count`` lessons, a third of them about the policy's own answers."""
-    prompts = train_prompts()
-    names, shares = list(CRITERION_SHARES), list(CRITERION_SHARES.values())
-    for _ in range(count):
-        item = ITEMS[int(rng.integers(len(ITEMS)))]
-        if rng.random() < 0.35:
-            own = sampled[item.key][int(rng.integers(len(sampled[item.key])))]
-            prompt, pair = own.prompt, (own.answers[0], own.answers[1])
-        else:
-            prompt = prompts[item.key][int(rng.integers(len(prompts[item.key])))]
-            pair = (_made(rng, prompt), _made(rng, prompt))
-        name = names[int(rng.choice(len(names), p=shares))]
-        if rng.random() < PAIRWISE_SHARE:
-            yield teacher.compare(rng, prompt, pair, name, NOISE)
-        else:
-            yield teacher.rate(rng, prompt, pair[0], name, NOISE)
+    rng: np.random.Generator, sampled: dict[str, list[Answered]], cases: int
+) -> Iterator[list[teacher.Lesson]]:
+    """Yield, for each of ``cases`` pairs of answers, lessons on the pair and on its first answer.
+
+    Which criteria are asked about is drawn; correctness, the hardest, is asked about most.
+    """
+    for _ in range(cases):
+        prompt, pair = _case(rng, sampled)
+        found = [
+            teacher.compare(rng, prompt, pair, name, NOISE)
+            for name, share in COMPARED.items()
+            if rng.random() < share
+        ]
+        found += [
+            teacher.rate(rng, prompt, pair[0], name, NOISE)
+            for name, share in RATED.items()
+            if rng.random() < share
+        ]
+        yield found
 
 
 def judge_sequence(tokenizer: PreTrainedTokenizerBase, lesson: teacher.Lesson) -> Sequence:
@@ -113,14 +128,17 @@ def train_judge(
     say: Callable[[str], None],
     schedule: Schedule = SCHEDULE,
 ) -> LlamaForCausalLM:
-    """Turn ``policy`` (changed in place) into the judge, on ``schedule.examples`` lessons."""
+    """Turn ``policy``, in place, into the judge, on ``schedule.examples`` pairs of answers."""
     label_ids(tokenizer, teacher.RATINGS)
     label_ids(tokenizer, teacher.SIDES)
     sampled = policy_answers(policy, tokenizer, seed)
     rng = numpy_generator(derive_seed(seed, "judge", "lessons"))
-    made = (judge_sequence(tokenizer, x) for x in lessons(rng, sampled, schedule.examples))
-    sequences = (sequence for sequence in made if len(sequence.ids) <= LONGEST)
+    made = (
+        merge([judge_sequence(tokenizer, lesson) for lesson in found])
+        for found in lessons(rng, sampled, schedule.examples)
+    )
+    trees = (tree for tree in made if len(tree.ids) <= LONGEST)
     order = numpy_generator(derive_seed(seed, "judge", "order"))
-    fit(policy.train(), sequences, schedule, order, say)
+    fit(policy.train(), trees, tree_loss, schedule, order, say)
     policy.eval()
     return policy

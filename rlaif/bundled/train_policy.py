@@ -14,7 +14,7 @@ from transformers import (
 
 from rlaif.bundled.corpus import Example, Mixture, examples
 from rlaif.bundled.tokens import question_text
-from rlaif.bundled.training import Schedule, Sequence, fit, new_model
+from rlaif.bundled.training import Schedule, Sequence, fit, new_model, sequence_loss
 from rlaif.seeds import derive_seed, numpy_generator, seed_everything
 
 SCHEDULE = Schedule(examples=60_000, batch=48, peak=3e-3)
@@ -47,7 +47,7 @@ def train_policy(
     corpus = examples(rng, schedule.examples, mix or Mixture())
     sequences: Iterator[Sequence] = (policy_sequence(tokenizer, example) for example in corpus)
     order = numpy_generator(derive_seed(seed, "policy", "order"))
-    fit(model.train(), sequences, schedule, order, say)
+    fit(model.train(), sequences, sequence_loss, schedule, order, say)
     model.eval()
     return model
 

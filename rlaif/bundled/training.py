@@ -4,6 +4,8 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -14,6 +16,17 @@ from rlaif.bundled.tokens import CONTEXT
 
 BUCKET_BATCHES = 40
 TYPICAL_TOKENS = 20
+
+
+class HasIds(Protocol):
+    """Anything made of token ids."""
+
+    @property
+    def ids(self) -> list[int]:
+        """Return the token ids."""
+
+
+T = TypeVar("T", bound=HasIds)
 
 
 @dataclass(frozen=True)
@@ -73,12 +86,10 @@ def new_model(vocabulary: int, pad: int, end: int) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def bucketed(
-    rng: np.random.Generator, sequences: Iterable[Sequence], batch: int
-) -> Iterator[list[Sequence]]:
+def bucketed(rng: np.random.Generator, texts: Iterable[T], batch: int) -> Iterator[list[T]]:
     """Yield batches of like length, in random order, from chunks of forty batches."""
-    stream = iter(sequences)
-    while chunk := [s for _, s in zip(range(batch * BUCKET_BATCHES), stream, strict=False)]:
+    stream = iter(texts)
+    while chunk := list(islice(stream, batch * BUCKET_BATCHES)):
         chunk.sort(key=lambda s: len(s.ids))
         batches = [chunk[i : i + batch] for i in range(0, len(chunk), batch)]
         for index in rng.permutation(len(batches)):
@@ -91,6 +102,11 @@ def _padded(batch: list[Sequence], pad: int) -> tuple[torch.Tensor, torch.Tensor
     ids = [s.ids + [pad] * (width - len(s.ids)) for s in batch]
     weights = [s.weights + [0.0] * (width - len(s.weights)) for s in batch]
     return torch.tensor(ids), torch.tensor(weights)
+
+
+def sequence_loss(model: LlamaForCausalLM, batch: list[Sequence]) -> torch.Tensor:
+    """Return ``batch_loss`` of a list of sequences."""
+    return batch_loss(model, *_padded(batch, int(model.config.pad_token_id or 0)))
 
 
 def batch_loss(model: LlamaForCausalLM, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -116,12 +132,13 @@ def batch_loss(model: LlamaForCausalLM, ids: torch.Tensor, weights: torch.Tensor
 
 def fit(
     model: LlamaForCausalLM,
-    sequences: Iterable[Sequence],
+    texts: Iterable[T],
+    loss_of: Callable[[LlamaForCausalLM, list[T]], torch.Tensor],
     schedule: Schedule,
     rng: np.random.Generator,
     say: Callable[[str], None],
 ) -> float:
-    """Train ``model`` in place, in one pass over ``sequences``.
+    """Train ``model`` in place, in one pass over ``texts``.
 
     Weights stay in float32; products are taken in bfloat16, which with eager attention is 1.6
     times as fast on a CPU that has it.
@@ -134,11 +151,11 @@ def fit(
     )
     losses: list[float] = []
     begun = time.monotonic()
-    for step, batch in enumerate(bucketed(rng, sequences, schedule.batch)):
+    for step, batch in enumerate(bucketed(rng, texts, schedule.batch)):
         for group in optimizer.param_groups:
             group["lr"] = schedule.rate(min(step, schedule.steps))
         with torch.autocast("cpu", torch.bfloat16):
-            loss = batch_loss(model, *_padded(batch, int(model.config.pad_token_id or 0)))
+            loss = loss_of(model, batch)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
