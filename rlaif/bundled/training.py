@@ -81,9 +81,10 @@ def new_model(vocabulary: int, pad: int, end: int) -> LlamaForCausalLM:
         eos_token_id=end,
         bos_token_id=None,
         initializer_range=0.04,
-        attn_implementation="eager",
     )
-    return LlamaForCausalLM(config)
+    model = LlamaForCausalLM(config)
+    model.set_attn_implementation("eager")
+    return model
 
 
 def bucketed(rng: np.random.Generator, texts: Iterable[T], batch: int) -> Iterator[list[T]]:
@@ -160,7 +161,7 @@ def fit(
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), schedule.clip)
         optimizer.step()
-        losses.append(float(loss.detach()))
+        losses.append(loss.item())
         if step % 100 == 99:
             seconds = time.monotonic() - begun
             say(
