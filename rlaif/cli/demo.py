@@ -9,9 +9,10 @@ import click
 from rlaif.cli.documented import Command
 from rlaif.cli.init import Choices, make_project
 from rlaif.cli.output import duration, stdout
-from rlaif.cli.place import CONFIG_NAME, Place
+from rlaif.cli.place import Place
 from rlaif.cli.report import print_report
 from rlaif.cli.run import run_until
+from rlaif.config import CONFIG_NAME
 from rlaif.errors import UsageError
 from rlaif.ledger.clock import monotonic
 from rlaif.ledger.reader import LedgerReader

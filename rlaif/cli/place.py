@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from rlaif.ledger.reader import LedgerReader
     from rlaif.project import Project
 
-CONFIG_NAME = "rlaif.toml"
-
 
 @dataclass(frozen=True)
 class Place:
@@ -34,6 +32,7 @@ class Place:
         Raises:
             ConfigError: The folder is no project, or its settings are wrong.
         """
+        from rlaif.config import CONFIG_NAME
         from rlaif.project import load_project
 
         if not (self.root / CONFIG_NAME).is_file():

@@ -1,6 +1,7 @@
 """``rlaif policy``: the policies of a project, and which one is live."""
 
-from typing import Any
+from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -8,8 +9,10 @@ from rlaif.cli.documented import Group
 from rlaif.cli.output import emit_json, hanging, json_option, one_line, stdout, table, visible
 from rlaif.cli.place import Place
 from rlaif.errors import UsageError
+from rlaif.export import check_policy
 from rlaif.ledger.reads import LedgerReads
 from rlaif.ledger.rows import PolicyRow, PromotionRow
+from rlaif.project import Project
 
 BASE, CURRENT = "base", "current"
 
@@ -181,13 +184,29 @@ def find_policy(reads: LedgerReads, version: str) -> PolicyRow:
     return found
 
 
-def _change(place: Place, version: str, reason: str, kind: Any, as_json: bool) -> None:  # noqa: ANN401
+def serving_path(project: Project, row: PolicyRow) -> str:
+    """Return what ``from_pretrained`` takes for a policy; a folder is checked against the ledger.
+
+    Raises:
+        ArtifactError: The folder is missing, or its bytes are not those that were promoted.
+    """
+    path = project.resolve(row.path)
+    if row.cycle is not None or Path(path).is_absolute():
+        check_policy(row, project.file(path))
+    return path
+
+
+def _change(
+    place: Place, version: str, reason: str, kind: Literal["promote", "rollback"], as_json: bool
+) -> None:
     from rlaif.policies import promote_policy
 
+    project = place.project()
     with place.reader() as reader:
         row = find_policy(reader, version)
         before = reader.current_policy()
-    promote_policy(place.project(), row.version, reason, kind)
+    serving_path(project, row)
+    promote_policy(project, row.version, reason, kind)
     was = before.version if before else None
     if as_json:
         emit_json({"current": row.version, "before": was, "kind": kind, "reason": reason})

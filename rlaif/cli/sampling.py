@@ -1,13 +1,11 @@
 """Letting a policy of a project answer prompts; this module computes, so it loads torch."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from rlaif.cli.policy import BASE, CURRENT, find_policy
+from rlaif.cli.policy import BASE, CURRENT, find_policy, serving_path
 from rlaif.config import hide_model_hub_noise
 from rlaif.errors import UsageError
-from rlaif.export import check_policy
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.reads import LedgerReads
 from rlaif.project import Project
@@ -94,10 +92,7 @@ def _policy_and_prompts(
             if wish.prompt is None
             else _asked(wish.prompt, wish.count)
         )
-    path = project.resolve(row.path)
-    if Path(path).is_absolute():
-        check_policy(row, Path(path))
-    return path, conversations
+    return serving_path(project, row), conversations
 
 
 def _asked(prompt: str, count: int) -> list[Conversation]:

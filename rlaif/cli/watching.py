@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.text import Text
 
 from rlaif.cli.output import duration, visible
@@ -12,7 +12,7 @@ from rlaif.ledger.clock import monotonic
 from rlaif.progress import Watcher
 
 PLAIN_SECONDS = 10.0
-BAR_WIDTH = 24
+BAR_WIDTH = 10
 
 Clock = Callable[[], float]
 
@@ -141,7 +141,7 @@ class LiveWatcher:
     def leave(self) -> None:
         """Leave a line behind for the stage that was shown, if any."""
         if self._where:
-            line = f"{self._where:<28}{self._done:<26}{duration(self._pace.seconds)}"
+            line = f"{self._where:<26} {self._done:<30} {duration(self._pace.seconds)}"
             self._progress.console.print(Text(line))
         self._where = self._done = ""
 
@@ -161,10 +161,9 @@ def watching(console: Console, last: int = 0) -> Iterator[Watcher]:
         yield PlainWatcher(console, last)
         return
     columns = (
-        TextColumn("{task.description:<28}", markup=False),
+        TextColumn("{task.description:<26}", markup=False),
         BarColumn(BAR_WIDTH),
         TextColumn("{task.fields[facts]}", markup=False),
-        TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
         watcher = LiveWatcher(progress, last)

@@ -1,6 +1,8 @@
 """Policies from the command line: list, show, promote, roll back, sample."""
 
 import json
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -88,11 +90,34 @@ def test_an_unknown_policy_is_refused(here: Rlaif, command: tuple[str, ...]) -> 
     assert "base, current, v0000, v0001" in result.stderr
 
 
-def test_sample_refuses_a_policy_whose_bytes_changed(here: Rlaif, project: Project) -> None:
-    (project.policies / "v0001" / "model.safetensors").write_text("other", encoding="utf-8")
-    result = here("policy", "sample", "current", "Hello?")
+@pytest.mark.parametrize("command", [("sample", "v0000", "Hello?"), ("promote", "v0000")])
+def test_a_policy_whose_bytes_changed_neither_answers_nor_goes_live(
+    here: Rlaif, project: Project, command: tuple[str, ...]
+) -> None:
+    (project.policies / "v0000" / "model.safetensors").write_text("other", encoding="utf-8")
+    result = here("policy", *command)
     assert result.exit_code == 1
     assert "which the ledger vouches for" in result.stderr
+    assert live(project) == "v0001"
+
+
+def test_a_policy_whose_folder_is_gone_does_not_go_live(here: Rlaif, project: Project) -> None:
+    here("policy", "rollback")
+    shutil.rmtree(project.policies / "v0001")
+    result = here("policy", "promote", "v0001")
+    assert result.exit_code == 1
+    assert "there is no such folder" in result.stderr
+    assert live(project) == "v0000"
+
+
+def test_a_base_from_a_hub_has_no_folder_to_check(here: Rlaif, project: Project) -> None:
+    with sqlite3.connect(project.ledger_path) as connection:
+        connection.execute("UPDATE policies SET path = 'org/model' WHERE version = 'v0000'")
+    connection.close()
+    assert here("policy", "rollback").exit_code == 0
+    exported = here("export", "policy", "base", project.root / "out")
+    assert exported.exit_code == 1
+    assert "fetched by its own tools" in exported.stderr
 
 
 @pytest.fixture

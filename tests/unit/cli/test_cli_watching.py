@@ -101,8 +101,8 @@ def test_a_live_line_leaves_one_line_for_each_stage() -> None:
         watcher.note("a note")
         watcher.leave()
     lines = [line.strip() for line in printed(target).replace("\x1b[2K", "").splitlines()]
-    assert "cycle 1/2  sampling                                   2.0 s" in lines
-    assert "cycle 1/2  ppo              10/20 updates             5.0 s" in lines
+    assert f"{'cycle 1/2  sampling':<57} 2.0 s" in lines
+    assert f"{'cycle 1/2  ppo':<26} {'10/20 updates':<30} 5.0 s" in lines
     assert "note: a note" in lines
 
 
