@@ -76,7 +76,6 @@ def run_cycles(
         for number in range(first, last + 1):
             watcher.cycle(number, last)
             _run_cycle(project, ledger, number, watcher)
-            ledger.checkpoint()
             finished.append(number)
         return finished
 
@@ -105,6 +104,7 @@ def _run_stages(ctx: CycleContext, stages: tuple[tuple[str, Stage], ...]) -> Non
         ctx.watcher.stage(ctx.number, name)
         stage(ctx)
         ctx.ledger.finish_stage(ctx.number, name)
+        ctx.ledger.checkpoint()
 
 
 def _trains(ctx: CycleContext) -> bool:

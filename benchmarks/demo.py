@@ -1,0 +1,125 @@
+"""The bundled world over several run seeds: how far three cycles bring it, and at what price.
+
+Prints JSON: per seed the oracle's and the judge's figures after each cycle, seconds and memory of
+the whole run, and whether a planted bad challenger was held; then the summary that the README
+quotes. Run it with ``make bench-demo``; it takes about six minutes a seed on two cores.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+SEEDS = (20261122, 1, 2, 3, 4)
+CYCLES = 3
+BAD_RATE = "0.05"
+PEAK = "peak memory "
+
+Report = dict[str, Any]
+
+
+def rlaif(*words: str, **settings: str) -> str:
+    """Run the command line and return what it prints."""
+    command = [sys.executable, "-m", "rlaif.cli", *words]
+    environment = {**os.environ, **settings}  # noqa: TID251 - a benchmark, not the package
+    found = subprocess.run(  # noqa: S603 - our own command
+        command, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    if found.returncode:
+        sys.exit(f"{' '.join(words)} failed with {found.returncode}:\n{found.stderr[-2000:]}")
+    return found.stdout
+
+
+def report_of(project: Path) -> Report:
+    """Return a project's report."""
+    found: Report = json.loads(rlaif("--project", str(project), "report", "--json"))
+    return found
+
+
+def run_seed(folder: Path, seed: int) -> Report:
+    """Run one seed: three cycles, then a fourth whose challenger is ruined on purpose."""
+    project = folder / f"seed-{seed}"
+    start = time.monotonic()
+    printed = rlaif(
+        "demo", "--dir", str(project), "--cycles", str(CYCLES), RLAIF_RUN__SEED=str(seed)
+    )
+    seconds = time.monotonic() - start
+    cycles = report_of(project)["cycles"]
+    bad = planted_challenger(project, seed)
+    live = [c["oracle"]["live_win_rate_vs_base"] for c in cycles if c["oracle"]]
+    promoted = [c for c in cycles if c["gate"]["decision"] == "promote"]
+    return {
+        "seed": seed,
+        "seconds": round(seconds, 1),
+        "peak_memory": next(x for x in printed.splitlines() if PEAK in x).split(PEAK)[1],
+        "oracle_win_rate": live[-1],
+        "oracle_base": cycles[-1]["oracle"]["base"],
+        "oracle_final": live_score(cycles[-1]),
+        "judge_agreement": [c["oracle"]["judge_agreement"] for c in cycles],
+        "promotions": len(promoted),
+        "promoted_though_oracle_fell": sum(
+            c["oracle"]["challenger"] < c["oracle"]["incumbent"] for c in promoted
+        ),
+        "bad_challenger": bad,
+        "cycles": cycles,
+    }
+
+
+def live_score(cycle: Report) -> float:
+    """Return the mean oracle score of the policy that is live after a cycle."""
+    role = "challenger" if cycle["gate"]["decision"] == "promote" else "incumbent"
+    score: float = cycle["oracle"][role]
+    return score
+
+
+def planted_challenger(project: Path, seed: int) -> Report:
+    """Ruin the next challenger with a rate far too high and return what the gate said."""
+    settings = {"RLAIF_PPO__LEARNING_RATE": BAD_RATE, "RLAIF_RUN__SEED": str(seed)}
+    rlaif("--project", str(project), "run", "--cycles", "1", **settings)
+    last = report_of(project)["cycles"][-1]
+    return {
+        "decision": last["gate"]["decision"],
+        "oracle_challenger": last["oracle"]["challenger"],
+        "oracle_incumbent": last["oracle"]["incumbent"],
+    }
+
+
+def summary(seeds: list[Report]) -> Report:
+    """Return the figures that the README quotes."""
+    rates = [s["oracle_win_rate"] for s in seeds]
+    agreements = [a for s in seeds for a in s["judge_agreement"] if a is not None]
+    return {
+        "oracle_win_rate_mean": sum(rates) / len(rates),
+        "oracle_win_rate_worst": min(rates),
+        "oracle_base_mean": sum(s["oracle_base"] for s in seeds) / len(seeds),
+        "oracle_final_mean": sum(s["oracle_final"] for s in seeds) / len(seeds),
+        "judge_agreement_range": [min(agreements), max(agreements)],
+        "promotions_per_seed": [s["promotions"] for s in seeds],
+        "promoted_though_oracle_fell": sum(s["promoted_though_oracle_fell"] for s in seeds),
+        "bad_challengers_held": sum(s["bad_challenger"]["decision"] == "hold" for s in seeds),
+        "seconds": [s["seconds"] for s in seeds],
+        "peak_memory": [s["peak_memory"] for s in seeds],
+        "machine": f"{os.cpu_count()} x {platform.processor() or platform.machine()}",
+    }
+
+
+def main() -> None:
+    """Run the seeds named on the command line, or all, and print JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--keep", type=Path, help="keep the projects in this folder")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = chosen.keep or Path(scratch)
+        seeds = [run_seed(folder, seed) for seed in chosen.seeds]
+    print(json.dumps({"summary": summary(seeds), "seeds": seeds}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
