@@ -9,17 +9,8 @@ from rlaif.ledger.writer import Ledger
 from rlaif.project import Project
 from rlaif.records import Completion, GateDecision, Probability, Prompt, Record
 
-SAMPLES = 5
 ROLES = ("base", "incumbent", "challenger")
 Grades = dict[str, OracleGrade]
-
-
-class Sample(Record):
-    """One held-out prompt with the answers of two policies."""
-
-    prompt: str
-    base: str
-    current: str
 
 
 class OracleReport(Record):
@@ -44,7 +35,6 @@ class OracleReport(Record):
     live_win_rate_vs_base: Probability
     judge_agreement: Probability | None
     pairs: int
-    samples: tuple[Sample, ...]
 
 
 def measure(project: Project, cycle: int) -> dict[str, Any] | None:
@@ -102,7 +92,6 @@ def _grade(reads: LedgerReads, cycle: int) -> OracleReport | None:
         live_win_rate_vs_base=oracle_win_rate(grades[live], base),
         judge_agreement=agreed,
         pairs=pairs,
-        samples=_samples(prompts, answers["base"], answers[live]),
     )
 
 
@@ -133,16 +122,6 @@ def _agreement(
         if gap and verdict.p_first is not None and verdict.p_first != 0.5:
             agreed.append((verdict.p_first > 0.5) == (gap > 0))
     return (_mean(agreed) if agreed else None), len(agreed)
-
-
-def _samples(
-    prompts: Mapping[str, Prompt], base: Sequence[Completion], live: Sequence[Completion]
-) -> tuple[Sample, ...]:
-    current = {a.prompt_id: a.text for a in live}
-    return tuple(
-        Sample(prompt=prompts[a.prompt_id].text, base=a.text, current=current[a.prompt_id])
-        for a in base[:SAMPLES]
-    )
 
 
 def _mean(values: Sequence[float]) -> float:
