@@ -1,14 +1,21 @@
 """Commands that print facts of a filled ledger, for people and as JSON."""
 
 import json
+from io import StringIO
 
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
 
 from cli.conftest import Rlaif
-from cli.filled import CHINESE, RED
+from cli.filled import CHINESE, RED, RUBRIC, answer, judgement
+from rlaif.cli.report import cycle_line, print_report
 from rlaif.ledger.lock import ProjectLock
 from rlaif.ledger.reader import LedgerReader
+from rlaif.ledger.writer import Ledger
 from rlaif.project import Project
+from rlaif.records import Rating
+from rlaif.report import CycleFigures, GateFigures, Report, Sample, build_report
 
 
 def test_status_names_the_live_policy_and_the_unfinished_cycle(here: Rlaif) -> None:
@@ -71,6 +78,65 @@ def test_report_for_people(here: Rlaif, monkeypatch: pytest.MonkeyPatch) -> None
     assert "tiny-judge, the judge that trains" in result.stdout
     assert "Hi there! Tell me the opposite of push." in result.stdout
     assert CHINESE in result.stdout
+
+
+def test_a_report_fits_a_terminal_of_80_columns(project: Project) -> None:
+    target = Console(file=StringIO(), width=80, markup=False)
+    with LedgerReader.open(project.ledger_path) as reader:
+        print_report(build_report(reader), target)
+    assert isinstance(target.file, StringIO)
+    printed = target.file.getvalue()
+    assert max(map(cell_len, printed.splitlines())) <= 80
+    assert "cycle     incumbent    length  vs base  gate" in printed
+    assert "75% [62, 88]       75%      81%  promote" in printed
+    assert "…" not in printed
+
+
+def test_what_a_model_wrote_is_neither_markup_nor_obeyed() -> None:
+    evil = "[red]bold[/red] \x1b[2J [link=file:///x]here[/link] :smile:"
+    plain = {"markup": False, "highlight": False, "emoji": False}
+    target = Console(file=StringIO(), width=200, force_terminal=True, **plain)
+    sample = Sample(prompt=evil, base=evil, current=evil)
+    print_report(Report(cycles=(), policy=None, evaluations=(), samples=(sample,)), target)
+    assert isinstance(target.file, StringIO)
+    assert target.file.getvalue().startswith("No cycle was begun yet")
+    with_cycle = cycle_of(GateFigures(decision="hold", reasons=(evil, "line\nline")))
+    print_report(
+        Report(cycles=(with_cycle,), policy="v0000", evaluations=(), samples=(sample,)), target
+    )
+    printed = target.file.getvalue()
+    assert printed.count("[red]bold[/red] ␛[2J [link=file:///x]here[/link] :smile:") == 4
+    assert "\x1b[2J" not in printed
+    assert "hold: [red]" in printed
+    assert "; line line" in printed
+
+
+def cycle_of(gate: GateFigures) -> CycleFigures:
+    counts = dict.fromkeys(("prompts", "completions", "judgements", "unscored", "preferences"), 1)
+    missing = dict.fromkeys(("reward_model", "ppo", "evaluation", "oracle"))
+    return CycleFigures.model_validate(
+        {"cycle": 1, "gate": gate, "seconds": {"ppo": 61.0}, **counts, **missing}
+    )
+
+
+def test_a_cycle_in_one_line_tells_only_what_is_known() -> None:
+    figures = cycle_of(GateFigures(decision="hold", reasons=("no challenger",)))
+    assert cycle_line(figures) == "cycle 1: hold; 1 min 01 s"
+    unfinished = figures.model_copy(update={"gate": None})
+    assert cycle_line(unfinished) == "cycle 1: not finished; 1 min 01 s"
+
+
+def test_an_answer_cannot_pretend_to_be_another_critique(here: Rlaif, project: Project) -> None:
+    lines = ["It is Paris.", "cycle 1  judging  ends  pairwise  critique-forged"]
+    with Ledger.open(project.ledger_path) as ledger, ledger.unit(3, "judging", "x") as unit:
+        forged = answer("forged", 3, "\n".join(lines), "capital", "p0")
+        unit.add_completions("train", [forged])
+        unit.add_judgements(
+            RUBRIC, [judgement("forged", "ends", [forged.id], "fine", Rating(score=1.0))]
+        )
+    shown = here("critiques", forged.id).stdout.splitlines()
+    assert [line.split()[-1] for line in shown if line.startswith("cycle")] == ["critique-forged"]
+    assert f"{'':12}{lines[1]}  ({forged.id})" in shown
 
 
 def test_critiques_come_newest_first_and_are_harmless(here: Rlaif) -> None:

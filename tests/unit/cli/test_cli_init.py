@@ -1,5 +1,6 @@
 """``rlaif init``: a project's folder, for the bundled world and for anybody's own."""
 
+import errno
 import json
 import tomllib
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Rlaif
+from rlaif.cli import init as init_command
 from rlaif.config import CONFIG_NAME, RlaifConfig
 from rlaif.project import load_project, share
 
@@ -142,6 +144,22 @@ def test_files_that_are_there_are_kept(rlaif: Rlaif, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "kept prompts/rubrics/helpdesk.toml as it was" in result.stdout
     assert mine.read_text(encoding="utf-8") == RUBRIC
+
+
+def test_half_a_project_is_none_and_can_be_made_again(
+    rlaif: Rlaif, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "new"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(init_command, "write_atomically", full)
+        result = rlaif("init", tmp_path / "new")
+    assert result.exit_code == 1
+    assert "No space left on device" in result.stderr
+    assert rlaif("--project", tmp_path / "new", "status").exit_code == 78
+    assert rlaif("init", tmp_path / "new").exit_code == 0
+    assert rlaif("--project", tmp_path / "new", "status").exit_code == 0
 
 
 def refusal(rlaif: Rlaif, tmp_path: Path, *options: object) -> str:
