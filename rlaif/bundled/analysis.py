@@ -6,7 +6,7 @@ what it does not recognise counts as saying nothing.
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from rlaif.bundled.facts import ANSWERS_OF_KIND, FACTS, NUMBER_KINDS, Fact
 from rlaif.bundled.grammar import Item, words
@@ -40,6 +40,7 @@ class Analysis:
     closed: bool
 
 
+@lru_cache(maxsize=2048)
 def _joined(text: str) -> str:
     return f" {' '.join(words(text))} "
 
@@ -146,6 +147,7 @@ def is_concise(text: str) -> bool:
     return 0 < len(found) <= CONCISE_WORDS and not stuck
 
 
+@lru_cache(maxsize=1024)
 def analyse(item: Item, text: str) -> Analysis:
     """Read everything off an answer's text that can be read off it."""
     correctness, said = judge_content(item, text)

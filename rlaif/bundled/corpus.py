@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -182,13 +183,21 @@ def answer(rng: np.random.Generator, item: Item, mix: Mixture) -> tuple[str, boo
     return text, True
 
 
-def train_prompts() -> dict[str, list[Prompt]]:
-    """Return the prompts that may be trained on, by item key."""
+@cache
+def _prompts_by_item() -> dict[str, list[Prompt]]:
     found: dict[str, list[Prompt]] = {item.key: [] for item in ITEMS}
     for prompt in all_prompts():
-        if not prompt.held_out:
-            found[prompt.item.key].append(prompt)
+        found[prompt.item.key].append(prompt)
     return found
+
+
+@cache
+def train_prompts() -> dict[str, list[Prompt]]:
+    """Return the prompts that may be trained on, by item key."""
+    return {
+        key: [prompt for prompt in prompts if not prompt.held_out]
+        for key, prompts in _prompts_by_item().items()
+    }
 
 
 def examples(rng: np.random.Generator, count: int, mix: Mixture) -> Iterator[Example]:
@@ -204,11 +213,8 @@ def examples(rng: np.random.Generator, count: int, mix: Mixture) -> Iterator[Exa
 def pool_prompts() -> list[tuple[Prompt, str]]:
     """Return the prompts of the bundled pool with their split, chosen by stable hash."""
     chosen: list[tuple[Prompt, str]] = []
-    for item in ITEMS:
-        ranked = sorted(
-            (p for p in all_prompts() if p.item == item),
-            key=lambda p: stable_hash("pool " + p.text),
-        )
+    for prompts in _prompts_by_item().values():
+        ranked = sorted(prompts, key=lambda p: stable_hash("pool " + p.text))
         held_out = [p for p in ranked if p.held_out][:EVAL_PER_ITEM]
         train = [p for p in ranked if not p.held_out][:TRAIN_PER_ITEM]
         chosen += [(p, "train") for p in train] + [(p, "eval") for p in held_out]

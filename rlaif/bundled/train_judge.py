@@ -19,7 +19,7 @@ from rlaif.bundled.training import Schedule, Sequence, fit
 from rlaif.bundled.trees import merge, tree_loss
 from rlaif.seeds import derive_seed, numpy_generator, torch_generator
 
-SCHEDULE = Schedule(examples=18_000, batch=6, peak=2e-3, warm_up=150)
+SCHEDULE = Schedule(examples=24_000, batch=6, peak=2e-3, warm_up=150)
 NOISE = 0.04
 SAMPLES_PER_ITEM = 16
 COMPARED = {"correct": 1.0, "courteous": 0.6, "concise": 0.5}
