@@ -24,7 +24,7 @@ LOOKALIKES = {"<": "\u2039", "[": "\u27e6"}
 
 _FOLDER_NAME = re.compile(r"\w[\w.-]*")
 _FENCE_NAME = re.compile(r"[A-Za-z]\w*")
-_JOINERS = "\u200c\u200d"
+_NOT_PLAIN = re.compile(r"[^\n\t -~\u200c\u200d]")  # joiners shape words and faces: let them be
 _STANDINS = ("\ufffd", "?", "_")
 _SAMPLE = JudgeCriterion(
     name="sample-name", kind="judge", weight=1.0, text="sample-text", choices=("low", "high")
@@ -125,8 +125,7 @@ def as_data(text: str, special_tokens: Sequence[str] = ()) -> str:
     Line breaks become line feeds; other control characters, invisible format characters and lone
     surrogates become visible; a special token loses its first character to a look-alike.
     """
-    lines = text.replace("\r\n", "\n")
-    visible = "".join(map(_visible, lines))
+    visible = _NOT_PLAIN.sub(_visible, text.replace("\r\n", "\n"))
     return _without_tokens(visible, tuple(special_tokens)) if special_tokens else visible
 
 
@@ -136,10 +135,9 @@ def fence_pattern(names: Sequence[str]) -> re.Pattern[str]:
     return re.compile(rf"<(?=\s*/?\s*(?:{alternatives})\b)", re.IGNORECASE)
 
 
-def _visible(char: str) -> str:
+def _visible(match: re.Match[str]) -> str:
+    char = match[0]
     code = ord(char)
-    if char in "\n\t" or char in _JOINERS:
-        return char
     if code < 0x20:
         return chr(0x2400 + code)
     if code == 0x7F:

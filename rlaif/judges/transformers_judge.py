@@ -213,7 +213,7 @@ def find_label_form(lm: LanguageModel, labels: Sequence[str]) -> LabelForm:
     for cue, space in _FORMS:
         before = encode_answer(lm, _BEFORE + cue, ended=False)
         after = [encode_answer(lm, f"{_BEFORE}{cue}{space}{x}", ended=False) for x in labels]
-        single = all(len(ids) == len(before) + 1 and ids[:-1] == before for ids in after)
+        single = all(ids[:-1] == before for ids in after)
         different = {ids[-1] for ids in after if ids} - {lm.tokenizer.unk_token_id}
         if single and len(different) == len(labels):
             return LabelForm(cue, {x: ids[-1] for x, ids in zip(labels, after, strict=True)})
