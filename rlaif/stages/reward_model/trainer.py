@@ -27,6 +27,7 @@ from rlaif.errors import ArtifactError, TrainingError
 from rlaif.models.padding import right_pad
 from rlaif.models.reward import RewardModel
 from rlaif.rl.losses import bradley_terry_loss, listwise_loss, pairwise_hinge_loss
+from rlaif.stages.reward_model.saving import saving
 
 Loss = Literal["bradley_terry", "hinge", "listwise"]
 Progress = Callable[[int, int], None]
@@ -131,8 +132,9 @@ class SoftRewardTrainer(RewardTrainer):
         save_model(self.reward_model, str(folder / "model.safetensors"))
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ANN401 - as above
-        super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]  # theirs
         folder = self.work / f"{_PREFIX}{self.state.global_step}"
+        with saving(folder):
+            super()._save_checkpoint(model, trial)  # type: ignore[no-untyped-call]  # theirs
         progress = {"job": self.job, "losses": self.losses}
         write_atomically(folder / _PROGRESS, json.dumps(progress))
         write_manifest(folder)

@@ -22,6 +22,7 @@ from rlaif.records import ArtifactRef, Message, RewardModelReport
 from rlaif.seeds import derive_seed
 from rlaif.stages.reward_model.job import RewardModelJob, RewardPair
 from rlaif.stages.reward_model.measure import agreement, calibration_error, correlation
+from rlaif.stages.reward_model.saving import saving
 from rlaif.stages.reward_model.schedule import (
     Comparison,
     Tokens,
@@ -54,7 +55,7 @@ def train_reward_model(
 
     Raises:
         ModelError: The policy cannot be loaded.
-        StageError: There is no pair to train on.
+        StageError: There is no pair to train on, or a file cannot be written.
         TrainingError: A loss or a gradient is not finite; the last good checkpoint stays.
     """
     pairs = [pair for pair in job.pairs if pair.split == "train"]
@@ -72,7 +73,7 @@ def train_reward_model(
     reference = [encode(answer.prompt, answer.text, answer.ended) for answer in job.calibration]
     model.recentre(_raw(model, reference, lm.pad_id))
     figures = _heldout_figures(model, heldout, encode, lm.pad_id)
-    with landing(job.output) as folder:
+    with saving(job.output), landing(job.output) as folder:
         model.save(folder)
         lm.tokenizer.save_pretrained(folder)
     return RewardModelReport(

@@ -2,7 +2,9 @@
 
 import json
 import math
-from collections.abc import Callable
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -293,6 +295,33 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(
     assert not job.output.exists()
     monkeypatch.undo()
     assert train_reward_model(job) == calm
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond a size, as on a disk that is nearly full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_disk_without_room_stops_with_one_message_and_loses_nothing(
+    policy: Path, tmp_path: Path, calm: RewardModelReport
+) -> None:
+    job = make_job(policy, tmp_path, PAIRS, checkpoint_steps=2)
+    with pytest.raises(StopHereError):
+        train_reward_model(job, progress=stop_at(3))
+    with (
+        files_up_to(200_000),
+        pytest.raises(StageError, match="checkpoint-4 could not be written"),
+    ):
+        train_reward_model(job)
+    steps: list[int] = []
+    assert train_reward_model(job, progress=lambda done, _: steps.append(done)) == calm
+    assert steps[0] == 3
 
 
 def test_a_policy_with_broken_weights_stops_at_the_first_step(tmp_path: Path) -> None:
