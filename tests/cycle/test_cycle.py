@@ -1,0 +1,211 @@
+"""Whole cycles with real models: what they leave, and that stopping changes nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rlaif.artifacts import verify
+from rlaif.cycle import run_cycles
+from rlaif.errors import ConfigError, ProjectLockedError, PromptFileError, UsageError
+from rlaif.ledger.lock import ProjectLock
+from rlaif.ledger.reader import LedgerReader
+from rlaif.models.loading import model_digest
+from rlaif.policies import previous_policy, promote_policy
+from rlaif.progress import Silent
+from rlaif.project import Project, load_project
+from tests.cycle.conftest import JUDGED, RULES, Maker
+
+
+class Stopped(Exception):  # noqa: N818 - stands for a kill, not for an error
+    """Raised by a watcher in place of a kill."""
+
+
+class StopAfter(Silent):
+    """Raises once so many units were done anew in this run."""
+
+    def __init__(self, units: int) -> None:
+        self.left = units
+        self.last = (-1, -1, "")
+
+    def units(self, done: int, total: int, noun: str) -> None:
+        self.left -= (done - 1, total, noun) == self.last
+        self.last = (done, total, noun)
+        if self.left < 0:
+            raise Stopped
+
+
+def digest(project: Project) -> str:
+    with LedgerReader.open(project.ledger_path) as reads:
+        return reads.digest()
+
+
+def test_a_cycle_leaves_every_row_and_a_promoted_folder(make_project: Maker) -> None:
+    project = make_project()
+    assert run_cycles(project, more=1, watcher=Silent()) == [1]
+    with LedgerReader.open(project.ledger_path) as reads:
+        counts = reads.cycle_counts(1)
+        assert (counts.prompts, counts.preferences > 0, counts.unscored) == (12, True, 0)
+        assert len(reads.completions(1, "train")) == 36
+        assert reads.stages(1)[0].stage == "sampling"
+        assert all(s.finished_at for s in reads.stages(1))
+        decision = reads.gate_decision(1)
+        assert decision is not None
+        assert decision.decision == "promote", decision.reasons
+        live = reads.current_policy()
+        assert live is not None
+        assert (live.version, live.parent, live.cycle) == ("v0001", "v0000", 1)
+        for artifact in reads.artifacts():
+            verify(project.root / artifact.path, artifact.digest)
+        assert {m.name for m in reads.metrics(1, "ppo")} >= {"reward", "kl_reference", "beta"}
+    current = project.policies / "current"
+    assert current.resolve() == project.policies / "v0001"
+    assert model_digest(str(current)) == live.digest
+    lineage = json.loads((current / "lineage.json").read_text(encoding="utf-8"))
+    assert (lineage["parent"], lineage["cycle"]) == ("v0000", 1)
+
+
+def test_stopped_again_and_again_it_ends_the_same(make_project: Maker) -> None:
+    undisturbed, disturbed = make_project("a"), make_project("b")
+    run_cycles(undisturbed, more=2, watcher=Silent())
+    stops = 0
+    while True:
+        try:
+            run_cycles(disturbed, until=2, watcher=StopAfter(1))
+        except Stopped:
+            stops += 1
+            assert stops < 60
+            continue
+        break
+    assert stops > 8
+    assert digest(disturbed) == digest(undisturbed)
+    for version in ("v0001", "v0002"):
+        folders = [p.policies / version for p in (undisturbed, disturbed)]
+        if folders[0].exists():
+            assert model_digest(str(folders[0])) == model_digest(str(folders[1]))
+
+
+def test_running_until_what_is_done_does_nothing(make_project: Maker) -> None:
+    project = make_project()
+    run_cycles(project, until=1, watcher=Silent())
+    before = digest(project)
+    assert run_cycles(project, until=1, watcher=Silent()) == []
+    assert digest(project) == before
+
+
+def test_two_runs_of_one_seed_agree_and_of_two_seeds_do_not(make_project: Maker) -> None:
+    first, again, other = make_project("a"), make_project("b"), make_project("c", run={"seed": 5})
+    for project in (first, again, other):
+        run_cycles(project, more=1, watcher=Silent())
+    assert digest(first) == digest(again)
+    assert digest(first) != digest(other)
+
+
+def test_a_judge_that_says_nothing_usable_changes_nothing(make_project: Maker) -> None:
+    project = make_project(rubric=JUDGED)
+    run_cycles(project, more=1, watcher=Silent())
+    with LedgerReader.open(project.ledger_path) as reads:
+        counts = reads.cycle_counts(1)
+        assert counts.unscored == counts.judgements > 0
+        assert counts.preferences == 0
+        decision = reads.gate_decision(1)
+        assert decision is not None
+        assert decision.decision == "hold"
+        assert "no preference" in decision.reasons[0]
+        assert reads.current_policy().version == "v0000"
+        assert {s.stage for s in reads.stages(1)} == {
+            "sampling",
+            "generation",
+            "judging",
+            "preferences",
+            "promotion",
+        }
+
+
+def test_the_rubric_may_not_change_under_way(make_project: Maker) -> None:
+    project = make_project()
+    with pytest.raises(Stopped):
+        run_cycles(project, more=1, watcher=StopAfter(2))
+    rubric = project.root / "rubric.toml"
+    rubric.write_text(RULES.replace("max_words = 4", "max_words = 9"), encoding="utf-8")
+    with pytest.raises(ConfigError, match="another rubric"):
+        run_cycles(project, more=1, watcher=Silent())
+    rubric.write_text(RULES, encoding="utf-8")
+    assert run_cycles(project, more=1, watcher=Silent()) == [1]
+
+
+def test_settings_changed_under_way_wait_for_the_next_cycle(make_project: Maker) -> None:
+    project = make_project()
+    with pytest.raises(Stopped):
+        run_cycles(project, more=1, watcher=StopAfter(1))
+    settings = project.config_path.read_text(encoding="utf-8")
+    changed = settings.replace("completions_per_prompt = 3", "completions_per_prompt = 4")
+    project.config_path.write_text(changed, encoding="utf-8")
+    run_cycles(load_project(project.root), more=2, watcher=Silent())
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert len(reads.completions(1, "train")) == 36
+        assert len(reads.completions(2, "train")) == 48
+        assert "config-changed" in {e.kind for e in reads.events()}
+
+
+def test_a_second_process_is_told_who_holds_the_project(make_project: Maker) -> None:
+    project = make_project()
+    with ProjectLock(project.lock_path), pytest.raises(ProjectLockedError) as caught:
+        run_cycles(project, more=1, watcher=Silent())
+    assert caught.value.exit_code == 75
+
+
+def test_a_broken_pool_stops_at_the_start_and_costs_nothing(make_project: Maker) -> None:
+    project = make_project()
+    run_cycles(project, more=1, watcher=Silent())
+    before = digest(project)
+    pool = project.root / "prompts" / "pools" / "more.jsonl"
+    pool.write_text('{"promt": "typo"}\n', encoding="utf-8")
+    with pytest.raises(PromptFileError, match=r"more\.jsonl:1"):
+        run_cycles(project, more=1, watcher=Silent())
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert reads.cycle(1).status == "done"
+    pool.unlink()
+    assert run_cycles(project, until=2, watcher=Silent()) == [2]
+    assert digest(project) != before
+
+
+def test_rolled_back_and_mended_links(make_project: Maker) -> None:
+    project = make_project()
+    run_cycles(project, more=1, watcher=Silent())
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert previous_policy(reads) == "v0000"
+    promote_policy(project, "v0000", "a person's word", "rollback")
+    current = project.policies / "current"
+    assert current.resolve() == (project.root / "lm").resolve()
+    current.unlink()
+    current.symlink_to("v0001")
+    notes: list[str] = []
+
+    class Listening(Silent):
+        def note(self, message: str) -> None:
+            notes.append(message)
+
+    run_cycles(project, more=1, watcher=Listening())
+    assert any("the ledger wins" in note for note in notes)
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert reads.cycle(2).incumbent == "v0000"
+    with pytest.raises(UsageError, match="v0042"):
+        promote_policy(project, "v0042", "", "promote")
+
+
+def test_how_many_cycles_must_be_clear(make_project: Maker) -> None:
+    project = make_project()
+    for wrong in ({}, {"more": 1, "until": 1}):
+        with pytest.raises(UsageError):
+            run_cycles(project, watcher=Silent(), **wrong)
+
+
+def test_a_projects_paths_are_not_in_its_digest(make_project: Maker, tmp_path: Path) -> None:
+    first, moved = make_project("short"), make_project("a-much-longer-name")
+    for project in (first, moved):
+        run_cycles(project, more=1, watcher=Silent())
+    assert digest(first) == digest(moved)
+    assert str(tmp_path) not in json.dumps(
+        [a.path for a in LedgerReader.open(first.ledger_path).artifacts()]
+    )
