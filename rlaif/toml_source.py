@@ -62,9 +62,13 @@ class TomlFile:
             raise self.explain(exc, model) from exc
 
     def explain(self, exc: ValidationError, model: type[BaseModel]) -> ConfigError:
-        """Turn pydantic's first error into one that names file, line and field."""
-        first = exc.errors(include_url=False)[0]
-        location = tuple(first["loc"])
+        """Turn one of pydantic's errors into one that names file, line and field.
+
+        An unknown key goes first: it is often the misspelt name of one that is then missing.
+        """
+        errors = sorted(exc.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
+        first = errors[0]
+        location = _real_part(model, first["loc"])
         field = ".".join(str(part) for part in location) or "the file"
         if first["type"] == "extra_forbidden":
             known = _known_keys(model, location[:-1])
@@ -142,6 +146,23 @@ def _known_keys(model: type[BaseModel], location: Location) -> list[str]:
         field = current.model_fields.get(part)
         current = _inner_model(field.annotation) if field else None
     return list(current.model_fields) if _is_model(current) else []
+
+
+def _real_part(model: type[BaseModel], location: Location) -> Location:
+    """Return a location without what pydantic adds to it (members of unions, validators)."""
+    current: Any = model
+    real: Location = ()
+    for part in location:
+        if isinstance(part, int) or not _is_model(current):
+            if not isinstance(part, int):
+                break
+        else:
+            field = current.model_fields.get(part)
+            if field is None:
+                return (*real, part)
+            current = _inner_model(field.annotation)
+        real = (*real, part)
+    return real
 
 
 def _is_model(value: Any) -> bool:  # noqa: ANN401 - an annotation may be anything

@@ -82,7 +82,7 @@ def test_a_whole_rubric_is_read(tmp_path: Path) -> None:
         ("threshold = 0.25", "threshold = 0.0", ["threshold = 0.0", "greater than 0"]),
         ("veto = true", "veto = 1", ["veto = 1", "boolean"]),
         ('text = "The answer is right."', 'text = " "', ["text = ' '", "not blank"]),
-        ('text = "The answer is right."', 'txet = "Right."', ["'text' is missing"]),
+        ('text = "The answer is right."', 'txet = "Right."', ["unknown key", "txet", "write 'text'"]),
         (
             'choices = ["wrong", "half right", "right"]',
             'choices = ["only one"]',
@@ -107,7 +107,7 @@ def test_a_whole_rubric_is_read(tmp_path: Path) -> None:
         ('near = ["a friendly answer", "a warm answer"]', "near = [1]", ["near.0 = 1", "string"]),
         ('near = ["a friendly answer", "a warm answer"]', "near = []", ["near = []"]),
         ('version = "3"', "version = 3", ["version = 3", "string"]),
-        ('language = "en"', "langage = 1", ["'language' is missing"]),
+        ('language = "en"', "langage = 1", ["unknown key 'langage'", "write 'language'"]),
     ],
 )
 def test_a_broken_line_is_named(tmp_path: Path, old: str, new: str, words: list[str]) -> None:

@@ -1,0 +1,113 @@
+"""Settings: every field documented and written, every mistake named with its line."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from rlaif.config import RlaifConfig, Section, read_config, render_config
+from rlaif.errors import ConfigError
+from rlaif.project import Project, load_project, share
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "rlaif.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def sections(model: type[BaseModel] = RlaifConfig) -> list[type[BaseModel]]:
+    found: list[type[BaseModel]] = []
+    for field in model.model_fields.values():
+        inner = [a for a in (field.annotation, *getattr(field.annotation, "__args__", ()))]
+        found += [a for a in inner if isinstance(a, type) and issubclass(a, Section)]
+    return found
+
+
+def test_defaults_survive_a_trip_through_the_file(tmp_path: Path) -> None:
+    assert read_config(written(tmp_path, render_config(RlaifConfig()))) == RlaifConfig()
+    assert read_config(written(tmp_path, "")) == RlaifConfig()
+
+
+def test_changed_settings_survive_a_trip_through_the_file(tmp_path: Path) -> None:
+    config = RlaifConfig.model_validate(
+        {
+            "policy": {"path": 'a "quoted" \\ path 路径'},
+            "ppo": {"learning_rate": 1e-05, "missing_eos_score": -2.0},
+            "evaluation": {"judge": {"path": "other", "template": "detailed"}},
+        }
+    )
+    assert read_config(written(tmp_path, render_config(config))) == config
+
+
+def test_every_setting_is_described() -> None:
+    for section in sections():
+        for name, field in section.model_fields.items():
+            assert field.description or name == "judge", (section, name)
+        assert (section.__doc__ or "").strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "parts"),
+    [
+        ("[ppo]\nupdats = 3\n", 2, ["ppo.updats", "'updates'"]),
+        ("[pppo]\nupdates = 3\n", 1, ["unknown key 'pppo'", "'ppo'"]),
+        ('[run]\nseed = "7"\n', 2, ["run.seed", "'7'", "integer"]),
+        ("[ppo]\n\nupdates = 0\n", 3, ["ppo.updates", "greater than 0"]),
+        ('[ppo]\nlearning_rate = "fast"\n', 2, ["ppo.learning_rate = 'fast'"]),
+        ("[gate]\nmin_win_rate = nan\n", 2, ["gate.min_win_rate", "nan"]),
+        ('[run]\ndevice = "tpu"\n', 2, ["run.device", "'cuda'"]),
+        ("[run\n", 1, ["TOML"]),
+        ("[ppo]\nrollout_batch = 10\nminibatch = 4\n", None, ["does not divide", "minibatch"]),
+        ("[judging]\npairs_per_prompt = 99\n", None, ["only 15 pairs"]),
+        ("[generation]\nbatch_size = 2\n", None, ["not even one prompt"]),
+        ('[evaluation.judge]\npaht = "x"\n', 2, ["evaluation.judge.paht", "'path'"]),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, text: str, line: int | None, parts: list[str]) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    message = str(caught.value)
+    assert caught.value.exit_code == 78
+    assert caught.value.line == line, message
+    assert str(path) in message
+    assert all(part in message for part in parts), message
+    assert "to do:" in message
+
+
+def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="rlaif init"):
+        load_project(tmp_path)
+
+
+def test_the_environment_overrides_one_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, "[run]\nseed = 1\n")
+    monkeypatch.setenv("RLAIF_RUN__SEED", "7")
+    monkeypatch.setenv("RLAIF_POLICY__PATH", "some/model")
+    config = read_config(path)
+    assert (config.run.seed, config.policy.path) == (7, "some/model")
+    monkeypatch.setenv("RLAIF_PPO__UPDATS", "7")
+    with pytest.raises(ConfigError, match="updats"):
+        read_config(path)
+
+
+def test_the_evaluation_listens_to_the_training_judge_unless_told() -> None:
+    config = RlaifConfig()
+    assert config.evaluation_judge == config.judge
+    other = RlaifConfig.model_validate({"evaluation": {"judge": {"path": "other"}}})
+    assert other.evaluation_judge.path == "other"
+    assert config.fingerprint() != other.fingerprint()
+
+
+def test_names_resolve_to_folders_bundled_ones_and_hub_ids(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    project = Project(tmp_path, RlaifConfig())
+    assert project.resolve("mine") == str(tmp_path / "mine")
+    assert project.resolve("org/model") == "org/model"
+    assert Path(project.resolve("bundled:tiny")).is_dir()
+    with pytest.raises(ConfigError, match="does not ship"):
+        project.resolve("bundled:nothing")
+    assert share("prompts", "rubrics", "helpdesk.toml").is_file()
