@@ -39,9 +39,9 @@ def test_a_fixed_beta_stays() -> None:
     assert controller.beta == 0.05
 
 
-@pytest.mark.parametrize("make", [lambda: FixedKL(0.3), lambda: AdaptiveKL(0.3)])
-def test_state_survives_a_checkpoint(make: type[KLController]) -> None:
-    before, after = make(), make()
+@pytest.mark.parametrize("make", [FixedKL, AdaptiveKL])
+def test_state_survives_a_checkpoint(make: type[FixedKL] | type[AdaptiveKL]) -> None:
+    before, after = make(0.3), make(0.9)
     before.update(9.0, 500)
     state = json.loads(json.dumps(before.state_dict()))
     after.load_state_dict(state)
@@ -87,3 +87,7 @@ def test_settings_that_cannot_work_are_refused(field: str, value: float) -> None
 
 def test_no_penalty_at_all_is_a_fixed_beta_of_0() -> None:
     assert FixedKL(0.0).update(5.0, 1) == 0.0
+
+
+def test_defaults_are_those_of_the_paper_s_code() -> None:
+    assert AdaptiveKL(0.1) == AdaptiveKL(0.1, target=6.0, horizon=10_000.0, error_limit=0.2)
