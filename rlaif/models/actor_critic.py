@@ -115,5 +115,38 @@ def response_outputs(
     )
 
 
+@torch.no_grad()
+def scored_by_length(
+    model: PreTrainedModel,
+    rollout: Rollout,
+    temperature: float,
+    value_head: ValueHead | None = None,
+    *,
+    rows_at_once: int,
+) -> ResponseOutputs:
+    """Run a policy over a rollout without gradient, rows of like length together.
+
+    The same numbers as :func:`response_outputs`, without the entropies, and with little padding
+    paid for.
+
+    Args:
+        model: A causal language model.
+        rollout: Queries and responses.
+        temperature: The sampling temperature.
+        value_head: Gives the values, where there is one.
+        rows_at_once: Rows of a batch.
+    """
+    shape = rollout.response_mask.shape
+    logprobs = torch.zeros(shape, device=rollout.input_ids.device)
+    values = torch.zeros_like(logprobs)
+    for rows in rollout.response_lengths.argsort(stable=True).split(rows_at_once):
+        part = rollout.select(rows).trim()
+        found = response_outputs(model, part, temperature, value_head)
+        width = found.logprobs.shape[1]
+        logprobs[rows, :width] = found.logprobs
+        values[rows, :width] = found.values.float()
+    return ResponseOutputs(logprobs, torch.zeros_like(logprobs), values)
+
+
 def _lay(flat: Tensor | None, mask: Tensor, blank: Tensor) -> Tensor:
     return blank if flat is None else blank.to(flat.dtype).masked_scatter(mask, flat)

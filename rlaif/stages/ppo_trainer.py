@@ -12,7 +12,12 @@ from torch import Tensor
 
 from rlaif.artifacts import landing
 from rlaif.errors import TrainingError
-from rlaif.models.actor_critic import ValueHead, check_plain_head, response_outputs
+from rlaif.models.actor_critic import (
+    ValueHead,
+    check_plain_head,
+    response_outputs,
+    scored_by_length,
+)
 from rlaif.models.decoding import Decoded, DecodeSettings, decode
 from rlaif.models.loading import (
     check_context,
@@ -39,7 +44,6 @@ from rlaif.rl import (
     gae,
     k1,
     masked_mean,
-    micro_batches,
     place_scores,
     policy_loss,
     sequence_kl,
@@ -230,13 +234,14 @@ class PpoTrainer:
 
     def _advantages(self, rollout: Rollout, scores: Tensor, ended: float) -> _Sampled:
         temperature = self._job.generation.temperature
-        old, ref = [], []
-        for part in micro_batches(rollout, self._job.ppo.minibatch):
-            old.append(response_outputs(self._policy.model, part, temperature, self._value_head))
-            ref.append(response_outputs(self._reference.model, part, temperature).logprobs)
-        logprobs = torch.cat([o.logprobs for o in old])
-        values = torch.cat([o.values for o in old])
-        reference = torch.cat(ref)
+        size = self._job.ppo.minibatch
+        own = scored_by_length(
+            self._policy.model, rollout, temperature, self._value_head, rows_at_once=size
+        )
+        logprobs, values = own.logprobs, own.values
+        reference = scored_by_length(
+            self._reference.model, rollout, temperature, rows_at_once=size
+        ).logprobs
         mask = rollout.response_mask
         kl = k1(logprobs, reference)
         rewards = place_scores(self.beta * kl, scores, mask)

@@ -6,7 +6,12 @@ import pytest
 import torch
 
 from rlaif.errors import ModelError
-from rlaif.models.actor_critic import ValueHead, check_plain_head, response_outputs
+from rlaif.models.actor_critic import (
+    ValueHead,
+    check_plain_head,
+    response_outputs,
+    scored_by_length,
+)
 from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.rl import Rollout
 from rlaif.testing import make_tiny_lm
@@ -43,6 +48,18 @@ def test_values_are_zero_at_first_and_read_the_state_before_the_token(lm: Langua
     other = [[*RESPONSES[0][:-1], 20], RESPONSES[1]]
     changed = Rollout.from_lists(QUERIES, other, lm.pad_id)
     torch.testing.assert_close(response_outputs(lm.model, changed, 1.0, head).values, values)
+
+
+def test_rows_of_like_length_together_give_the_same(lm: LanguageModel) -> None:
+    queries = [[5, 6, 7], [8], [9, 10], [11, 12, 13, 14]]
+    responses = [[1, 2, 3, 4, 5], [6], [7, 8, 9], [10, 11]]
+    rollout = Rollout.from_lists(queries, responses, lm.pad_id)
+    head = ValueHead(lm.model.config.hidden_size)
+    torch.nn.init.normal_(head.weight)
+    plain = response_outputs(lm.model, rollout, 0.7, head)
+    found = scored_by_length(lm.model, rollout, 0.7, head, rows_at_once=2)
+    torch.testing.assert_close(found.logprobs, plain.logprobs)
+    torch.testing.assert_close(found.values, plain.values)
 
 
 def test_gradients_reach_trunk_and_head(lm: LanguageModel) -> None:

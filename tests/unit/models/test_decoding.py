@@ -45,9 +45,7 @@ def test_sampling_follows_the_models_probabilities(lm: LanguageModel) -> None:
         logits = lm.model(torch.tensor([query])).logits[0, -1]
     expected = (logits / 0.7).softmax(-1)
     drawn = decode(lm, [query] * 4_000, DecodeSettings(1, 0.7), torch_generator(1))
-    counts = torch.bincount(
-        torch.tensor([d.token_ids[0] for d in drawn]), minlength=len(expected)
-    )
+    counts = torch.bincount(torch.tensor([d.token_ids[0] for d in drawn]), minlength=len(expected))
     assert (counts / 4_000 - expected).abs().sum() / 2 < 0.12
 
 

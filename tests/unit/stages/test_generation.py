@@ -1,6 +1,5 @@
 """Generation units: fixed before they run, repeatable, with near-duplicates marked."""
 
-
 import numpy as np
 import pytest
 import torch
