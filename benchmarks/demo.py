@@ -52,13 +52,12 @@ def run_seed(folder: Path, seed: int) -> Report:
     seconds = time.monotonic() - start
     cycles = report_of(project)["cycles"]
     bad = planted_challenger(project, seed)
-    live = [c["oracle"]["live_win_rate_vs_base"] for c in cycles if c["oracle"]]
     promoted = [c for c in cycles if c["gate"]["decision"] == "promote"]
     return {
         "seed": seed,
         "seconds": round(seconds, 1),
         "peak_memory": next(x for x in printed.splitlines() if PEAK in x).split(PEAK)[1],
-        "oracle_win_rate": live[-1],
+        "oracle_win_rate": promoted[-1]["oracle"]["win_rate_vs_base"] if promoted else 0.5,
         "oracle_base": cycles[-1]["oracle"]["base"],
         "oracle_final": live_score(cycles[-1]),
         "judge_agreement": [c["oracle"]["judge_agreement"] for c in cycles],

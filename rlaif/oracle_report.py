@@ -7,7 +7,7 @@ from rlaif.bundled.oracle import HelpDeskOracle, OracleGrade
 from rlaif.ledger.reads import LedgerReads
 from rlaif.ledger.writer import Ledger
 from rlaif.project import Project
-from rlaif.records import Completion, GateDecision, Probability, Prompt, Record
+from rlaif.records import Completion, Probability, Prompt, Record
 
 ROLES = ("base", "incumbent", "challenger")
 Grades = dict[str, OracleGrade]
@@ -18,9 +18,9 @@ class OracleReport(Record):
 
     ``base``, ``incumbent`` and ``challenger`` are mean scores; ``correct_*`` and ``good_*`` the
     shares of answers that are right, and good in every respect. Win rates: the strictly higher
-    score wins, ties count half; ``win_rate_vs_base`` is the challenger's, ``live_win_rate_vs_base``
-    that of the policy which is live after the gate. ``judge_agreement`` is the share of held-out
-    pairs, among those that the oracle tells apart and the judge scored, on which both agree.
+    score wins, ties count half; ``win_rate_vs_base`` is the challenger's. ``judge_agreement`` is
+    the share of held-out pairs, among those that the oracle tells apart and the judge scored, on
+    which both agree.
     """
 
     prompts: int
@@ -32,7 +32,6 @@ class OracleReport(Record):
     good_base: Probability
     good_challenger: Probability
     win_rate_vs_base: Probability
-    live_win_rate_vs_base: Probability
     judge_agreement: Probability | None
     pairs: int
 
@@ -76,7 +75,6 @@ def _grade(reads: LedgerReads, cycle: int) -> OracleReport | None:
     prompts = {p.id: p for p in reads.cycle_prompts(cycle, "eval")}
     oracle = HelpDeskOracle()
     grades = {role: _grades(oracle, prompts, found) for role, found in answers.items()}
-    live = _live_role(reads.gate_decision(cycle))
     agreed, pairs = _agreement(reads, cycle, answers, grades)
     base, challenger = grades["base"], grades["challenger"]
     return OracleReport(
@@ -89,7 +87,6 @@ def _grade(reads: LedgerReads, cycle: int) -> OracleReport | None:
         good_base=_mean([g.good for g in base.values()]),
         good_challenger=_mean([g.good for g in challenger.values()]),
         win_rate_vs_base=oracle_win_rate(challenger, base),
-        live_win_rate_vs_base=oracle_win_rate(grades[live], base),
         judge_agreement=agreed,
         pairs=pairs,
     )
@@ -99,10 +96,6 @@ def _grades(
     oracle: HelpDeskOracle, prompts: Mapping[str, Prompt], answers: Sequence[Completion]
 ) -> Grades:
     return {a.prompt_id: oracle.grade(prompts[a.prompt_id].text, a.text, a.ended) for a in answers}
-
-
-def _live_role(decision: GateDecision | None) -> str:
-    return "challenger" if decision and decision.decision == "promote" else "incumbent"
 
 
 def _agreement(
