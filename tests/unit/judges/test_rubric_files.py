@@ -82,7 +82,11 @@ def test_a_whole_rubric_is_read(tmp_path: Path) -> None:
         ("threshold = 0.25", "threshold = 0.0", ["threshold = 0.0", "greater than 0"]),
         ("veto = true", "veto = 1", ["veto = 1", "boolean"]),
         ('text = "The answer is right."', 'text = " "', ["text = ' '", "not blank"]),
-        ('text = "The answer is right."', 'txet = "Right."', ["unknown key", "txet", "write 'text'"]),
+        (
+            'text = "The answer is right."',
+            'txet = "Right."',
+            ["unknown key", "txet", "write 'text'"],
+        ),
         (
             'choices = ["wrong", "half right", "right"]',
             'choices = ["only one"]',
