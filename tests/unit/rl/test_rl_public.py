@@ -1,13 +1,17 @@
-"""The public list, what the package imports, and that shapes are checked here."""
+"""The public list, what the package imports, and that shapes are checked."""
 
 import ast
+import importlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
-import jaxtyping
 import pytest
 import torch
+from jaxtyping import TypeCheckError, install_import_hook
 
+import rlaif
 from rlaif import rl
 
 FOLDER = Path(rl.__file__).parent
@@ -43,9 +47,20 @@ def test_only_torch_jaxtyping_and_the_standard_library_are_imported() -> None:
     assert all(name.startswith("rlaif.rl.") for name in found if name.startswith("rlaif"))
 
 
-def test_shapes_are_checked_while_these_tests_run() -> None:
+@pytest.fixture
+def checked_rl(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """The package imported anew under shape checks, whoever imported it before."""
+    monkeypatch.setattr(rlaif, "rl", rl)
+    for name in [name for name in sys.modules if f"{name}.".startswith("rlaif.rl.")]:
+        monkeypatch.delitem(sys.modules, name)
+    with install_import_hook("rlaif.rl", "beartype.beartype"):
+        yield importlib.import_module("rlaif.rl")
+
+
+def test_shapes_and_types_are_as_annotated(checked_rl: ModuleType) -> None:
     row, mask = torch.zeros(1, 2), torch.ones(1, 3, dtype=torch.bool)
-    with pytest.raises(jaxtyping.TypeCheckError):
-        rl.gae(row, row, mask)
-    with pytest.raises(jaxtyping.TypeCheckError):
-        rl.masked_mean(row, torch.ones(1, 2))
+    with pytest.raises(TypeCheckError):
+        checked_rl.gae(row, row, mask)
+    with pytest.raises(TypeCheckError):
+        checked_rl.masked_mean(row, torch.ones(1, 2))
+    assert checked_rl.gae(row, row, mask[:, :2]).advantages.tolist() == [[0.0, 0.0]]
