@@ -126,7 +126,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT, help="folder to write below")
     parser.add_argument("--seed", type=int, default=SEED, help="seed of all randomness")
     parser.add_argument("--only", choices=PARTS, action="append", help="a part; may be repeated")
+    parser.add_argument("--threads", type=int, default=1, help="more is faster, in other low bits")
     given = parser.parse_args()
+    torch.set_num_threads(given.threads)
     figures = build(given.out, given.seed, tuple(given.only or PARTS))
     sys.stdout.write(json.dumps(figures, indent=2) + "\n")
 
