@@ -380,27 +380,3 @@ def test_progress_counts_every_step_to_the_announced_end(policy: Path, tmp_path:
     job = make_job(policy, tmp_path, planted(20), epochs=3)
     train_reward_model(job, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(n, 9) for n in range(1, 10)]
-
-
-def test_a_job_survives_being_written_down(policy: Path, tmp_path: Path) -> None:
-    job = make_job(policy, tmp_path, planted(3, heldout=1))
-    again = RewardModelJob.model_validate_json(job.model_dump_json())
-    assert again == job
-    assert again.fingerprint("x") == job.fingerprint("x")
-
-
-def test_a_fingerprint_tells_what_shapes_the_weights(policy: Path, tmp_path: Path) -> None:
-    job = make_job(policy, tmp_path, planted(3, heldout=1))
-    same = [
-        job.model_copy(update={"work": tmp_path / "w", "output": tmp_path / "o", "policy": "p"}),
-        job.model_copy(update={"pairs": job.pairs[:3]}),
-        make_job(policy, tmp_path, planted(3), checkpoint_steps=5),
-    ]
-    different = [
-        job.model_copy(update={"seed": 5}),
-        job.model_copy(update={"pairs": job.pairs[1:]}),
-        make_job(policy, tmp_path, planted(3), epochs=9),
-    ]
-    assert {other.fingerprint("x") for other in same} == {job.fingerprint("x")}
-    assert job.fingerprint("x") not in {other.fingerprint("x") for other in different}
-    assert job.fingerprint("x") != job.fingerprint("y")
