@@ -3,10 +3,18 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from torch import Tensor
 
 from rlaif.config import JudgeConfig
-from rlaif.errors import ModelError, StageError
+from rlaif.errors import ModelError
+from rlaif.judges.cached_batch import (
+    CachedBatch,
+    group_by_beginning,
+    read_together,
+    shared_length,
+)
 from rlaif.judges.protocol import (
     CUE,
     PAIR_LABELS,
@@ -17,7 +25,7 @@ from rlaif.judges.protocol import (
     request_hash,
 )
 from rlaif.judges.rubric import MAX_CHOICES
-from rlaif.models.decoding import Decoded, DecodeSettings, decode, next_token_probs
+from rlaif.models.decoding import STOP_WINDOW
 from rlaif.models.loading import LanguageModel, encode_answer, encode_conversation
 from rlaif.records import JudgeCall, Message, digest_of
 
@@ -43,6 +51,22 @@ class _Row:
     ids: list[int]
 
 
+@dataclass
+class _Draft:
+    """What the judge has written so far for one request, and what came of it."""
+
+    row: _Row
+    tokens: list[int] = field(default_factory=list)
+    text: str = ""
+    live: bool = True
+    failure: str | None = None
+    probs: dict[str, float] = field(default_factory=dict)
+
+    def fail(self, reason: str) -> None:
+        self.live = False
+        self.failure = reason
+
+
 class TransformersJudge:
     """Critiques by greedy decoding, then reads the verdict off the next token's probabilities.
 
@@ -65,7 +89,8 @@ class TransformersJudge:
         self._config = config
         self._pair = find_label_form(lm, PAIR_LABELS)
         self._rating = find_label_form(lm, rating_labels(MAX_CHOICES))
-        self._settings = DecodeSettings(max_tokens=config.max_critique_tokens, stop_texts=(CUE,))
+        self._label_ids = sorted({*self._pair.token_ids.values(), *self._rating.token_ids.values()})
+        self._steps_back = not getattr(lm.model, "_is_stateful", False)
         self._room = lm.context - config.max_critique_tokens
         special = {i: str(t) for i, t in lm.tokenizer.added_tokens_decoder.items() if t.special}
         special.pop(lm.tokenizer.unk_token_id, None)
@@ -91,7 +116,7 @@ class TransformersJudge:
             )
 
     def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
-        """Answer requests in their order; batches are made of requests of like length."""
+        """Answer requests in their order; those that begin alike share a batch."""
         replies: dict[int, JudgeReply] = {}
         rows: list[_Row] = []
         for place, request in enumerate(requests):
@@ -101,79 +126,102 @@ class TransformersJudge:
                 rows.append(_Row(place, request, ids))
             else:
                 replies[place] = JudgeReply("", None, failure)
-        rows.sort(key=lambda row: (len(row.ids), row.place))
+        rows = _in_reading_order(rows)
         for start in range(0, len(rows), self._config.batch_size):
             replies.update(self._ask(rows[start : start + self._config.batch_size]))
         return [replies[place] for place in range(len(requests))]
 
     def _ask(self, rows: Sequence[_Row]) -> list[tuple[int, JudgeReply]]:
-        """Answer a batch; where the model fails on it, answer its halves, down to the culprit."""
-        try:
-            return self._ask_together(rows)
-        except StageError as exc:
-            if len(rows) == 1:
-                failure = f"the judge failed: {exc.seen}"
-                return [(rows[0].place, JudgeReply("", None, failure))]
-            middle = len(rows) // 2
-            return self._ask(rows[:middle]) + self._ask(rows[middle:])
-
-    def _ask_together(self, rows: Sequence[_Row]) -> list[tuple[int, JudgeReply]]:
+        """Answer a batch; a row that breaks the model fails alone."""
         start = time.perf_counter()
-        decoded = decode(self._lm, [row.ids for row in rows], self._settings)
-        probs = self._label_probs(rows, decoded)
+        drafts = [_Draft(row) for row in rows]
+        batch, logits = self._read(rows)
+        self._write(batch, logits, drafts)
+        self._decide(batch, drafts)
         latency = (time.perf_counter() - start) / len(rows)
-        return [
-            (row.place, self._reply(row, words, labels, latency))
-            for row, words, labels in zip(rows, decoded, probs, strict=True)
-        ]
+        return [(draft.row.place, self._reply(draft, latency)) for draft in drafts]
 
-    def _label_probs(
-        self, rows: Sequence[_Row], decoded: Sequence[Decoded]
-    ) -> list[dict[str, float] | str]:
-        """Return each row's label probabilities, or why it has none."""
-        found: list[dict[str, float] | str] = ["the judge wrote no critique"] * len(rows)
-        asked: list[int] = []
-        sequences: list[list[int]] = []
-        for index, (row, words) in enumerate(zip(rows, decoded, strict=True)):
-            critique = critique_of(words.text)
-            if not critique.strip():
-                continue
-            cue = self._form(row.request).cue
-            sequence = [*row.ids, *encode_answer(self._lm, critique + cue, ended=False)]
-            if len(sequence) >= self._lm.context:
-                found[index] = self._too_long(len(sequence), 1)
-                continue
-            asked.append(index)
-            sequences.append(sequence)
-        tokens = sorted({*self._pair.token_ids.values(), *self._rating.token_ids.values()})
-        table = next_token_probs(self._lm, sequences, tokens).tolist()
-        for index, values in zip(asked, table, strict=True):
-            request = rows[index].request
-            by_token = dict(zip(tokens, values, strict=True))
-            form = self._form(request)
-            found[index] = {
-                label: float(by_token[form.token_ids[label]]) for label in request.labels
-            }
-        return found
+    def _read(self, rows: Sequence[_Row]) -> tuple[CachedBatch, Tensor]:
+        ids = [row.ids for row in rows]
+        if not self._steps_back:
+            batch = CachedBatch(self._lm, len(rows))
+            return batch, batch.extend(ids)
+        return read_together(self._lm, ids)
 
-    def _reply(
-        self, row: _Row, words: Decoded, probs: dict[str, float] | str, latency: float
-    ) -> JudgeReply:
-        failure = probs if isinstance(probs, str) else None
-        if isinstance(probs, dict) and not all(map(math.isfinite, probs.values())):
-            failure = f"the label probabilities are not finite: {probs}"
-        kept = {} if failure or isinstance(probs, str) else probs
+    def _write(self, batch: CachedBatch, logits: Tensor, drafts: Sequence[_Draft]) -> None:
+        """Write critiques greedily; a draft's last token is not in the cache when this returns."""
+        for left in reversed(range(self._config.max_critique_tokens)):
+            finite = logits.isfinite().all(-1).tolist()
+            for draft, token, fine in zip(drafts, logits.argmax(-1).tolist(), finite, strict=True):
+                if draft.live and not fine:
+                    draft.fail("the judge failed: its logits are not finite")
+                elif draft.live:
+                    draft.tokens.append(token)
+                    draft.live = not self._ends(draft.tokens)
+            if left == 0 or not any(draft.live for draft in drafts):
+                return
+            logits = batch.extend([draft.tokens[-1:] if draft.live else [] for draft in drafts])
+
+    def _ends(self, tokens: Sequence[int]) -> bool:
+        tail = list(tokens[-STOP_WINDOW:])
+        return tail[-1] in self._lm.eos_ids or CUE in self._lm.tokenizer.decode(tail)
+
+    def _decide(self, batch: CachedBatch, drafts: Sequence[_Draft]) -> None:
+        """Put the cue after each critique and read the label probabilities off the next token."""
+        pieces: list[list[int]] = []
+        known: list[int] = []
+        for draft in drafts:
+            ending = self._ending(draft)
+            same = shared_length([draft.tokens, ending]) if ending and self._steps_back else 0
+            pieces.append(ending[same:] if self._steps_back else [*draft.row.ids, *ending])
+            known.append(len(draft.row.ids) + same)
+        if not any(draft.failure is None for draft in drafts):
+            return
+        if self._steps_back:
+            batch.forget(known)
+        else:
+            batch = CachedBatch(self._lm, len(drafts))
+        probs = batch.extend(pieces).float().softmax(-1)[:, self._label_ids].tolist()
+        for draft, values in zip(drafts, probs, strict=True):
+            if draft.failure is None:
+                self._keep(draft, dict(zip(self._label_ids, values, strict=True)))
+
+    def _ending(self, draft: _Draft) -> list[int]:
+        """Return the tokens of critique and cue; none where there can be no verdict."""
+        draft.text = str(self._lm.tokenizer.decode(draft.tokens, skip_special_tokens=True))
+        critique = critique_of(draft.text)
+        if draft.failure is not None or not critique.strip():
+            draft.fail(draft.failure or "the judge wrote no critique")
+            return []
+        cue = self._form(draft.row.request).cue
+        ending = encode_answer(self._lm, critique + cue, ended=False)
+        if len(draft.row.ids) + len(ending) >= self._lm.context:
+            draft.fail(self._too_long(len(draft.row.ids), len(ending) + 1))
+            return []
+        return ending
+
+    def _keep(self, draft: _Draft, by_token: dict[int, float]) -> None:
+        request = draft.row.request
+        tokens = self._form(request).token_ids
+        probs = {label: by_token[tokens[label]] for label in request.labels}
+        if all(map(math.isfinite, probs.values())):
+            draft.probs = {label: min(max(p, 0.0), 1.0) for label, p in probs.items()}
+        else:
+            draft.fail(f"the label probabilities are not finite: {probs}")
+
+    def _reply(self, draft: _Draft, latency: float) -> JudgeReply:
+        request = draft.row.request
         call = JudgeCall(
-            request_hash=request_hash(self.digest, row.request),
+            request_hash=request_hash(self.digest, request),
             judge=self.digest,
-            request=row.request.text,
-            reply=words.text,
-            label_probs={label: min(max(p, 0.0), 1.0) for label, p in kept.items()},
-            prompt_tokens=len(row.ids),
-            reply_tokens=len(words.token_ids),
+            request=request.text,
+            reply=draft.text,
+            label_probs=draft.probs,
+            prompt_tokens=len(draft.row.ids),
+            reply_tokens=len(draft.tokens),
             latency=latency,
         )
-        return JudgeReply(critique_of(words.text).strip(), call, failure)
+        return JudgeReply(critique_of(draft.text).strip(), call, draft.failure)
 
     def _form(self, request: JudgeRequest) -> LabelForm:
         return self._pair if request.labels == PAIR_LABELS else self._rating
@@ -199,6 +247,14 @@ class TransformersJudge:
 
     def _count_special(self, ids: Sequence[int]) -> int:
         return sum(token in self._special_ids for token in ids)
+
+
+def _in_reading_order(rows: Sequence[_Row]) -> list[_Row]:
+    """Order rows so that those that begin alike are neighbours, and neighbours alike in length."""
+    sorted_rows = sorted(rows, key=lambda row: (row.ids, row.place))
+    groups = group_by_beginning([row.ids for row in sorted_rows])
+    groups.sort(key=lambda group: (max(len(sorted_rows[i].ids) for i in group), group[0]))
+    return [sorted_rows[i] for group in groups for i in group]
 
 
 def find_label_form(lm: LanguageModel, labels: Sequence[str]) -> LabelForm:

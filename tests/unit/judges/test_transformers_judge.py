@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,36 @@ def test_the_same_batch_gives_the_same_bits(judge: TransformersJudge) -> None:
     ]
 
 
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_requests_that_begin_alike_are_judged_as_if_alone(
+    tiny_lm: LanguageModel, batch_size: int
+) -> None:
+    judge = TransformersJudge(tiny_lm, CONFIG.model_copy(update={"batch_size": batch_size}))
+    stems = ["The capital of this country? " * 3 + "A. ", "The capital. ", "Short"]
+    asked = [
+        request(stem + tail) for stem in stems for tail in ("right", "polite and short", "", "x")
+    ]
+    for one, found in zip(asked, judge.judge(asked), strict=True):
+        critique, probs = by_hand(tiny_lm, one.text, "\nVerdict:")
+        assert found.critique == critique.strip()
+        assert found.call is not None
+        for label, value in found.call.label_probs.items():
+            (token,) = tiny_lm.tokenizer.encode(f" {label}")
+            assert value == pytest.approx(float(probs[token]), rel=1e-3)
+
+
+def test_a_model_that_cannot_step_back_reads_again(tiny_lm: LanguageModel) -> None:
+    stateful = copy.copy(tiny_lm.model)
+    stateful._is_stateful = True
+    asked = [request("The capital? " * 4 + tail) for tail in ("one", "two", "three and four")]
+    again = TransformersJudge(dataclasses.replace(tiny_lm, model=stateful), CONFIG).judge(asked)
+    for one, other in zip(again, TransformersJudge(tiny_lm, CONFIG).judge(asked), strict=True):
+        assert one.call is not None
+        assert other.call is not None
+        assert one.critique == other.critique
+        assert one.call.label_probs == pytest.approx(other.call.label_probs, rel=1e-4)
+
+
 def test_no_request_no_reply(judge: TransformersJudge) -> None:
     assert judge.judge([]) == []
 
@@ -151,24 +182,11 @@ def test_rendered_candidate_text_cannot_smuggle(tiny_lm: LanguageModel) -> None:
     assert "\u2039|end|>" in judged[0].call.request
 
 
-class Poisoned(torch.nn.Module):
-    """A model whose logits are not finite for rows that hold a certain token."""
-
-    def __init__(self, inner: torch.nn.Module, token: int) -> None:
-        super().__init__()
-        self.inner = inner
-        self.config = inner.config
-        self.token = token
-
-    def forward(self, input_ids: torch.Tensor, **rest: Any) -> Any:
-        output = self.inner(input_ids=input_ids, **rest)
-        output.logits[(input_ids == self.token).any(-1)] = float("nan")
-        return output
-
-
 def test_a_request_that_breaks_the_model_costs_only_itself(tiny_lm: LanguageModel) -> None:
     (token,) = tiny_lm.tokenizer.encode("~")
-    sick = Poisoned(tiny_lm.model, token)
+    sick = copy.deepcopy(tiny_lm.model)
+    with torch.no_grad():
+        sick.get_input_embeddings().weight[token] = float("nan")
     judge = TransformersJudge(dataclasses.replace(tiny_lm, model=sick), CONFIG)
     replies = judge.judge([request(text) for text in ("a", "b ~", "c", "d", "e", "f ~")])
     failures = [reply.failure for reply in replies]
