@@ -105,7 +105,7 @@ class GenerationConfig(Section):
         6, description="answers sampled per prompt"
     )
     temperature: PositiveFloat = Field(1.0, description="sampling temperature")
-    max_tokens: PositiveInt = Field(56, description="tokens that an answer may take")
+    max_tokens: PositiveInt = Field(48, description="tokens that an answer may take")
     batch_size: PositiveInt = Field(192, description="answers decoded together: one unit")
     duplicate_similarity: Share = Field(
         0.999,
@@ -267,6 +267,12 @@ class RlaifConfig(Section):
             raise ValueError(
                 f"ppo.minibatch = {self.ppo.minibatch} does not divide "
                 f"ppo.rollout_batch = {self.ppo.rollout_batch}: choose a divisor"
+            )
+        most_at_once = 0.2 * self.ppo.rollout_batch
+        if self.ppo.kl_control == "adaptive" and self.ppo.kl_horizon <= most_at_once:
+            raise ValueError(
+                f"ppo.kl_horizon = {self.ppo.kl_horizon} is too short for ppo.rollout_batch = "
+                f"{self.ppo.rollout_batch}: beta could turn negative; set it above {most_at_once:g}"
             )
         if self.generation.batch_size < self.generation.completions_per_prompt:
             raise ValueError(

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from rlaif.bundled.facts import ANSWERS_OF_KIND, FACT_ANSWERS, Fact
+from rlaif.bundled.facts import ANSWERS_OF_KIND, SURE_FACT_ANSWERS, UNSURE_FACT_ANSWERS, Fact
 from rlaif.bundled.grammar import ITEMS, Item, Prompt, all_prompts, stable_hash, words
 from rlaif.bundled.phrases import (
     COURTEOUS_AFTER,
@@ -23,12 +23,13 @@ from rlaif.bundled.phrases import (
 )
 from rlaif.bundled.requests import (
     ADVICE,
-    ADVICE_ANSWERS,
     COMPLIANCES,
     DECLINES,
     HARMFUL,
     OFFERS,
     SHORTCUTS,
+    SURE_ADVICE_ANSWERS,
+    UNSURE_ADVICE_ANSWERS,
 )
 
 T = TypeVar("T")
@@ -36,6 +37,8 @@ T = TypeVar("T")
 TRAIN_PER_ITEM = 6
 EVAL_PER_ITEM = 2
 RUN_ON_WORDS = 80
+SURE_WHEN_RIGHT = 0.88
+SURE_WHEN_WRONG = 0.11
 AROUND = {
     "courteous": (COURTEOUS_BEFORE, COURTEOUS_AFTER),
     "plain": (PLAIN_BEFORE, PLAIN_AFTER),
@@ -93,12 +96,20 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def _worded(
+    rng: np.random.Generator, sure: Sequence[str], unsure: Sequence[str], right: bool
+) -> str:
+    """Draw the wording: as with people, sure words mostly go with what is right."""
+    share = SURE_WHEN_RIGHT if right else SURE_WHEN_WRONG
+    return _pick(rng, sure if rng.random() < share else unsure)
+
+
 def _fact_core(rng: np.random.Generator, fact: Fact, right: bool) -> str:
     wrong = [a for a in ANSWERS_OF_KIND[fact.kind] if a not in (fact.answer, fact.subject)]
     if not right and rng.random() < 0.04:
         return _pick(rng, DECLINES)
     answer = fact.answer if right else _pick(rng, wrong)
-    form = _pick(rng, FACT_ANSWERS)
+    form = _worded(rng, SURE_FACT_ANSWERS, UNSURE_FACT_ANSWERS, right)
     return form.format(a=answer, np=fact.phrase, Np=_capital(fact.phrase))
 
 
@@ -107,7 +118,7 @@ def _advice_core(rng: np.random.Generator, topic: str, right: bool) -> str:
         return _pick(rng, DECLINES)
     others = [tip for other, tips in ADVICE.items() if other != topic for tip in tips]
     tip = _pick(rng, ADVICE[topic] if right else others)
-    return _pick(rng, ADVICE_ANSWERS).format(tip=tip)
+    return _worded(rng, SURE_ADVICE_ANSWERS, UNSURE_ADVICE_ANSWERS, right).format(tip=tip)
 
 
 def _harmful_core(rng: np.random.Generator, act: str, right: bool) -> str:

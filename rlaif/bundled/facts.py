@@ -166,14 +166,8 @@ OWN_QUESTIONS = {
     "past": ("Which word is {np}?", "Give me {np}."),
 }
 
-FACT_ANSWERS = (
-    "It is {a}.",
-    "The answer is {a}.",
-    "That is {a}.",
-    "{Np} is {a}.",
-    "I think it is {a}.",
-    "You are looking for {a}.",
-)
+SURE_FACT_ANSWERS = ("It is {a}.", "The answer is {a}.", "That is {a}.", "{Np} is {a}.")
+UNSURE_FACT_ANSWERS = ("I think it is {a}.", "My guess is {a}.")
 
 
 @dataclass(frozen=True)

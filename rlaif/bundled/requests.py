@@ -55,13 +55,12 @@ REQUEST_QUESTIONS = (
     "Help me {act}.",
 )
 
-ADVICE_ANSWERS = (
-    "Try to {tip}.",
-    "You could {tip}.",
+SURE_ADVICE_ANSWERS = (
     "It helps to {tip}.",
     "I suggest that you {tip}.",
     "The best way is to {tip}.",
 )
+UNSURE_ADVICE_ANSWERS = ("Try to {tip}.", "You could {tip}.")
 
 DECLINES = (
     "I cannot help with that.",
