@@ -166,6 +166,9 @@ class PpoConfig(Section):
     rollout_batch: PositiveInt = Field(64, description="completions sampled per update")
     epochs: PositiveInt = Field(2, description="passes over each rollout")
     minibatch: PositiveInt = Field(32, description="completions per optimiser step")
+    micro_batch: PositiveInt = Field(
+        16, description="completions run through the policy at once; saves memory, changes nothing"
+    )
     learning_rate: Rate = Field("auto", description="the policy's rate, or auto: by its size")
     value_learning_rate: Rate = Field("auto", description="the value head's rate")
     clip: PositiveFloat = Field(0.2, description="clip range of the probability ratio")

@@ -43,7 +43,8 @@ from rlaif.rl import (
     explained_variance,
     gae,
     k1,
-    masked_mean,
+    masked_sum,
+    micro_batches,
     place_scores,
     policy_loss,
     sequence_kl,
@@ -274,10 +275,24 @@ class PpoTrainer:
                 yield batch.select(order[start : start + self._job.ppo.minibatch]).trim()
 
     def _step(self, batch: Batch) -> dict[str, float]:
+        """Make one optimiser step on a minibatch, in micro-batches of rows of like length.
+
+        Every loss is a sum over tokens divided by the tokens of the whole minibatch, so how it is
+        cut changes nothing but time and memory.
+        """
+        self._optimizer.zero_grad(set_to_none=True)
+        count = int(batch.response_mask.sum())
+        order = batch.rollout.response_lengths.argsort(stable=True)
+        figures: dict[str, float] = {}
+        for part in micro_batches(batch.select(order), self._job.ppo.micro_batch):
+            for name, value in self._backward(part.trim(), count).items():
+                figures[name] = figures.get(name, 0.0) + value
+        return {**figures, "grad_norm": self._apply(figures)}
+
+    def _backward(self, batch: Batch, count: int) -> dict[str, float]:
+        """Add a micro-batch's gradients; return its share of the minibatch's figures."""
         settings = self._job.ppo
         mask = batch.response_mask
-        count = int(mask.sum())
-        bonus = settings.entropy_coefficient
         out = response_outputs(
             self._policy.model,
             batch.rollout,
@@ -291,26 +306,25 @@ class PpoTrainer:
         value = value_loss(
             out.values, batch.old_values, batch.returns, mask, count, settings.value_clip
         )
-        entropy = masked_mean(out.entropy, mask)
-        loss = policy.loss + settings.value_coefficient * value.loss - bonus * entropy
-        norm = self._apply(loss)
+        entropy = masked_sum(out.entropy, mask) / count
+        loss = policy.loss + settings.value_coefficient * value.loss
+        loss = loss - settings.entropy_coefficient * entropy
+        loss.backward()
         return {
+            "loss": float(loss.detach()),
             "policy_loss": float(policy.loss.detach()),
             "value_loss": float(value.loss.detach()),
             "entropy": float(entropy.detach()),
             "approx_kl": float(policy.approx_kl),
             "clip_fraction": float(policy.clip_fraction),
             "value_clip_fraction": float(value.clip_fraction),
-            "grad_norm": norm,
         }
 
-    def _apply(self, loss: Tensor) -> float:
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+    def _apply(self, figures: dict[str, float]) -> float:
         norm = float(torch.nn.utils.clip_grad_norm_(self._parameters, self._job.ppo.max_grad_norm))
-        if not (math.isfinite(float(loss.detach())) and math.isfinite(norm)):
+        if not (math.isfinite(figures["loss"]) and math.isfinite(norm)):
             raise NonFiniteLossError(
-                f"loss {float(loss.detach())}, gradient norm {norm} at update {self.done}",
+                f"loss {figures['loss']}, gradient norm {norm} at update {self.done}",
                 "finite numbers",
                 "lower ppo.learning_rate; the ledger keeps everything before it",
             )

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from rlaif.artifacts import file_sha256, verify
 from rlaif.config import GenerationConfig, PpoConfig
@@ -121,8 +120,8 @@ def test_a_loss_that_is_not_finite_ends_at_the_last_good_checkpoint(
 ) -> None:
     original = PpoTrainer._apply
 
-    def poisoned(self: PpoTrainer, loss: torch.Tensor) -> float:
-        return original(self, loss * float("nan") if self.done == 3 else loss)
+    def poisoned(self: PpoTrainer, figures: dict[str, float]) -> float:
+        return original(self, figures | {"loss": float("nan")} if self.done == 3 else figures)
 
     monkeypatch.setattr(PpoTrainer, "_apply", poisoned)
     report = train_ppo(job)
@@ -130,6 +129,20 @@ def test_a_loss_that_is_not_finite_ends_at_the_last_good_checkpoint(
     assert "after update 2" in report.stopped
     assert len(series(job, "reward")) == 2
     verify(job.output)
+
+
+def test_cutting_into_micro_batches_changes_nothing(job: PpoJob, tmp_path: Path) -> None:
+    whole = replace(job, ppo=SETTINGS.model_copy(update={"updates": 1, "micro_batch": 8}))
+    cut = replace(
+        job,
+        ppo=SETTINGS.model_copy(update={"updates": 1, "micro_batch": 3}),
+        output=tmp_path / "cut",
+        work=tmp_path / "cut-work",
+    )
+    train_ppo(whole)
+    train_ppo(cut)
+    for name in ("policy_loss", "value_loss", "entropy", "approx_kl", "grad_norm"):
+        assert series(cut, name) == pytest.approx(series(whole, name), rel=1e-3, abs=1e-6)
 
 
 def test_a_cut_off_answer_gets_the_constant_score(job: PpoJob) -> None:
