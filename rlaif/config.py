@@ -64,7 +64,7 @@ class JudgeConfig(Section):
         0.5,
         description="a verdict whose labels hold less probability than this is unscored",
     )
-    batch_size: PositiveInt = Field(192, description="judgements decoded together")
+    batch_size: PositiveInt = Field(96, description="judgements decoded together")
 
 
 class RubricConfig(Section):

@@ -17,7 +17,7 @@ from rlaif.bundled.tokens import question_text
 from rlaif.bundled.training import Schedule, Sequence, fit, new_model, sequence_loss
 from rlaif.seeds import derive_seed, numpy_generator, seed_everything
 
-SCHEDULE = Schedule(examples=60_000, batch=48, peak=3e-3)
+SCHEDULE = Schedule(examples=110_000, batch=48, peak=3e-3)
 PROMPT_WEIGHT = 0.1
 LONGEST = 76
 NEW_TOKENS = 48

@@ -181,7 +181,7 @@ def rate(
         rows.add_judgements(panel.rubric_hash, found[0])
         rows.add_scores(found[1])
 
-    size = ctx.config.judge.batch_size
+    size = 2 * ctx.config.judge.batch_size
     units = [
         RatingUnit(f"ratings-{purpose}-{number:04d}", tuple(items[start : start + size]))
         for number, start in enumerate(range(0, len(items), size))
@@ -211,7 +211,7 @@ def compare(
         rows.add_judgements(panel.rubric_hash, found[0])
         rows.add_pair_verdicts(found[1])
 
-    size = max(1, ctx.config.judge.batch_size // 2)
+    size = ctx.config.judge.batch_size
     units = [
         ComparisonUnit(f"comparisons-{purpose}-{number:04d}", tuple(pairs[start : start + size]))
         for number, start in enumerate(range(0, len(pairs), size))

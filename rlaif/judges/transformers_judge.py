@@ -27,6 +27,7 @@ from rlaif.judges.protocol import (
 from rlaif.judges.rubric import MAX_CHOICES
 from rlaif.models.decoding import STOP_WINDOW
 from rlaif.models.loading import LanguageModel, encode_answer, encode_conversation
+from rlaif.models.parallel import on_all_cores
 from rlaif.records import JudgeCall, Message, digest_of
 
 _FORMS = ((f"\n{CUE}", " "), (f"\n{CUE} ", ""), (f"\n{CUE} (", ""))
@@ -127,8 +128,10 @@ class TransformersJudge:
             else:
                 replies[place] = JudgeReply("", None, failure)
         rows = _in_reading_order(rows)
-        for start in range(0, len(rows), self._config.batch_size):
-            replies.update(self._ask(rows[start : start + self._config.batch_size]))
+        size = self._config.batch_size
+        batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+        for answered in on_all_cores(self._ask, batches, self._lm.device):
+            replies.update(answered)
         return [replies[place] for place in range(len(requests))]
 
     def _ask(self, rows: Sequence[_Row]) -> list[tuple[int, JudgeReply]]:
