@@ -225,6 +225,9 @@ class GateConfig(Section):
     max_length_growth: PositiveFloat = Field(
         2.0, description="ceiling on mean length, as a multiple of the base's"
     )
+    max_unscored: Share = Field(
+        0.1, description="ceiling on the share of held-out pairs that the judge could not score"
+    )
     min_reward_accuracy: Share = Field(
         0.55, description="floor on the reward model's held-out accuracy"
     )
@@ -290,8 +293,15 @@ class RlaifConfig(Section):
         return self.evaluation.judge or self.judge
 
     def fingerprint(self) -> str:
-        """Return a digest over every setting."""
-        return digest_of(self.model_dump(mode="json"))
+        """Return a digest over every setting but paths, so that it is the same in every folder."""
+        sections = self.model_dump(mode="json")
+        return digest_of(_without_paths(sections))
+
+
+def _without_paths(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if not isinstance(value, dict):
+        return value
+    return {k: _without_paths(v) for k, v in value.items() if k not in {"path", "pools"}}
 
 
 def read_config(path: Path) -> RlaifConfig:

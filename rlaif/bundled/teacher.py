@@ -15,6 +15,7 @@ import numpy as np
 from rlaif.bundled.analysis import Analysis, analyse
 from rlaif.bundled.grammar import Item, Prompt
 from rlaif.bundled.requests import HARMFUL
+from rlaif.judges.rendering import bracketed
 
 SHARE = Path(__file__).parents[2] / "prompts"
 TEMPLATES = SHARE / "judge" / "compact"
@@ -82,6 +83,7 @@ def _template(name: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 - text for a model, never HTML
     )
+    environment.filters["bracketed"] = bracketed
     return environment.get_template(f"{name}.jinja")
 
 

@@ -33,6 +33,7 @@ _MARKS = {
     "pointwise": {"prompt": "prompt-mark", "completion": "completion-mark"},
     "pairwise": {"prompt": "prompt-mark", "first": "first-mark", "second": "second-mark"},
 }
+_NO_BRACKETS = str.maketrans("[]", "()")
 
 
 class Templates:
@@ -180,6 +181,7 @@ def _compile(text: str, path: Path) -> jinja2.Template:
     )
     try:
         environment.filters["fenced"] = _fence(_fence_names(environment.parse(text)))
+        environment.filters["bracketed"] = bracketed
         return environment.from_string(text)
     except jinja2.TemplateSyntaxError as exc:
         raise _broken(path, str(exc), exc.lineno) from exc
@@ -196,6 +198,14 @@ def _fence_names(tree: nodes.Template) -> list[str]:
 
 def _constant(argument: nodes.Expr) -> str:
     return str(argument.value) if isinstance(argument, nodes.Const) else ""
+
+
+def bracketed(text: str) -> str:
+    """Return data between square brackets, on one line and without brackets of its own.
+
+    The compact way to fence what a judge reads: nothing inside can end it.
+    """
+    return f"[{' '.join(str(text).translate(_NO_BRACKETS).splitlines())}]"
 
 
 def _fence(names: Sequence[str]) -> Callable[[str, str], str]:

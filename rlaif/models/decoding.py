@@ -15,6 +15,10 @@ STOP_WINDOW = 8
 COMPACT_BELOW = 0.8
 
 
+class NonFiniteLogitsError(StageError):
+    """A model's logits were NaN or infinite: its weights are broken."""
+
+
 @dataclass(frozen=True)
 class DecodeSettings:
     """How to decode.
@@ -58,19 +62,18 @@ def decode(
 
     Raises:
         ModelError: A prompt leaves no room in the context.
-        StageError: The model gave logits that are not finite.
+        NonFiniteLogitsError: The model gave logits that are not finite.
     """
     if not prompts:
         return []
     check_context(lm, max(map(len, prompts)), settings.max_tokens, "decoding")
     batch = _Batch(lm, prompts)
-    logits = batch.prefill()
-    for _ in range(settings.max_tokens):
+    for done in range(settings.max_tokens):
+        logits = batch.step() if done else batch.prefill()
         tokens = _choose(logits, settings.temperature, generator)
         batch.append(tokens, settings.stop_texts)
         if not batch.alive:
             break
-        logits = batch.step()
     return batch.results()
 
 
@@ -179,7 +182,7 @@ class _Batch:
         )
         logits: Tensor = output.logits[:, -1]
         if not torch.isfinite(logits).all():
-            raise StageError(
+            raise NonFiniteLogitsError(
                 f"{self._lm.name} gave logits that are not finite",
                 "finite logits",
                 "check its weights; a policy that diverged should be rolled back",

@@ -13,11 +13,9 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from rlaif.artifacts import folder_digest
+from rlaif.artifacts import model_folder_digest
 from rlaif.errors import ModelError
 from rlaif.records import Message, digest_of
-
-NOT_THE_MODEL = frozenset({"README.md", "lineage.json", "metrics.jsonl"})
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,7 @@ class LanguageModel:
         tokenizer: Its tokenizer.
         device: Where the network is.
         eos_ids: Tokens that end an answer.
+        end_id: The one of them that the tokenizer itself names, put after answers given as text.
         pad_id: Filler for batches; may equal an EOS, since real tokens are known by length.
         context: The longest sequence it takes, in tokens.
         name: What it was loaded from.
@@ -39,6 +38,7 @@ class LanguageModel:
     tokenizer: PreTrainedTokenizerBase
     device: torch.device
     eos_ids: frozenset[int]
+    end_id: int
     pad_id: int
     context: int
     name: str
@@ -73,26 +73,43 @@ def load_language_model(
         ModelError: It cannot be loaded, has no tokenizer or no end-of-sequence token.
     """
     transformers_logging.disable_progress_bar()
+    refuse_missing_folder(path)
     tokenizer = load_tokenizer(path)
     dtype = torch.float32 if trainable or device.type == "cpu" else torch.bfloat16
     try:
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype, trust_remote_code=False, use_safetensors=True
+        )
     except (OSError, ValueError, RuntimeError, KeyError) as exc:
         raise _cannot_load(path, "model", exc) from exc
     model.eval().to(device)
     model.requires_grad_(trainable)
     eos_ids = _eos_ids(model, tokenizer, path)
-    pad_id = tokenizer.pad_token_id
+    pad_id, own_end = tokenizer.pad_token_id, tokenizer.eos_token_id
     return LanguageModel(
         model=model,
         tokenizer=tokenizer,
         device=device,
         eos_ids=eos_ids,
+        end_id=min(eos_ids) if own_end is None else int(own_end),
         pad_id=min(eos_ids) if pad_id is None else int(pad_id),
         context=int(getattr(model.config, "max_position_embeddings", None) or 2**30),
         name=path,
         digest=model_digest(path),
     )
+
+
+def refuse_missing_folder(path: str) -> None:
+    """Refuse a path that can only be a folder and is not there, before a hub is asked for it.
+
+    Raises:
+        ModelError: There is no such folder.
+    """
+    local = path.startswith((".", "~", "/", "\\")) or path.count("/") > 1
+    if local and not Path(path).is_dir():
+        raise ModelError(
+            f"there is no folder {path}", "a model's folder, or a hub id", "check the path"
+        )
 
 
 def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
@@ -123,7 +140,7 @@ def model_digest(path: str) -> str:
     digest of the challenger that it was.
     """
     folder = Path(path)
-    return folder_digest(folder, NOT_THE_MODEL) if folder.is_dir() else digest_of(["hub", path])
+    return model_folder_digest(folder) if folder.is_dir() else digest_of(["hub", path])
 
 
 def encode_conversation(lm: LanguageModel, messages: Sequence[Message]) -> list[int]:
@@ -146,7 +163,7 @@ def encode_conversation(lm: LanguageModel, messages: Sequence[Message]) -> list[
 def encode_answer(lm: LanguageModel, text: str, ended: bool) -> list[int]:
     """Encode an answer from its text, with the end-of-sequence token where it ended itself."""
     ids = list(lm.tokenizer.encode(text, add_special_tokens=False))
-    return [*ids, min(lm.eos_ids)] if ended else ids
+    return [*ids, lm.end_id] if ended else ids
 
 
 def check_context(lm: LanguageModel, prompt_tokens: int, new_tokens: int, what: str) -> None:

@@ -33,6 +33,12 @@ def decide(
             f"above {config.min_win_rate:.3f}",
         ),
         _check(
+            "unscored",
+            wins.unscored <= config.max_unscored * wins.prompts,
+            f"{wins.unscored} of {wins.prompts} pairs unscored",
+            f"at most {config.max_unscored:.0%}",
+        ),
+        _check(
             "kl_base",
             kl <= config.max_kl_base,
             f"KL to base {kl:.2f} nats per sequence",

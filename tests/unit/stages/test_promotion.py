@@ -38,7 +38,7 @@ TRAINED = RewardModelReport(
 def test_a_good_challenger_is_promoted_with_all_reasons() -> None:
     decision = decide(GateConfig(), GOOD, TRAINED)
     assert decision.decision == "promote"
-    assert len(decision.reasons) == len(decision.checks) == 5
+    assert len(decision.reasons) == len(decision.checks) == 6
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,7 @@ def test_a_good_challenger_is_promoted_with_all_reasons() -> None:
     [
         ({"vs_incumbent": WINS.model_copy(update={"low": 0.5})}, "win_rate"),
         ({"kl_base": 60.01}, "kl_base"),
+        ({"vs_incumbent": WINS.model_copy(update={"unscored": 31})}, "unscored"),
         ({"diversity_challenger": 0.124}, "diversity"),
         ({"length_challenger": 40.1}, "length"),
     ],
