@@ -13,6 +13,7 @@ from pathlib import Path
 from rlaif.errors import ArtifactError
 
 MANIFEST = "manifest.json"
+NOT_THE_MODEL = frozenset({"README.md", "lineage.json", "metrics.jsonl"})
 _CHUNK = 1 << 20
 _AT_FDCWD = -100
 _EXCHANGE = 2  # RENAME_EXCHANGE on Linux, RENAME_SWAP on macOS
@@ -41,6 +42,18 @@ def folder_digest(folder: Path, leaving_out: Container[str] = ()) -> str:
         raise ArtifactError(f"{folder} is not a folder", "a folder of files", "check the path")
     hashes = _hash_files(folder)
     return _digest_of({name: h for name, h in hashes.items() if name not in leaving_out})
+
+
+def model_folder_digest(folder: Path) -> str:
+    """Return the digest of a model's folder.
+
+    What people read about it (card, lineage, metrics) does not count: a promoted policy has the
+    digest of the challenger that it was.
+
+    Raises:
+        ArtifactError: There is no such folder.
+    """
+    return folder_digest(folder, NOT_THE_MODEL)
 
 
 @contextmanager

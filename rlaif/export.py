@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rlaif.artifacts import MANIFEST, folder_digest, landing, sync_folder
+from rlaif.artifacts import MANIFEST, landing, model_folder_digest, sync_folder
 from rlaif.errors import ArtifactError, UsageError
 from rlaif.ledger.reads import LedgerReads
 from rlaif.ledger.rows import PolicyRow
@@ -128,7 +128,7 @@ def check_policy(policy: PolicyRow, folder: Path) -> None:
             "the folder that the ledger vouches for",
             "restore it from a backup; a policy that came from a hub is fetched by its own tools",
         )
-    digest = folder_digest(folder)
+    digest = model_folder_digest(folder)
     if digest != policy.digest:
         raise ArtifactError(
             f"{folder} has digest {digest[:12]}",

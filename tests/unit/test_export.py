@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from cli.filled import RUBRIC, fill_project, write_folder
 
-from rlaif.artifacts import MANIFEST, verify
+from rlaif.artifacts import MANIFEST, folder_digest, model_folder_digest, verify
 from rlaif.errors import ArtifactError, UsageError
 from rlaif.export import (
     PreferenceRow,
+    check_policy,
     export_policy,
     preference_rows,
     write_jsonl,
@@ -19,6 +20,7 @@ from rlaif.export import (
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.rows import PolicyRow
 from rlaif.project import Project
+from rlaif.stages.promotion import CARD, LINEAGE, write_policy
 
 
 @pytest.fixture(scope="module")
@@ -116,12 +118,28 @@ def test_a_policy_is_copied_without_its_past(
     row = reader.policy("v0001")
     assert row is not None
     export_policy(row, project.policies / "v0001", tmp_path / "out")
-    assert verify(tmp_path / "out", row.digest) == row.digest
+    verify(tmp_path / "out")
+    assert model_folder_digest(tmp_path / "out") == row.digest
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
         "config.json",
         "model.safetensors",
+        "README.md",
         MANIFEST,
     }
+
+
+def test_a_promoted_policy_is_the_challenger_that_it_was(tmp_path: Path) -> None:
+    challenger, target = tmp_path / "challenger", tmp_path / "policies" / "v0001"
+    write_folder(challenger, "learned")
+    (challenger / "metrics.jsonl").write_text("{}\n", encoding="utf-8")
+    write_policy(challenger, target, {"parent": "v0000"})
+    digest = model_folder_digest(challenger)
+    assert digest == model_folder_digest(target) != folder_digest(target)
+    row = PolicyRow(version="v0001", digest=digest, path="v0001", parent=None, card={}, cycle=1)
+    check_policy(row, target)
+    export_policy(row, target, tmp_path / "out")
+    assert model_folder_digest(tmp_path / "out") == digest
+    assert {CARD, LINEAGE} <= {p.name for p in (tmp_path / "out").iterdir()}
 
 
 def changed(folder: Path) -> None:
@@ -141,7 +159,7 @@ def test_a_policy_that_is_not_the_ledgers_is_refused(tmp_path: Path, harm: objec
     assert callable(harm)
     folder = tmp_path / "v0001"
     write_folder(folder, "v0001")
-    digest = verify(folder)
+    digest = model_folder_digest(folder)
     row = PolicyRow(version="v0001", digest=digest, path="v0001", parent=None, card={}, cycle=None)
     harm(folder)
     with pytest.raises(ArtifactError, match="vouches for"):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rlaif.artifacts import folder_digest, landing
+from rlaif.artifacts import landing, model_folder_digest
 from rlaif.cli.init import Choices, make_project
 from rlaif.ledger.writer import Ledger
 from rlaif.policies import point_current
@@ -62,7 +62,7 @@ def fill_project(root: Path, *, cycles: int = 3) -> Project:
         ledger.add_rubric(RUBRIC, "helpdesk", "1", 'name = "helpdesk"')
         for version in ("v0000", "v0001"):
             write_folder(project.policies / version, version)
-        base = folder_digest(project.policies / "v0000")
+        base = model_folder_digest(project.policies / "v0000")
         ledger.register_base("v0000", base, "policies/v0000", {"made": "by hand"})
         fillers = (first_cycle, second_cycle, third_cycle)
         for number, fill in enumerate(fillers[:cycles], start=1):
@@ -83,10 +83,11 @@ def fill_project(root: Path, *, cycles: int = 3) -> Project:
 
 
 def write_folder(folder: Path, words: str) -> None:
-    """Write something that stands for a policy's folder."""
+    """Write something that stands for a policy's folder, with a card beside the model."""
     with landing(folder) as aside:
         (aside / "config.json").write_text("{}", encoding="utf-8")
         (aside / "model.safetensors").write_text(words, encoding="utf-8")
+        (aside / "README.md").write_text(f"# {words}\n", encoding="utf-8")
 
 
 def first_cycle(ledger: Ledger, project: Project) -> None:
@@ -97,7 +98,7 @@ def first_cycle(ledger: Ledger, project: Project) -> None:
     _train(ledger, 1)
     _evaluate(ledger, 1, rate=0.75)
     decision = GateDecision(decision="promote", checks=(CHECK,))
-    digest = folder_digest(project.policies / "v0001")
+    digest = model_folder_digest(project.policies / "v0001")
     ledger.begin_stage(1, "promotion")
     with ledger.unit(1, "promotion", "gate") as unit:
         unit.add_gate_decision(decision)

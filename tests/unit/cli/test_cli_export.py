@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cli.conftest import Rlaif
 from cli.filled import RED
-from rlaif.artifacts import folder_digest
+from rlaif.artifacts import model_folder_digest
 from rlaif.project import Project
 
 
@@ -68,7 +68,11 @@ def test_a_policy_is_copied_whole(here: Rlaif, project: Project, tmp_path: Path)
     out = tmp_path / "out"
     found = json.loads(here("export", "policy", "current", out, "--json").stdout)
     assert found["policy"] == "v0001"
-    assert folder_digest(out) == found["digest"] == folder_digest(project.policies / "v0001")
+    assert (
+        model_folder_digest(out)
+        == found["digest"]
+        == model_folder_digest(project.policies / "v0001")
+    )
 
 
 def test_a_policy_never_overwrites(here: Rlaif, tmp_path: Path) -> None:
