@@ -59,6 +59,9 @@ def train_ppo(job: PpoJob, progress: Progress | None = None) -> PpoReport:
     The challenger's folder also holds ``metrics.jsonl``, one metric a line. A loss that is not
     finite ends training at the last good checkpoint, and the report says so.
 
+    What the usual recipe has and this does not yet: critic warm-up, and a value head that is
+    carried over from cycle to cycle; it begins at zero in each.
+
     Args:
         job: What to train on and how.
         progress: Told (updates done, updates in all).
@@ -75,7 +78,9 @@ def train_ppo(job: PpoJob, progress: Progress | None = None) -> PpoReport:
             trainer.update()
         except NonFiniteLossError as exc:
             trainer.restore()
-            stopped = f"{exc}; the challenger is the checkpoint after update {trainer.done}"
+            if not trainer.done:
+                raise
+            stopped = f"{exc.seen}; the challenger is the checkpoint after update {trainer.done}"
             break
         if trainer.done % job.ppo.checkpoint_updates == 0:
             trainer.save_checkpoint()

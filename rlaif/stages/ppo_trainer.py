@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rlaif.artifacts import landing
+from rlaif.artifacts import folder_digest, landing
 from rlaif.errors import TrainingError
 from rlaif.models.actor_critic import (
     ValueHead,
@@ -18,7 +18,7 @@ from rlaif.models.actor_critic import (
     response_outputs,
     scored_by_length,
 )
-from rlaif.models.decoding import Decoded, DecodeSettings, decode
+from rlaif.models.decoding import Decoded, DecodeSettings, NonFiniteLogitsError, decode
 from rlaif.models.loading import (
     check_context,
     encode_conversation,
@@ -34,7 +34,7 @@ from rlaif.models.training_state import (
     save_optimizer,
     save_state,
 )
-from rlaif.records import Metric
+from rlaif.records import Metric, digest_of
 from rlaif.rl import (
     AdaptiveKL,
     Batch,
@@ -94,6 +94,7 @@ class PpoTrainer:
         self._controller = _controller(job)
         self._load(job.policy)
         self._scorer = RewardScorer.load(job.reward_model, self._reference)
+        self._fingerprint = _fingerprint(job, self._policy.digest, self._reference.digest)
         self._prompts = [encode_conversation(self._policy, c) for c in job.conversations]
         longest = max(map(len, self._prompts))
         check_context(self._policy, longest, job.generation.max_tokens, "a PPO rollout")
@@ -107,7 +108,7 @@ class PpoTrainer:
         """Go on from the newest whole checkpoint, or from the start where there is none."""
         folder = latest_checkpoint(self._job.work, CHECKPOINT)
         self.done, self.metrics = 0, []
-        if folder is None:
+        if folder is None or load_state(folder)["job"] != self._fingerprint:
             self._load(self._job.policy)
             self._controller = _controller(self._job)
             return
@@ -126,6 +127,7 @@ class PpoTrainer:
             save_file(self._value_head.state_dict(), str(folder / VALUE_HEAD))
             save_optimizer(self._optimizer, folder)
             state = {
+                "job": self._fingerprint,
                 "done": self.done,
                 "metrics": [m.model_dump() for m in self.metrics],
                 "controller": self._controller.state_dict(),
@@ -144,8 +146,9 @@ class PpoTrainer:
             NonFiniteLossError: The loss or its gradient was NaN or infinite.
         """
         self._set_rates()
-        sampled = self._sample()
+        sampled = self._sample_finite()
         learned = self._learn(sampled.batch)
+        self._refuse_broken_weights()
         kl = float(sampled.sequence_kl.mean())
         lengths = sampled.batch.rollout.response_lengths
         figures = {
@@ -203,6 +206,24 @@ class PpoTrainer:
             order += generator.permutation(total).tolist()
         skip = first - (first // total) * total
         return order[skip : skip + size]
+
+    def _sample_finite(self) -> _Sampled:
+        try:
+            return self._sample()
+        except NonFiniteLogitsError as exc:
+            raise NonFiniteLossError(exc.seen, exc.expected, exc.action) from exc
+
+    @torch.no_grad()
+    def _refuse_broken_weights(self) -> None:
+        """Stop before weights that an optimiser step has broken reach a checkpoint."""
+        probe = torch.tensor([self._prompts[0]], device=self._device)
+        values = [*self._parameters, self._policy.model(input_ids=probe).logits]
+        if not all(bool(torch.isfinite(value).all()) for value in values):
+            raise NonFiniteLossError(
+                f"weights or logits that are not finite after update {self.done}",
+                "finite numbers",
+                "lower ppo.learning_rate",
+            )
 
     @torch.no_grad()
     def _sample(self) -> _Sampled:
@@ -330,6 +351,16 @@ class PpoTrainer:
             )
         self._optimizer.step()
         return norm
+
+
+def _fingerprint(job: "PpoJob", policy: str, reference: str) -> str:
+    """Return a digest of all that shapes a run: a checkpoint belongs to one of them."""
+    settings = job.ppo.model_dump(mode="json", exclude={"checkpoint_updates"})
+    turns = [[m.model_dump() for m in c] for c in job.conversations]
+    reward = folder_digest(job.reward_model)
+    sampling = [job.generation.temperature, job.generation.max_tokens]
+    rest = [sampling, job.seed, job.missing_eos_score, job.beta]
+    return digest_of([policy, reference, reward, turns, settings, rest])
 
 
 def _controller(job: "PpoJob") -> AdaptiveKL | FixedKL:

@@ -8,7 +8,7 @@ import pytest
 
 from rlaif.artifacts import file_sha256, verify
 from rlaif.config import GenerationConfig, PpoConfig
-from rlaif.errors import ModelError
+from rlaif.errors import ModelError, TrainingError
 from rlaif.models.reward import RewardModel
 from rlaif.records import Message
 from rlaif.stages.ppo import PpoJob, read_metrics, train_ppo
@@ -129,6 +129,40 @@ def test_a_loss_that_is_not_finite_ends_at_the_last_good_checkpoint(
     assert "after update 2" in report.stopped
     assert len(series(job, "reward")) == 2
     verify(job.output)
+
+
+def test_without_any_good_checkpoint_training_fails_and_says_so(
+    job: PpoJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = PpoTrainer._apply
+
+    def poisoned(self: PpoTrainer, figures: dict[str, float]) -> float:
+        return original(self, figures | {"loss": float("nan")})
+
+    monkeypatch.setattr(PpoTrainer, "_apply", poisoned)
+    with pytest.raises(TrainingError, match="update 0"):
+        train_ppo(job)
+    assert not job.output.exists()
+
+
+@pytest.mark.parametrize("rate", [1e18, 1e25])
+def test_weights_that_break_without_a_nan_loss_are_no_challenger(job: PpoJob, rate: float) -> None:
+    broken = SETTINGS.model_copy(
+        update={"learning_rate": rate, "epochs": 1, "minibatch": 16, "checkpoint_updates": 1}
+    )
+    with pytest.raises(TrainingError):
+        train_ppo(replace(job, ppo=broken))
+    assert not list(job.work.glob("update-*"))
+
+
+def test_a_checkpoint_of_another_job_is_not_used(job: PpoJob, tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        train_ppo(job, stop_after(5))
+    other = replace(job, seed=12)
+    train_ppo(other)
+    fresh = replace(other, output=tmp_path / "fresh", work=tmp_path / "fresh-work")
+    train_ppo(fresh)
+    assert read_metrics(other.output) == read_metrics(fresh.output)
 
 
 def test_cutting_into_micro_batches_changes_nothing(job: PpoJob, tmp_path: Path) -> None:
