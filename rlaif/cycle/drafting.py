@@ -11,7 +11,7 @@ from rlaif.ledger.unit import Unit
 from rlaif.policies import policy_path
 from rlaif.records import Completion, CompletionScore, Judgement, PairVerdict, Prompt
 from rlaif.stages.generation import GenerationUnit, generate, plan_units
-from rlaif.stages.pools import drop_near_duplicates, read_pools
+from rlaif.stages.pools import drop_near_duplicates, read_pools, require_both_splits
 from rlaif.stages.preferences import choose_pairs, make_preferences
 from rlaif.stages.sampling import choose_held_out_prompts, choose_training_prompts
 
@@ -48,6 +48,7 @@ def sampling(ctx: CycleContext) -> None:
         embedder = ctx.crew.embedder()
         pool = read_pools(ctx.project.root, config.pools, config.eval_share)
         pool = drop_near_duplicates(pool, embedder.encode, config.duplicate_similarity)
+        require_both_splits(pool, str(ctx.project.root / config.pools))
         train = choose_training_prompts(
             pool,
             config,

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from rlaif.config import GenerationConfig
 from rlaif.models.decoding import Decoded, DecodeSettings, decode
 from rlaif.models.loading import LanguageModel, encode_conversation
 from rlaif.records import Completion, Prompt, make_id
 from rlaif.seeds import torch_generator
-from rlaif.stages.pools import Encode
+from rlaif.stages.pools import Encode, same_words_otherwise_ordered
 from rlaif.text import normalised
 
 
@@ -102,12 +103,16 @@ def _of_prompt(
 
 
 def _twins(texts: Sequence[str], threshold: float, encode: Encode) -> list[int | None]:
-    """For each text, the first earlier one that it repeats, or None."""
+    """For each text, the first earlier one that it repeats, or None.
+
+    A text repeats another of the same normalised words, and one whose embedding is nearer than
+    ``threshold`` unless the two are the same words in another order: "Hot is the opposite of
+    cold" is no "cold is the opposite of hot", though an embedder may not tell them apart.
+    """
     if len(texts) < 2:
         return [None] * len(texts)
     plain = [normalised(text) for text in texts]
-    vectors = encode(list(texts))
-    near = vectors @ vectors.T > threshold
+    near = _near(texts, threshold, encode)
     twins: list[int | None] = []
     for index in range(len(texts)):
         earlier = np.flatnonzero(near[index, :index]).tolist()
@@ -115,3 +120,12 @@ def _twins(texts: Sequence[str], threshold: float, encode: Encode) -> list[int |
         firsts = [j for j in sorted({*earlier, *same}) if twins[j] is None]
         twins.append(firsts[0] if firsts else None)
     return twins
+
+
+def _near(texts: Sequence[str], threshold: float, encode: Encode) -> npt.NDArray[np.bool_]:
+    """Tell which texts' embeddings are nearer than ``threshold``; 1 compares nothing."""
+    if threshold >= 1.0:
+        return np.zeros((len(texts), len(texts)), dtype=np.bool_)
+    vectors = encode(list(texts))
+    near: npt.NDArray[np.bool_] = vectors @ vectors.T > threshold
+    return near & ~same_words_otherwise_ordered(texts)

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,11 +14,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from rlaif.errors import PromptFileError
 from rlaif.records import Message, Prompt, make_id
-from rlaif.text import normalised
+from rlaif.text import normalised, words
 
 Encode = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 Split = Literal["train", "eval"]
+Keys = npt.NDArray[np.int64]
 BLOCK = 512
+_PIECE = re.compile(r"\d|[^\W\d_]+|[^\w\s]|_")
 
 
 class PoolLine(BaseModel):
@@ -58,19 +62,33 @@ def read_pools(root: Path, pattern: str, eval_share: float) -> list[Prompt]:
         eval_share: Share of prompts without a split that are held out.
 
     Raises:
-        PromptFileError: A line is broken, an id stands twice, or no prompt is found.
+        PromptFileError: A line is broken, an id names two prompts, or a split is empty when
+            duplicates are gone.
     """
     files = sorted(root.glob(pattern))
-    prompts = [p for path in files for p in _read_pool(path, eval_share)]
-    if not any(p.split == "train" for p in prompts) or not any(p.split == "eval" for p in prompts):
-        counts = {s: sum(p.split == s for p in prompts) for s in ("train", "eval")}
+    prompts = _without_twins([p for path in files for p in _read_pool(path, eval_share)])
+    require_both_splits(prompts, f"{root / pattern}, {len(files)} files")
+    return prompts
+
+
+def require_both_splits(prompts: Sequence[Prompt], where: str) -> None:
+    """Refuse prompts of which none trains or none is held out.
+
+    Args:
+        prompts: What is left when duplicates are gone.
+        where: Where they come from, for the message.
+
+    Raises:
+        PromptFileError: A split is empty.
+    """
+    held_out = sum(p.split == "eval" for p in prompts)
+    train = len(prompts) - held_out
+    if not train or not held_out:
         raise PromptFileError(
-            f"{root / pattern}: {len(files)} files, {counts['train']} prompts to train on and "
-            f"{counts['eval']} held out",
+            f"{where}: without duplicates {train} prompts to train on and {held_out} held out",
             "at least one of each",
             'add prompts, one JSON object a line: {"prompt": "..."}',
         )
-    return _without_twins(prompts)
 
 
 def drop_near_duplicates(
@@ -78,20 +96,26 @@ def drop_near_duplicates(
 ) -> list[Prompt]:
     """Keep, of prompts whose embeddings are nearer than ``threshold``, the first of each split.
 
-    A training prompt near a held-out one is dropped too, so that nothing held out leaks.
+    A training prompt near a held-out one is dropped too, so that nothing held out leaks. Prompts
+    of the same words in another order both stay, however near: embedders that ignore order take
+    "Is hot the opposite of cold?" and its swap for one.
 
     Args:
         prompts: In order of preference.
         encode: Texts -> unit vectors.
         threshold: Cosine above which two prompts count as one; 1 keeps all.
     """
+    if threshold >= 1.0:
+        return list(prompts)
     ordered = sorted(prompts, key=lambda p: p.split == "train")
-    vectors = encode([p.text for p in ordered])
+    texts = [p.text for p in ordered]
+    vectors, keys = encode(texts), _order_keys(texts)
     kept: list[int] = []
     for start in range(0, len(ordered), BLOCK):
-        block = vectors[start : start + BLOCK]
-        taken = (block @ vectors[kept].T).max(axis=1, initial=-1.0) > threshold
-        inside = block @ block.T > threshold
+        here = slice(start, start + BLOCK)
+        block, own = vectors[here], keys[here]
+        taken = ((block @ vectors[kept].T > threshold) & ~_reordered(own, keys[kept])).any(axis=1)
+        inside: npt.NDArray[np.bool_] = (block @ block.T > threshold) & ~_reordered(own, own)
         chosen: list[int] = []
         for row in range(len(block)):
             if not taken[row] and not inside[row, chosen].any():
@@ -101,21 +125,61 @@ def drop_near_duplicates(
     return [p for p in prompts if p.id in keep_ids]
 
 
+def same_words_otherwise_ordered(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Tell which texts differ in nothing but the order of their words, digits and signs.
+
+    Returns:
+        [texts, texts], symmetric; False for texts of the same words in the same order.
+    """
+    keys = _order_keys(texts)
+    return _reordered(keys, keys)
+
+
 def stable_share(name: str) -> float:
     """Map a name to [0, 1), evenly and for ever the same."""
     digest = hashlib.sha256(name.encode("utf-8")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _read_pool(path: Path, eval_share: float) -> list[Prompt]:
+@dataclass(frozen=True)
+class _Placed:
+    """A prompt with the line where it stands."""
+
+    prompt: Prompt
+    path: Path
+    line: int
+
+
+def _order_keys(texts: Sequence[str]) -> Keys:
+    """Number texts [texts, 2] by their words in any order, and by their words in this order."""
+    bags: dict[tuple[str, ...], int] = {}
+    sequences: dict[tuple[str, ...], int] = {}
+    keys = np.zeros((len(texts), 2), dtype=np.int64)
+    for row, text in enumerate(texts):
+        pieces = _PIECE.findall(normalised(text))
+        tokens = tuple(token for piece in pieces for token in words(piece) or [piece])
+        bag = tuple(sorted(tokens))
+        keys[row] = bags.setdefault(bag, len(bags)), sequences.setdefault(tokens, len(sequences))
+    return keys
+
+
+def _reordered(some: Keys, others: Keys) -> npt.NDArray[np.bool_]:
+    """Compare keys: the same words, another order. [some, others]."""
+    same = some[:, None, :] == others[None, :, :]
+    found: npt.NDArray[np.bool_] = same[..., 0] & ~same[..., 1]
+    return found
+
+
+def _read_pool(path: Path, eval_share: float) -> list[_Placed]:
+    """Read a file; only a line feed ends a line, as other separators may stand inside JSON."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_bytes().decode("utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as exc:
         raise PromptFileError(
             f"cannot be read: {exc}", "a readable UTF-8 file", "check the file", path=path
         ) from exc
     return [
-        _prompt(path, number, line, eval_share)
+        _Placed(_prompt(path, number, line.rstrip("\r"), eval_share), path, number)
         for number, line in enumerate(lines, start=1)
         if line.strip()
     ]
@@ -140,29 +204,38 @@ def _prompt(path: Path, number: int, line: str, eval_share: float) -> Prompt:
             f"not JSON: {exc}", "one JSON object a line", "mend the line", path=path, line=number
         ) from exc
     turns = parsed.turns()
-    words = "\n".join(f"{m.role}: {normalised(m.content) or m.content}" for m in turns)
-    split: Split = parsed.split or ("eval" if stable_share(words) < eval_share else "train")
+    said = "\n".join(f"{m.role}: {normalised(m.content) or m.content}" for m in turns)
+    split: Split = parsed.split or ("eval" if stable_share(said) < eval_share else "train")
     return Prompt(
-        id=parsed.id or make_id("prompt", words),
+        id=parsed.id or make_id("prompt", said),
         messages=turns,
         tags=tuple(parsed.tags),
         split=split,
     )
 
 
-def _without_twins(prompts: Sequence[Prompt]) -> list[Prompt]:
-    by_words: dict[str, Prompt] = {}
-    by_id: dict[str, Prompt] = {}
-    for prompt in sorted(prompts, key=lambda p: p.split == "train"):
+def _without_twins(found: Sequence[_Placed]) -> list[Prompt]:
+    by_words: dict[str, _Placed] = {}
+    by_id: dict[str, _Placed] = {}
+    order = {id(placed): place for place, placed in enumerate(found)}
+    for placed in sorted(found, key=lambda f: f.prompt.split == "train"):
+        prompt = placed.prompt
         key = normalised(prompt.text) or prompt.text
         if key in by_words:
             continue
         if prompt.id in by_id:
-            raise PromptFileError(
-                f"the id {prompt.id!r} names two different prompts",
-                "one id for one prompt",
-                "rename one, or leave ids out",
-            )
-        by_words[key] = prompt
-        by_id[prompt.id] = prompt
-    return [p for p in prompts if by_id.get(p.id) is p]
+            raise _id_clash(*sorted((by_id[prompt.id], placed), key=lambda f: order[id(f)]))
+        by_words[key] = placed
+        by_id[prompt.id] = placed
+    return [f.prompt for f in found if by_id.get(f.prompt.id) is f]
+
+
+def _id_clash(first: _Placed, second: _Placed) -> PromptFileError:
+    return PromptFileError(
+        f"the id {second.prompt.id!r} names two different prompts, the other at "
+        f"{first.path}:{first.line}",
+        "one id for one prompt",
+        "rename one, or leave ids out",
+        path=second.path,
+        line=second.line,
+    )

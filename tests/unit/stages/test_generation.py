@@ -1,5 +1,7 @@
 """Generation units: fixed before they run, repeatable, with near-duplicates marked."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from rlaif.config import GenerationConfig
 from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.records import Completion, Message, Prompt
-from rlaif.stages.generation import generate, plan_units
+from rlaif.stages.generation import _twins, generate, plan_units
 from rlaif.testing import HashEmbedder, make_tiny_lm
 
 PROMPTS = [
@@ -66,8 +68,28 @@ def test_repeats_of_a_prompts_answers_are_marked_once(policy: LanguageModel) -> 
 def test_similar_answers_are_marked_by_embedding(policy: LanguageModel) -> None:
     unit = plan_units(PROMPTS[:1], 3, 100, "answers")[0]
 
-    def alike(texts: list[str]) -> np.ndarray:
+    def alike(texts: Sequence[str]) -> np.ndarray:
         return np.ones((len(texts), 1), dtype=np.float32)
 
     found = generate(policy, unit, CONFIG, per_prompt=3, seed=1, names=(1, "train"), encode=alike)
     assert [c.duplicate_of for c in found] == [None, found[0].id, found[0].id]
+
+
+def test_an_embedder_that_ignores_order_merges_no_reordered_answers() -> None:
+    def alike(texts: Sequence[str]) -> np.ndarray:
+        return np.ones((len(texts), 1), dtype=np.float32)
+
+    answers = [
+        "Hot is the opposite of cold.",
+        "Cold is the opposite of hot.",
+        "hot is the opposite of cold",
+        "Warm.",
+    ]
+    assert _twins(answers, 0.99, alike) == [None, None, 0, 0]
+
+
+def test_at_a_similarity_of_one_only_the_same_words_are_twins() -> None:
+    def never(texts: Sequence[str]) -> np.ndarray:
+        raise AssertionError(texts)
+
+    assert _twins(["Four.", "four", "Five."], 1.0, never) == [None, 0, None]

@@ -1,6 +1,7 @@
 """Pools: strict lines, no twins, nothing held out leaks into training."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,13 @@ from hypothesis import strategies as st
 
 from rlaif.errors import PromptFileError
 from rlaif.records import Message, Prompt
-from rlaif.stages.pools import drop_near_duplicates, read_pools, stable_share
+from rlaif.stages.pools import (
+    drop_near_duplicates,
+    read_pools,
+    require_both_splits,
+    same_words_otherwise_ordered,
+    stable_share,
+)
 
 
 def pool(root: Path, *lines: object, name: str = "a.jsonl") -> Path:
@@ -85,10 +92,39 @@ def test_twins_are_dropped_and_eval_wins(tmp_path: Path) -> None:
     assert [(p.text, p.split) for p in found] == [("what is  it", "eval"), ("Another", "train")]
 
 
-def test_one_id_for_two_prompts_is_refused(tmp_path: Path) -> None:
-    pool(tmp_path, *BOTH, {"id": "x", "prompt": "one"}, {"id": "x", "prompt": "two"})
-    with pytest.raises(PromptFileError, match="two different prompts"):
+def test_a_split_that_only_twins_filled_is_refused(tmp_path: Path) -> None:
+    pool(tmp_path, {"prompt": "One?", "split": "train"}, {"prompt": "one", "split": "eval"})
+    with pytest.raises(PromptFileError, match=r"0 prompts to train on and 1 held out"):
         read_pools(tmp_path, "*.jsonl", 0.5)
+
+
+def test_both_splits_are_needed() -> None:
+    train, held = asked("a"), asked("b", "eval")
+    require_both_splits([train, held], "here")
+    for lacking in ([train], [held], []):
+        with pytest.raises(PromptFileError, match="here: "):
+            require_both_splits(lacking, "here")
+
+
+@pytest.mark.parametrize("splits", [("train", "train"), ("eval", "train"), ("train", "eval")])
+def test_one_id_for_two_prompts_is_refused_where_the_second_stands(
+    tmp_path: Path, splits: tuple[str, str]
+) -> None:
+    one, two = ({"id": "x", "prompt": w, "split": s} for w, s in zip("ab", splits, strict=True))
+    first = pool(tmp_path, *BOTH, one, name="a.jsonl")
+    second = pool(tmp_path, "", two, name="b.jsonl")
+    with pytest.raises(PromptFileError, match="two different prompts") as caught:
+        read_pools(tmp_path, "*.jsonl", 0.5)
+    assert (caught.value.path, caught.value.line) == (second, 2)
+    assert f"{first}:3" in str(caught.value)
+
+
+def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
+    odd = "one\u2028two\u2029three\x85four"
+    lines = [{"prompt": odd, "split": "train"}, BOTH[1]]
+    text = "\r\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    (tmp_path / "a.jsonl").write_bytes(text.encode("utf-8"))
+    assert [p.text for p in read_pools(tmp_path, "*.jsonl", 0.5)] == [odd, "测试我"]
 
 
 def test_the_split_is_stable_when_the_pool_grows(tmp_path: Path) -> None:
@@ -122,12 +158,58 @@ def test_near_duplicates_are_dropped_within_and_across_splits() -> None:
         asked("held", "eval"),
     ]
 
-    def encode(texts: list[str]) -> np.ndarray:
+    def encode(texts: Sequence[str]) -> np.ndarray:
         return np.array([vectors[t] for t in texts], dtype=np.float32)
 
     kept = drop_near_duplicates(prompts, encode, 0.99)
     assert [p.id for p in kept] == ["a", "b", "held"]
     assert drop_near_duplicates(prompts, encode, 1.0) == prompts
+
+
+def test_with_a_threshold_of_one_nothing_is_computed_and_all_are_kept() -> None:
+    prompts = [asked("a"), asked("A.")]
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        raise AssertionError(texts)
+
+    assert drop_near_duplicates(prompts, encode, 1.0) == prompts
+
+
+def test_prompts_that_differ_in_the_order_of_words_are_no_duplicates() -> None:
+    texts = ("Is hot the opposite of cold?", "Is cold the opposite of hot?", "Is cold hot?")
+    prompts = [asked(text) for text in texts] + [asked("is Hot: the opposite of cold")]
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        return np.ones((len(texts), 1), dtype=np.float32)
+
+    assert drop_near_duplicates(prompts, encode, 0.9) == prompts[:2]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("Hot is the opposite of cold.", "cold is the opposite of hot", True),
+        ("猫追狗。", "狗追猫", True),
+        ("What is 12?", "what is 21", True),
+        ("2+3-1", "2-3+1", True),
+        ("2+3", "2 + 3!", False),
+        ("the same words", "The same, words.", False),
+        ("a b", "a b b", False),
+        ("", "", False),
+    ],
+)
+def test_same_words_in_another_order(one: str, other: str, expected: bool) -> None:
+    found = same_words_otherwise_ordered([one, other])
+    assert found.tolist() == [[False, expected], [expected, False]]
+
+
+@given(st.lists(st.text(alphabet="ab 1猫+"), min_size=1, max_size=6))
+def test_only_anagrams_of_words_are_otherwise_ordered(texts: list[str]) -> None:
+    found = same_words_otherwise_ordered(texts)
+    assert (found == found.T).all()
+    assert not found.diagonal().any()
+    for row, column in np.argwhere(found):
+        assert sorted(texts[row].replace(" ", "")) == sorted(texts[column].replace(" ", ""))
 
 
 def test_near_duplicates_are_found_across_blocks() -> None:
