@@ -69,23 +69,25 @@ def reconcile_link(project: Project, ledger: Ledger) -> str | None:
     """
     link = project.policies / CURRENT
     before = str(link.resolve()) if link.is_symlink() else None
-    wanted = _live_folder(project, ledger)
-    if wanted is None or before == str(wanted):
+    live, wanted = ledger.current_policy(), _live_folder(project, ledger)
+    if live is None or before == (None if wanted is None else str(wanted)):
         return None
     point_current(project, ledger)
     if before is None and len(ledger.promotions()) <= 1:
         return None
     shown = "was missing" if before is None else f"pointed to {Path(before).name}"
-    message = f"policies/{CURRENT} {shown}; the ledger says {wanted.name}, and the ledger wins"
+    message = f"policies/{CURRENT} {shown}; the ledger says {live.version}, and the ledger wins"
     ledger.add_event("link-mended", message)
     return message
 
 
 def point_current(project: Project, reads: LedgerReads) -> None:
-    """Point ``policies/current`` at the live policy; a hub id has no folder to point at."""
-    folder = _live_folder(project, reads)
+    """Point ``policies/current`` at the live policy; a hub id has no folder, hence no link."""
+    link, folder = project.policies / CURRENT, _live_folder(project, reads)
     if folder is not None:
-        point_link(project.policies / CURRENT, folder)
+        point_link(link, folder)
+    elif link.is_symlink():
+        link.unlink()
 
 
 def _live_folder(project: Project, reads: LedgerReads) -> Path | None:

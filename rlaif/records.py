@@ -251,7 +251,8 @@ class EvaluationReport(Record):
     length_challenger: float
     length_base: float
     kl_base: float
-    judge: str
+    rubric_hash: str
+    judge_path: str
     judge_is_trainer: bool
 
 

@@ -157,7 +157,7 @@ def _samples(found: Report) -> Table:
 def _about_judge(found: Report) -> str:
     newest = found.evaluations[-1]
     same = "the judge that trains" if newest.judge_is_trainer else "a judge that does not train"
-    return f"win rates are those of {one_line(newest.judge)}, {same}"
+    return f"win rates are those of {one_line(newest.judge_path)}, {same}"
 
 
 def _with_interval(figures: EvaluationFigures) -> str:

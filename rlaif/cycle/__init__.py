@@ -21,6 +21,7 @@ from rlaif.cycle.drafting import (
     preferences,
     sampling,
 )
+from rlaif.cycle.preflight import preflight, verify_incumbent
 from rlaif.cycle.training import PPO, REWARD_MODEL, ppo, reward_model
 from rlaif.engines.local import LocalEngine
 from rlaif.errors import UsageError
@@ -46,6 +47,16 @@ TRAINING: tuple[tuple[str, Stage], ...] = (
     (EVALUATION, evaluation),
 )
 DECIDING: tuple[tuple[str, Stage], ...] = ((PROMOTION, promotion),)
+STAGE_SECTIONS = {
+    SAMPLING: ("run", "embedder", "sampling"),
+    GENERATION: ("policy", "generation"),
+    JUDGING: ("judge", "rubric", "judging"),
+    PREFERENCES: ("preferences",),
+    REWARD_MODEL: ("reward_model",),
+    PPO: ("ppo",),
+    EVALUATION: ("evaluation",),
+    PROMOTION: ("gate",),
+}
 
 
 def run_cycles(
@@ -113,16 +124,22 @@ def _trains(ctx: CycleContext) -> bool:
 
 
 def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> CycleContext:
-    """Begin a cycle, or go on with it under the settings that it was begun with."""
+    """Begin a cycle, or go on with it; whatever can be wrong is found before a row is written."""
     known = ledger.cycle(number)
-    config = RlaifConfig.model_validate(known.config) if known else project.config
+    config = settings_of(ledger, known, project.config) if known else project.config
     crew = Crew(project, config)
+    hashes = preflight(project, ledger, config, crew)
+    if known is not None and JUDGING in _begun_stages(ledger, number):
+        crew.refuse_other_rubric(known.rubric_hash, hashes[0], number)
     base = project.resolve(config.policy.path)
     ledger.register_base(BASE, model_digest(base), config.policy.path, {"base": True})
+    for rubric_hash in hashes:
+        ledger.add_rubric(rubric_hash, *crew.rubric_text())
     mended = reconcile_link(project, ledger)
     if mended:
         watcher.note(mended)
-    row = _begin_row(project, ledger, number, crew, known)
+    row = _begin_row(project, ledger, number, config, hashes[0])
+    verify_incumbent(project, ledger, row.incumbent)
     return CycleContext(
         project=project,
         config=config,
@@ -135,21 +152,35 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
     )
 
 
+def settings_of(ledger: Ledger, known: CycleRow, new: RlaifConfig) -> RlaifConfig:
+    """Return a running cycle's settings: those of stages that have begun stay as they were."""
+    begun = _begun_stages(ledger, known.number)
+    kept = {name for stage in begun for name in STAGE_SECTIONS[stage]}
+    sections = new.model_dump(mode="json")
+    return RlaifConfig.model_validate(
+        sections | {name: known.config[name] for name in kept if name in known.config}
+    )
+
+
+def _begun_stages(ledger: Ledger, number: int) -> list[str]:
+    return [stage for stage in STAGE_SECTIONS if ledger.done_units(number, stage)]
+
+
 def _begin_row(
-    project: Project, ledger: Ledger, number: int, crew: Crew, known: CycleRow | None
+    project: Project, ledger: Ledger, number: int, config: RlaifConfig, rubric_hash: str
 ) -> CycleRow:
-    for judge in {crew.config.judge, crew.config.evaluation_judge}:
-        panel = crew.panel(judge)
-        ledger.add_rubric(panel.rubric_hash, *crew.rubric_text())
-    rubric_hash = crew.panel(crew.config.judge).rubric_hash
-    if known is not None:
-        crew.refuse_other_rubric(known.rubric_hash, rubric_hash, number)
     live = ledger.current_policy()
-    return ledger.begin_cycle(
+    row = ledger.begin_cycle(
         number,
-        run_seed=crew.config.run.seed,
-        config=project.config.model_dump(mode="json"),
+        run_seed=config.run.seed,
+        config=config.model_dump(mode="json"),
         config_hash=project.config.fingerprint(),
         rubric_hash=rubric_hash,
         incumbent=live.version if live else BASE,
+    )
+    settings = config.model_dump(mode="json")
+    if (row.config, row.rubric_hash) == (settings, rubric_hash):
+        return row
+    return ledger.amend_cycle(
+        number, config=settings, config_hash=config.fingerprint(), rubric_hash=rubric_hash
     )

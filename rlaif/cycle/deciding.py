@@ -25,7 +25,7 @@ from rlaif.records import (
     RewardModelReport,
 )
 from rlaif.stages.evaluation import Duel, kl_to, win_rate
-from rlaif.stages.promotion import decide, hold, write_policy
+from rlaif.stages.promotion import decide, hold, refuse_stranger, write_policy
 from rlaif.text import distinct_bigrams
 
 EVALUATION, PROMOTION = "evaluation", "promotion"
@@ -113,9 +113,10 @@ def _reuse(
 def _earlier(ctx: CycleContext, digest: str, prompts: dict[str, Prompt]) -> Answers | None:
     last = ctx.ledger.cycle(ctx.number - 1)
     config = ctx.config.model_dump(mode="json")
-    same = ("generation", "judge", "judging", "evaluation", "run", "rubric", "embedder")
-    rubric_hash = ctx.crew.panel(ctx.config.judge).rubric_hash
-    if last is None or last.rubric_hash != rubric_hash:
+    same = ("generation", "judging", "run")
+    rubric_hash = ctx.crew.panel(ctx.config.evaluation_judge).rubric_hash
+    report = ctx.ledger.report(ctx.number - 1, EVALUATION) or {}
+    if last is None or report.get("rubric_hash") != rubric_hash:
         return None
     if any(last.config.get(key) != config[key] for key in same):
         return None
@@ -159,7 +160,8 @@ def _summarise(
         length_challenger=challenger.mean_length,
         length_base=base.mean_length,
         kl_base=kl,
-        judge=judge.path,
+        rubric_hash=ctx.crew.panel(judge).rubric_hash,
+        judge_path=judge.path,
         judge_is_trainer=judge == ctx.config.judge,
     )
     rows.add_report(EVALUATION, report)
@@ -196,6 +198,7 @@ def _decide(ctx: CycleContext, rows: Unit) -> None:
         return
     version = next_version(ctx.ledger)
     target = ctx.project.policies / version
+    refuse_stranger(target, ctx.number, ctx.config.run.seed)
     card = _card(ctx, version, report, ppo_report)
     verify(artifact_folder(ctx, "challenger"), ppo_report.artifact.digest)
     write_policy(artifact_folder(ctx, "challenger"), target, card)
@@ -217,7 +220,7 @@ def _card(
         "rubric_hash": ctx.crew.panel(ctx.config.judge).rubric_hash,
         "config_hash": ctx.config.fingerprint(),
         "run_seed": ctx.config.run.seed,
-        "judge": report.judge,
+        "judge_path": report.judge_path,
         "win_rate_vs_incumbent": report.vs_incumbent.rate,
         "win_rate_vs_base": report.vs_base.rate,
         "kl_base": report.kl_base,

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from rlaif.artifacts import verify
 from rlaif.cycle.context import CycleContext
-from rlaif.cycle.drafting import TRAIN, sample_answers
+from rlaif.cycle.drafting import EVAL, TRAIN, sample_answers
 from rlaif.errors import LedgerError
 from rlaif.ledger.unit import Unit
 from rlaif.policies import BASE, policy_path
 from rlaif.records import PpoReport, Preference, Record
 from rlaif.seeds import numpy_generator
 from rlaif.stages.ppo import PpoJob, read_metrics, train_ppo
+from rlaif.stages.preferences import preference_split
 from rlaif.stages.reward_model import (
     CalibrationAnswer,
     RewardModelJob,
@@ -130,7 +131,9 @@ def stage_report(ctx: CycleContext, kind: str, model: type[Record], cycle: int) 
 
 
 def _beta(ctx: CycleContext) -> float:
-    """Return the KL coefficient to begin with: the last cycle's where there was one."""
+    """Return the KL coefficient to begin with: the last cycle's where a controller moves it."""
+    if ctx.config.ppo.kl_control == "fixed":
+        return ctx.config.ppo.kl_beta
     for cycle in range(ctx.number - 1, 0, -1):
         report = stage_report(ctx, PPO, PpoReport, cycle)
         if isinstance(report, PpoReport):
@@ -152,8 +155,21 @@ def _pairs(ctx: CycleContext) -> tuple[RewardPair, ...]:
     """Return this cycle's preferences and a seeded replay of earlier ones of the same rubric."""
     rubric = ctx.crew.panel(ctx.config.judge).rubric_hash
     own = ctx.ledger.preferences(cycle=ctx.number, rubric_hash=rubric)
-    earlier = ctx.ledger.preferences(ctx.number - 1, rubric_hash=rubric)
+    earlier = _still_training(ctx, ctx.ledger.preferences(ctx.number - 1, rubric_hash=rubric))
     return _as_pairs(ctx, [*_replay(ctx, earlier, len(own)), *own])
+
+
+def _still_training(ctx: CycleContext, earlier: Sequence[Preference]) -> list[Preference]:
+    """Drop what is held out by now, and split the rest by today's share."""
+    held_out = {p.id for p in ctx.ledger.cycle_prompts(ctx.number, EVAL)}
+    prompts = ctx.ledger.prompts(list(dict.fromkeys(p.prompt_id for p in earlier)))
+    held_out |= {p.id for p in prompts if p.split == "eval"}
+    share = ctx.config.preferences.heldout_share
+    return [
+        p.model_copy(update={"split": preference_split(p.prompt_id, share)})
+        for p in earlier
+        if p.prompt_id not in held_out
+    ]
 
 
 def _replay(ctx: CycleContext, earlier: Sequence[Preference], fresh: int) -> list[Preference]:

@@ -163,8 +163,8 @@ class Ledger(LedgerReads):
     ) -> CycleRow:
         """Begin a cycle, or go on with it.
 
-        A cycle keeps the settings that it was begun with: going on with others is recorded as an
-        event, and the row returned holds the first ones.
+        Going on with other settings is recorded as an event, and the row returned holds the first
+        ones; :meth:`amend_cycle` changes them.
 
         Args:
             number: The cycle's number, from 1.
@@ -187,6 +187,31 @@ class Ledger(LedgerReads):
                 insert(self._db, "cycles", [row])
         elif known.status == "running":
             self._note_changes(known, config_hash, rubric_hash)
+        return self.begun_cycle(number)
+
+    def amend_cycle(
+        self, number: int, *, config: dict[str, Any], config_hash: str, rubric_hash: str
+    ) -> CycleRow:
+        """Change the settings of a cycle under way, for stages that have not begun.
+
+        Args:
+            number: The cycle's number.
+            config: All settings, those of stages that have begun as they were.
+            config_hash: Their digest.
+            rubric_hash: The rubric's content hash, added before.
+
+        Raises:
+            LedgerError: There is no such cycle, or it has ended.
+        """
+        if self.begun_cycle(number).status == "done":
+            raise LedgerError(
+                f"cycle {number} has ended", "a cycle under way", "change the next cycle's settings"
+            )
+        with self._transaction():
+            self._db.execute(
+                "UPDATE cycles SET config = ?, config_hash = ?, rubric_hash = ? WHERE number = ?",
+                (to_json(config), config_hash, rubric_hash, number),
+            )
         return self.begun_cycle(number)
 
     def finish_cycle(self, number: int) -> None:
@@ -314,7 +339,7 @@ class Ledger(LedgerReads):
             self.add_event(
                 "config-changed",
                 f"the {' and the '.join(changed)} changed while cycle {cycle.number} was under "
-                "way: it ends with those that it was begun with; the next cycle takes the new ones",
+                "way: stages that have begun end as they began; later ones take what is new",
                 cycle.number,
             )
 

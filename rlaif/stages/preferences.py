@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Literal
 
 from rlaif.config import PreferencesConfig
 from rlaif.records import Completion, CompletionScore, PairVerdict, Preference, make_id
@@ -68,7 +69,6 @@ def make_preferences(
                 continue
             label = 0.5
         prompt_id = prompt_of[verdict.first_id]
-        held_out = stable_share(f"heldout:{prompt_id}") < config.heldout_share
         preferences.append(
             Preference(
                 id=make_id("preference", rubric_hash, verdict.first_id, verdict.second_id),
@@ -76,11 +76,16 @@ def make_preferences(
                 first_id=verdict.first_id,
                 second_id=verdict.second_id,
                 label=label,
-                split="heldout" if held_out else "train",
+                split=preference_split(prompt_id, config.heldout_share),
                 rubric_hash=rubric_hash,
             )
         )
     return preferences
+
+
+def preference_split(prompt_id: str, heldout_share: float) -> Literal["train", "heldout"]:
+    """Return the side of a prompt's preferences: ``heldout`` ones only measure."""
+    return "heldout" if stable_share(f"heldout:{prompt_id}") < heldout_share else "train"
 
 
 def _score(scores: Mapping[str, CompletionScore], completion: Completion) -> float | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rlaif.artifacts import MANIFEST, landing
 from rlaif.config import GateConfig
+from rlaif.errors import StageError
 from rlaif.records import EvaluationReport, GateCheck, GateDecision, RewardModelReport
 
 LINEAGE = "lineage.json"
@@ -91,6 +92,24 @@ def write_policy(challenger: Path, target: Path, card: Mapping[str, Any]) -> Non
         text = json.dumps(card, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
         (folder / LINEAGE).write_text(text, encoding="utf-8")
         (folder / CARD).write_text(_card_text(target.name, card), encoding="utf-8")
+
+
+def refuse_stranger(target: Path, cycle: int, run_seed: int) -> None:
+    """Refuse to write over a policy that this cycle did not write before it was stopped.
+
+    Raises:
+        StageError: The folder is somebody else's.
+    """
+    if not target.exists():
+        return
+    lineage = target / LINEAGE
+    known = json.loads(lineage.read_text(encoding="utf-8")) if lineage.is_file() else {}
+    if (known.get("cycle"), known.get("run_seed")) != (cycle, run_seed):
+        raise StageError(
+            f"{target} is there already, and this cycle did not write it",
+            "room for the promoted policy",
+            "move that folder away, then run again",
+        )
 
 
 def _check(name: str, passed: bool, seen: str, wanted: str) -> GateCheck:

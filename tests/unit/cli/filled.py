@@ -165,7 +165,8 @@ def _judge(ledger: Ledger, cycle: int) -> None:
     ids = [f"completion-{name}-{cycle}" for name in ANSWERS]
     call = JudgeCall(
         request_hash="q" * 64,
-        judge="tiny-judge",
+        rubric_hash="r",
+        judge_path="tiny-judge",
         request="Is it right?",
         reply=f"{CHINESE} 3",
         label_probs={"1": 0.1, "3": 0.85},
@@ -270,7 +271,8 @@ def _evaluate(ledger: Ledger, cycle: int, *, rate: float) -> None:
         length_challenger=9.0,
         length_base=10.0,
         kl_base=6.25,
-        judge="tiny-judge",
+        rubric_hash="r",
+        judge_path="tiny-judge",
         judge_is_trainer=True,
     )
     ledger.begin_stage(cycle, "evaluation")

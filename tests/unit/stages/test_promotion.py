@@ -19,7 +19,8 @@ GOOD = EvaluationReport(
     length_challenger=15.0,
     length_base=20.0,
     kl_base=9.0,
-    judge="judge",
+    rubric_hash="r",
+    judge_path="judge",
     judge_is_trainer=True,
 )
 TRAINED = RewardModelReport(

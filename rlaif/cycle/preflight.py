@@ -1,0 +1,62 @@
+"""What is checked before a cycle begins, so that bad input costs nothing."""
+
+from pathlib import Path
+
+from rlaif.config import RlaifConfig
+from rlaif.crew import Crew
+from rlaif.errors import ArtifactError, ModelError
+from rlaif.ledger.writer import Ledger
+from rlaif.models.actor_critic import check_plain_head
+from rlaif.models.loading import check_context, encode_conversation, model_digest
+from rlaif.policies import policy_path
+from rlaif.project import Project
+from rlaif.stages.pools import read_pools
+
+
+def preflight(project: Project, ledger: Ledger, config: RlaifConfig, crew: Crew) -> tuple[str, ...]:
+    """Load every model once and read every file; nothing is written.
+
+    Args:
+        project: The project.
+        ledger: Names the live policy.
+        config: The settings of the cycle.
+        crew: The cycle's models; what is loaded here stays loaded.
+
+    Returns:
+        The rubric's hash under the training judge, then under the gate's where that is another.
+
+    Raises:
+        ConfigError: A model, rubric, template or pool is missing or wrong, or a prompt does not fit
+            into the policy's context.
+    """
+    pool = read_pools(project.root, config.sampling.pools, config.sampling.eval_share)
+    live = ledger.current_policy()
+    path = project.resolve(config.policy.path) if live is None else policy_path(project, live)
+    policy = crew.policy(path)
+    check_plain_head(policy)
+    longest = max(pool, key=lambda p: len(p.text))
+    tokens = len(encode_conversation(policy, longest.messages))
+    check_context(policy, tokens, config.generation.max_tokens, f"prompt {longest.id}")
+    crew.embedder()
+    judges = (config.judge, config.evaluation_judge)
+    return tuple(dict.fromkeys(crew.panel(judge).rubric_hash for judge in judges))
+
+
+def verify_incumbent(project: Project, ledger: Ledger, version: str) -> None:
+    """Check the live policy's bytes against the ledger.
+
+    Raises:
+        ModelError: The ledger knows no such policy.
+        ArtifactError: Its folder is not what was promoted.
+    """
+    row = ledger.policy(version)
+    if row is None:
+        raise ModelError(f"there is no policy {version}", "a registered policy", "see status")
+    path = policy_path(project, row)
+    seen = model_digest(path)
+    if seen != row.digest:
+        raise ArtifactError(
+            f"{version} at {Path(path).name} has digest {seen[:12]}",
+            f"{row.digest[:12]}, which the ledger vouches for",
+            "restore the folder, or go back with 'rlaif policy rollback'",
+        )

@@ -1,0 +1,125 @@
+"""What is wrong is found before a row is written, and what is mended is taken up."""
+
+from pathlib import Path
+
+import pytest
+
+from rlaif.cycle import run_cycles
+from rlaif.errors import ArtifactError, ModelError, StageError
+from rlaif.ledger.reader import LedgerReader
+from rlaif.ledger.writer import Ledger
+from rlaif.progress import Silent
+from rlaif.project import Project, load_project
+from tests.cycle.conftest import Maker
+from tests.cycle.test_cycle import StopAfter, Stopped
+
+
+def change(project: Project, old: str, new: str) -> Project:
+    text = project.config_path.read_text(encoding="utf-8")
+    assert old in text
+    project.config_path.write_text(text.replace(old, new), encoding="utf-8")
+    return load_project(project.root)
+
+
+def run(project: Project) -> list[int]:
+    return run_cycles(project, more=1, watcher=Silent())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ('path = "lm"', 'path = "./typo"', "no folder ./typo"),
+        ("max_tokens = 8\n", "max_tokens = 1020\n", "context"),
+        ('path = "bundled:tiny-embedder"', 'path = "./typo"', "typo"),
+    ],
+)
+def test_a_mistake_costs_nothing_and_can_be_mended(
+    make_project: Maker, old: str, new: str, part: str
+) -> None:
+    project = make_project()
+    broken = change(project, old, new)
+    with pytest.raises(ModelError, match=part):
+        run(broken)
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert reads.cycles() == []
+        assert reads.policies() == []
+    assert run(change(broken, new, old)) == [1]
+
+
+def test_a_policy_without_a_tokenizer_stops_at_the_start(
+    make_project: Maker, tiny_policy: Path, tmp_path: Path
+) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for name in ("config.json", "model.safetensors", "generation_config.json"):
+        (bare / name).write_bytes((tiny_policy / name).read_bytes())
+    project = make_project(policy={"path": str(bare)})
+    with pytest.raises(ModelError, match="tokenizer"):
+        run(project)
+
+
+def test_later_stages_take_changed_settings(make_project: Maker) -> None:
+    project = make_project()
+    with pytest.raises(Stopped):
+        run_cycles(project, more=1, watcher=StopAfter(1))
+    changed = change(project, "updates = 4\n", "updates = 3\n")
+    assert run(changed) == [1]
+    with LedgerReader.open(project.ledger_path) as reads:
+        report = reads.report(1, "ppo")
+        assert report is not None
+        assert report["updates"] == 3
+        assert reads.cycle_config(1)["ppo"]["updates"] == 3
+
+
+def test_an_incumbent_that_was_tampered_with_is_refused(make_project: Maker) -> None:
+    project = make_project()
+    run(project)
+    weights = project.policies / "v0001" / "config.json"
+    weights.write_text(weights.read_text(encoding="utf-8") + " ", encoding="utf-8")
+    with pytest.raises(ArtifactError, match="v0001"):
+        run(project)
+
+
+def test_a_strangers_policy_is_not_written_over(make_project: Maker) -> None:
+    project = make_project()
+    stranger = project.policies / "v0001"
+    stranger.mkdir(parents=True)
+    (stranger / "precious.txt").write_text("mine", encoding="utf-8")
+    with pytest.raises(StageError, match="move that folder away"):
+        run(project)
+    assert (stranger / "precious.txt").read_text(encoding="utf-8") == "mine"
+    stranger.rename(project.policies / "mine")
+    assert run(project) == [1]
+
+
+def test_prompts_that_are_held_out_by_now_no_longer_train(make_project: Maker) -> None:
+    from rlaif.cycle import training
+
+    project = make_project()
+    run(project)
+    with Ledger.open(project.ledger_path) as ledger:
+        earlier = ledger.preferences(1)
+        assert earlier
+        chosen = earlier[0].prompt_id
+        [prompt] = ledger.prompts([chosen])
+        ledger.begin_cycle(
+            2,
+            run_seed=1,
+            config=project.config.model_dump(mode="json"),
+            config_hash="h",
+            rubric_hash=earlier[0].rubric_hash,
+            incumbent="v0001",
+        )
+        ledger.begin_stage(2, "sampling")
+        with ledger.unit(2, "sampling", "prompts") as rows:
+            rows.add_prompts([prompt.model_copy(update={"split": "eval"})])
+
+        class Context:
+            number = 2
+            config = project.config
+
+        context = Context()
+        context.ledger = ledger
+        left = training._still_training(context, earlier)
+    assert chosen not in {p.prompt_id for p in left}
+    assert len(left) < len(earlier)
