@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
+from rlaif.models.cache import growing_cache
 from rlaif.models.loading import LanguageModel
 from rlaif.models.padding import left_pad
 
@@ -26,7 +26,7 @@ class CachedBatch:
 
     def __init__(self, lm: LanguageModel, rows: int) -> None:
         self._lm = lm
-        self._cache = DynamicCache(config=lm.model.config)
+        self._cache = growing_cache(lm.model.config)
         self._seen_mask = torch.zeros(rows, 0, dtype=torch.bool, device=lm.device)
 
     @torch.no_grad()

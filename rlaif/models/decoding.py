@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from rlaif.errors import StageError
+from rlaif.models.cache import growing_cache
 from rlaif.models.loading import LanguageModel, check_context
 from rlaif.models.padding import left_pad
 
@@ -107,7 +107,7 @@ class _Batch:
         self._ids = ids
         self._mask = mask
         self._positions = (mask.long().cumsum(-1) - 1).clamp(min=0)
-        self._cache = DynamicCache(config=lm.model.config)
+        self._cache = growing_cache(lm.model.config)
         self._rows = list(range(len(prompts)))
         self._live = [True] * len(prompts)
         self._tokens: list[list[int]] = [[] for _ in prompts]
