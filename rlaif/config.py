@@ -83,7 +83,7 @@ class SamplingConfig(Section):
     """Which prompts a cycle works on."""
 
     pools: str = Field("prompts/pools/*.jsonl", description="glob of the prompt files")
-    prompts_per_cycle: PositiveInt = Field(128, description="training prompts drawn per cycle")
+    prompts_per_cycle: PositiveInt = Field(192, description="training prompts drawn per cycle")
     strategy: Literal["uniform", "coverage", "hard"] = Field(
         "uniform",
         description="uniform; coverage: spread over embedding space; hard: low margin or low "
@@ -102,7 +102,7 @@ class GenerationConfig(Section):
     """How policies answer."""
 
     completions_per_prompt: Annotated[int, Field(ge=2)] = Field(
-        6, description="answers sampled per prompt"
+        4, description="answers sampled per prompt"
     )
     temperature: PositiveFloat = Field(1.0, description="sampling temperature")
     max_tokens: PositiveInt = Field(48, description="tokens that an answer may take")
@@ -116,7 +116,7 @@ class GenerationConfig(Section):
 class JudgingConfig(Section):
     """How completions are judged."""
 
-    pairs_per_prompt: PositiveInt = Field(3, description="pairs compared per prompt")
+    pairs_per_prompt: PositiveInt = Field(2, description="pairs compared per prompt")
     pairwise_weight: Share = Field(
         0.5, description="weight of the judge's own pairwise probability in P(first better)"
     )
@@ -150,7 +150,7 @@ class RewardModelConfig(Section):
     epochs: PositiveInt = Field(2, description="passes over the preferences")
     batch_size: PositiveInt = Field(32, description="pairs per optimiser step")
     replay: Annotated[float, Field(ge=0.0)] = Field(
-        1.0,
+        2.0,
         description="pairs of earlier cycles that are trained on again, per pair of this cycle",
     )
     calibration_prompts: PositiveInt = Field(

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from rlaif.stages.ppo import PpoJob
 
 ADAM_EPS = 1e-5
+RATE_SCALE = 0.7  # 5e-4 for the bundled policy: at 7e-4 its spelling began to suffer
 VALUE_RATE_FACTOR = 3.0
 EARLY_STOP_FACTOR = 1.5
 CHECKPOINT = "update-"
@@ -172,7 +173,7 @@ class PpoTrainer:
         model = self._policy.model
         self._value_head = ValueHead(model.config.get_text_config().hidden_size).to(self._device)
         settings = self._job.ppo
-        automatic = auto_learning_rate(sum(p.numel() for p in model.parameters()))
+        automatic = auto_learning_rate(sum(p.numel() for p in model.parameters()), RATE_SCALE)
         rate = automatic if settings.learning_rate == "auto" else settings.learning_rate
         value_rate = settings.value_learning_rate
         self._rates = (rate, rate * VALUE_RATE_FACTOR if value_rate == "auto" else value_rate)

@@ -60,7 +60,7 @@ def test_every_setting_is_described() -> None:
         ("[run\n", 1, ["TOML"]),
         ("[ppo]\nrollout_batch = 10\nminibatch = 4\n", None, ["does not divide", "minibatch"]),
         ("[ppo]\nkl_horizon = 12\n", None, ["kl_horizon", "above 12.8"]),
-        ("[judging]\npairs_per_prompt = 99\n", None, ["only 15 pairs"]),
+        ("[judging]\npairs_per_prompt = 99\n", None, ["only 6 pairs"]),
         ("[generation]\nbatch_size = 2\n", None, ["not even one prompt"]),
         ('[evaluation.judge]\npaht = "x"\n', 2, ["evaluation.judge.paht", "'path'"]),
     ],
