@@ -1,5 +1,6 @@
 """The report of a project: what each cycle made, how it was judged, what the gate decided."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -14,6 +15,8 @@ from rlaif.records import (
 )
 
 SAMPLES = 5
+ROLES = ("challenger", "incumbent", "base")
+_DONE = re.compile(r"(all \d+ updates done)?")
 
 
 class RewardModelFigures(Record):
@@ -93,13 +96,15 @@ class Sample(Record):
 class Report(Record):
     """The whole project: ``cycles`` in figures, ``evaluations`` in full, ``samples`` to read.
 
-    ``policy`` is the version of the live policy, None before the first cycle.
+    ``policy`` is the version of the live policy, None before the first cycle. ``notes`` say what
+    the figures do not: training that stopped early, prompts that the oracle does not know.
     """
 
     cycles: tuple[CycleFigures, ...]
     policy: str | None
     evaluations: tuple[CycleEvaluation, ...]
     samples: tuple[Sample, ...]
+    notes: tuple[str, ...] = ()
 
 
 def build_report(reads: LedgerReads) -> Report:
@@ -114,6 +119,7 @@ def build_report(reads: LedgerReads) -> Report:
             CycleEvaluation(cycle=n, **dict(found)) for n, found in evaluations if found is not None
         ),
         samples=samples(reads),
+        notes=tuple(note for n in numbers for note in _notes(reads, n)),
     )
 
 
@@ -134,19 +140,32 @@ def cycle_figures(reads: LedgerReads, number: int) -> CycleFigures:
 
 
 def samples(reads: LedgerReads, limit: int = SAMPLES) -> tuple[Sample, ...]:
-    """Return held-out prompts with two answers, from the newest cycle that was evaluated.
+    """Return held-out prompts with two answers, of the newest cycle that asked the live policy.
 
-    ``current`` is the policy that was live after that cycle's gate had decided.
+    The live policy is the one that the ledger names, which a rollback may have changed since the
+    gate decided. Where no evaluation ever asked it, the base's own answers of the newest cycle
+    stand in its place.
     """
+    policy = reads.current_policy()
+    fallback: list[Completion] = []
     for cycle in reversed(reads.cycles()):
-        decision = reads.gate_decision(cycle.number)
         base = reads.completions(cycle.number, "eval-base")
-        if decision is not None and base:
-            promoted = decision.decision == "promote"
-            role = "eval-challenger" if promoted else "eval-incumbent"
-            live = reads.completions(cycle.number, role) or base
+        if reads.gate_decision(cycle.number) is None or not base:
+            continue
+        fallback = fallback or base
+        live = _answers_of(reads, cycle.number, policy.digest if policy else None)
+        if live:
             return _samples(reads, base, live, limit)
-    return ()
+    return _samples(reads, fallback, fallback, limit)
+
+
+def _answers_of(reads: LedgerReads, cycle: int, digest: str | None) -> list[Completion]:
+    """Return the held-out answers of a policy in a cycle, whatever its role in it was."""
+    for role in ROLES:
+        found = reads.completions(cycle, f"eval-{role}")
+        if found and found[0].policy == digest:
+            return found
+    return []
 
 
 def _samples(
@@ -159,6 +178,19 @@ def _samples(
         Sample(prompt=prompt.text, base=answer.text, current=current[prompt.id])
         for prompt, answer in zip(prompts, both, strict=True)
     )
+
+
+def _notes(reads: LedgerReads, cycle: int) -> list[str]:
+    notes = []
+    content = reads.report(cycle, "ppo")
+    if content is not None:
+        ppo = PpoReport.model_validate(content)
+        if not _DONE.fullmatch(ppo.stopped):
+            notes.append(f"cycle {cycle}: PPO stopped after {ppo.updates} updates: {ppo.stopped}")
+    left_out = (reads.oracle_report(cycle) or {}).get("left_out", 0)
+    if left_out:
+        notes.append(f"cycle {cycle}: the oracle left out {left_out} prompts that it does not know")
+    return notes
 
 
 def _reward_model(reads: LedgerReads, cycle: int) -> RewardModelFigures | None:

@@ -56,6 +56,8 @@ def print_report(found: Report, console: Console) -> None:
         if figures.gate is not None:
             reasons = one_line("; ".join(figures.gate.reasons))
             console.print(f"cycle {figures.cycle}: {figures.gate.decision}: {reasons}")
+    for note in found.notes:
+        console.print(f"note: {one_line(note)}")
     console.print(f"\nlive policy: {found.policy or '-'}")
     if found.evaluations:
         console.print(_about_judge(found))

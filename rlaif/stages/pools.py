@@ -114,8 +114,9 @@ def drop_near_duplicates(
     for start in range(0, len(ordered), BLOCK):
         here = slice(start, start + BLOCK)
         block, own = vectors[here], keys[here]
-        taken = ((block @ vectors[kept].T > threshold) & ~_reordered(own, keys[kept])).any(axis=1)
-        inside: npt.NDArray[np.bool_] = (block @ block.T > threshold) & ~_reordered(own, own)
+        before = block @ vectors[kept].T > threshold
+        taken = np.asarray((before & ~_reordered(own, keys[kept])).any(axis=1))
+        inside = (block @ block.T > threshold) & ~_reordered(own, own)
         chosen: list[int] = []
         for row in range(len(block)):
             if not taken[row] and not inside[row, chosen].any():

@@ -1,5 +1,6 @@
 """The report, read from a ledger."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,45 @@ def test_samples_show_the_policy_that_the_gate_left_live(
     with LedgerReader.open(fill_project(tmp_path, cycles=1).ledger_path) as younger:
         promoted = samples(younger, limit=1)
     assert [s.current for s in promoted] == [f"challenger of cycle 1: {CHINESE}"]
+
+
+def test_after_a_rollback_the_samples_are_those_of_the_policy_that_is_live(
+    tmp_path: Path,
+) -> None:
+    project = fill_project(tmp_path / "two")
+    with Ledger.open(project.ledger_path) as ledger:
+        ledger.promote("v0000", "too terse", "rollback")
+        assert [s.current for s in samples(ledger, 1)] == [f"base of cycle 2: {CHINESE}"]
+    project = fill_project(tmp_path / "one", cycles=1)
+    with Ledger.open(project.ledger_path) as ledger:
+        ledger.promote("v0000", "too terse", "rollback")
+        assert [s.current for s in samples(ledger, 1)] == [f"base of cycle 1: {CHINESE}"]
+
+
+def test_a_live_policy_that_the_newest_evaluation_left_out_is_shown_from_an_older_one(
+    tmp_path: Path,
+) -> None:
+    project = fill_project(tmp_path)
+    with sqlite3.connect(project.ledger_path) as connection:
+        connection.execute("UPDATE completions SET policy = 'x' WHERE id LIKE '%incumbent%'")
+    connection.close()
+    with Ledger.open(project.ledger_path) as ledger:
+        (sample,) = samples(ledger, 1)
+    assert sample.base == f"base of cycle 1: {CHINESE}"
+    assert sample.current == f"challenger of cycle 1: {CHINESE}"
+
+
+def test_a_live_policy_that_was_never_evaluated_is_shown_as_the_base(tmp_path: Path) -> None:
+    project = fill_project(tmp_path)
+    with Ledger.open(project.ledger_path) as ledger:
+        with ledger.unit(3, "judging", "x") as unit:
+            unit.add_policy("v0002", "e" * 64, "policies/v0002", "v0001", {})
+        ledger.promote("v0002", "by hand")
+        assert [s.current for s in samples(ledger, 1)] == [f"base of cycle 2: {CHINESE}"]
+
+
+def test_training_that_stopped_early_is_noted(report: Report) -> None:
+    assert report.notes == ("cycle 2: PPO stopped after 7 updates: KL rose\nto 99.00",)
 
 
 def test_the_report_survives_json(report: Report) -> None:

@@ -96,7 +96,7 @@ def first_cycle(ledger: Ledger, project: Project) -> None:
     _judge(ledger, 1)
     _prefer(ledger, 1)
     _train(ledger, 1)
-    _evaluate(ledger, 1, rate=0.75)
+    _evaluate(ledger, project, 1, rate=0.75)
     decision = GateDecision(decision="promote", checks=(CHECK,))
     digest = model_folder_digest(project.policies / "v0001")
     ledger.begin_stage(1, "promotion")
@@ -109,11 +109,11 @@ def first_cycle(ledger: Ledger, project: Project) -> None:
     ledger.add_oracle_report(1, ORACLE)
 
 
-def second_cycle(ledger: Ledger, project: Project) -> None:  # noqa: ARG001 - as the others
+def second_cycle(ledger: Ledger, project: Project) -> None:
     """Fill a cycle that holds, without an oracle."""
     _sample(ledger, 2)
     _train(ledger, 2)
-    _evaluate(ledger, 2, rate=0.5)
+    _evaluate(ledger, project, 2, rate=0.5)
     ledger.begin_stage(2, "promotion")
     with ledger.unit(2, "promotion", "gate") as unit:
         unit.add_gate_decision(GateDecision(decision="hold", checks=(CHECK, FAILED)))
@@ -165,8 +165,7 @@ def _judge(ledger: Ledger, cycle: int) -> None:
     ids = [f"completion-{name}-{cycle}" for name in ANSWERS]
     call = JudgeCall(
         request_hash="q" * 64,
-        rubric_hash="r",
-        judge_path="tiny-judge",
+        judge="tiny-judge",
         request="Is it right?",
         reply=f"{CHINESE} 3",
         label_probs={"1": 0.1, "3": 0.85},
@@ -239,12 +238,12 @@ def _train(ledger: Ledger, cycle: int) -> None:
         artifact=ArtifactRef(name="reward-model", digest="d" * 64),
     )
     ppo = PpoReport(
-        updates=20,
+        updates=20 if cycle == 1 else 7,
         kl_reference=5.5,
         beta=0.0625,
         reward_first=0.0,
         reward_last=1.0,
-        stopped="",
+        stopped="all 20 updates done" if cycle == 1 else "KL rose\nto 99.00",
         artifact=ArtifactRef(name="challenger", digest="c" * 64),
     )
     for stage, report in (("reward_model", reward_model), ("ppo", ppo)):
@@ -254,7 +253,7 @@ def _train(ledger: Ledger, cycle: int) -> None:
         ledger.finish_stage(cycle, stage)
 
 
-def _evaluate(ledger: Ledger, cycle: int, *, rate: float) -> None:
+def _evaluate(ledger: Ledger, project: Project, cycle: int, *, rate: float) -> None:
     wins = WinRate(
         rate=rate,
         low=rate - 0.125,
@@ -271,17 +270,21 @@ def _evaluate(ledger: Ledger, cycle: int, *, rate: float) -> None:
         length_challenger=9.0,
         length_base=10.0,
         kl_base=6.25,
-        rubric_hash="r",
+        rubric_hash=RUBRIC,
         judge_path="tiny-judge",
         judge_is_trainer=True,
     )
+    base, first = (model_folder_digest(project.policies / v) for v in ("v0000", "v0001"))
+    answering = {"base": base, "challenger": first if cycle == 1 else f"held-{cycle}"}
+    if cycle > 1:
+        answering["incumbent"] = first
     ledger.begin_stage(cycle, "evaluation")
     with ledger.unit(cycle, "evaluation", "0") as unit:
-        for role in ("base", "challenger", *(["incumbent"] if cycle > 1 else [])):
+        for role, policy in answering.items():
             words = f"{role} of cycle {cycle}: {CHINESE}"
             unit.add_completions(
                 f"eval-{role}",
-                [answer(f"{role}-{p}", cycle, words, p, role) for p in ("held-1", "held-2")],
+                [answer(f"{role}-{p}", cycle, words, p, policy) for p in ("held-1", "held-2")],
             )
         unit.add_report("evaluation", report)
     ledger.finish_stage(cycle, "evaluation")

@@ -49,7 +49,7 @@ def test_status_says_who_is_running(here: Rlaif, project: Project) -> None:
 
 def test_report_as_json_has_the_promised_keys(here: Rlaif) -> None:
     found = json.loads(here("report", "--json").stdout)
-    assert set(found) == {"cycles", "policy", "evaluations", "samples"}
+    assert set(found) == {"cycles", "policy", "evaluations", "samples", "notes"}
     first, second, third = found["cycles"]
     keys = {
         *("cycle", "prompts", "completions", "judgements", "unscored", "preferences"),
