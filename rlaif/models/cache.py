@@ -17,7 +17,7 @@ class RoomyLayer(DynamicLayer):
     """
 
     def __init__(self) -> None:
-        DynamicLayer.__init__(self)  # type: ignore[no-untyped-call]  # the library annotates it not
+        super().__init__()
         self._rooms: dict[str, Tensor] = {}
 
     def update(
