@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rlaif.bundled.grammar import UnknownPromptError, parse_prompt
 from rlaif.bundled.oracle import HelpDeskOracle, OracleGrade
+from rlaif.errors import LedgerError
 from rlaif.ledger.reads import LedgerReads
 from rlaif.ledger.writer import Ledger
 from rlaif.project import Project
@@ -20,10 +22,12 @@ class OracleReport(Record):
     shares of answers that are right, and good in every respect. Win rates: the strictly higher
     score wins, ties count half; ``win_rate_vs_base`` is the challenger's. ``judge_agreement`` is
     the share of held-out pairs, among those that the oracle tells apart and the judge scored, on
-    which both agree.
+    which both agree. ``prompts`` counts those that were graded, ``left_out`` the held-out ones that
+    are not of the oracle's world.
     """
 
     prompts: int
+    left_out: int
     base: Probability
     incumbent: Probability
     challenger: Probability
@@ -44,17 +48,24 @@ def measure(project: Project, cycle: int) -> dict[str, Any] | None:
         cycle: A cycle whose gate has decided.
 
     Returns:
-        The report as plain data; None where the cycle had no challenger to evaluate.
+        The report as plain data, as another process wrote it where one was faster; None where
+        the cycle had no challenger to evaluate, or the oracle knows none of its prompts.
 
     Raises:
-        UnknownPromptError: A held-out prompt is not of the oracle's world.
+        LedgerError: The gate has not decided yet, or the ledger cannot be written.
     """
     with Ledger.open(project.ledger_path) as ledger:
         report = _grade(ledger, cycle)
         if report is None:
             return None
         content = report.model_dump(mode="json")
-        ledger.add_oracle_report(cycle, content)
+        try:
+            ledger.add_oracle_report(cycle, content)
+        except LedgerError:
+            there = ledger.oracle_report(cycle)
+            if there is None:
+                raise
+            return there
         return content
 
 
@@ -68,17 +79,22 @@ def oracle_win_rate(mine: Mapping[str, OracleGrade], other: Mapping[str, OracleG
 
 
 def _grade(reads: LedgerReads, cycle: int) -> OracleReport | None:
-    answers = {role: reads.completions(cycle, f"eval-{role}") for role in ROLES}
+    held_out = reads.cycle_prompts(cycle, "eval")
+    prompts = {p.id: p for p in held_out if _known(p)}
+    answers = {
+        role: [a for a in reads.completions(cycle, f"eval-{role}") if a.prompt_id in prompts]
+        for role in ROLES
+    }
     if not answers["challenger"]:
         return None
     answers["incumbent"] = answers["incumbent"] or answers["base"]
-    prompts = {p.id: p for p in reads.cycle_prompts(cycle, "eval")}
     oracle = HelpDeskOracle()
     grades = {role: _grades(oracle, prompts, found) for role, found in answers.items()}
     agreed, pairs = _agreement(reads, cycle, answers, grades)
     base, challenger = grades["base"], grades["challenger"]
     return OracleReport(
         prompts=len(challenger),
+        left_out=len(held_out) - len(prompts),
         base=_mean([g.score for g in base.values()]),
         incumbent=_mean([g.score for g in grades["incumbent"].values()]),
         challenger=_mean([g.score for g in challenger.values()]),
@@ -90,6 +106,14 @@ def _grade(reads: LedgerReads, cycle: int) -> OracleReport | None:
         judge_agreement=agreed,
         pairs=pairs,
     )
+
+
+def _known(prompt: Prompt) -> bool:
+    try:
+        parse_prompt(prompt.text)
+    except UnknownPromptError:
+        return False
+    return True
 
 
 def _grades(
@@ -111,6 +135,8 @@ def _agreement(
     }
     agreed = []
     for verdict in reads.pair_verdicts(cycle, "evaluation"):
+        if verdict.first_id not in score or verdict.second_id not in score:
+            continue
         gap = score[verdict.first_id] - score[verdict.second_id]
         if gap and verdict.p_first is not None and verdict.p_first != 0.5:
             agreed.append((verdict.p_first > 0.5) == (gap > 0))

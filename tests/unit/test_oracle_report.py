@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from cli.filled import fill_project
 
-from rlaif.bundled.oracle import HelpDeskOracle
+from rlaif.bundled.oracle import HelpDeskOracle, OracleGrade
 from rlaif.errors import LedgerError
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
@@ -17,7 +17,7 @@ from rlaif.report import build_report
 QUESTION = "What is the capital of France?"
 
 
-def grades(*answers: str) -> dict[str, object]:
+def grades(*answers: str) -> dict[str, OracleGrade]:
     oracle = HelpDeskOracle()
     return {str(i): oracle.grade(QUESTION, a, ended=True) for i, a in enumerate(answers)}
 

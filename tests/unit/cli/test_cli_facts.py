@@ -74,6 +74,7 @@ def test_report_for_people(here: Rlaif, monkeypatch: pytest.MonkeyPatch) -> None
     assert result.exit_code == 0
     assert "75% [62, 88]" in result.stdout
     assert "cycle 2: hold: KL to base 61.00 is not at most 60.00" in result.stdout
+    assert "note: cycle 2: PPO stopped after 7 updates: KL rose" in result.stdout
     assert "live policy: v0001" in result.stdout
     assert "tiny-judge, the judge that trains" in result.stdout
     assert "Hi there! Tell me the opposite of push." in result.stdout
