@@ -16,9 +16,12 @@ class RoomyLayer(DynamicLayer):
     own layer, which copies both whole at every step: there that copy was 40% of all time.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._rooms: dict[str, Tensor] = {}
+    _rooms: dict[str, Tensor]
+
+    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
+        """Begin empty, with the numbers' type and place."""
+        super().lazy_initialization(key_states, value_states)
+        self._rooms = {}
 
     def update(
         self,

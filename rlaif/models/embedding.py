@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rlaif.errors import ModelError
-from rlaif.models.loading import model_digest
+from rlaif.models.loading import model_digest, refuse_missing_folder
 
 Vectors = npt.NDArray[np.float32]
 
@@ -28,8 +28,10 @@ class Embedder:
         """Load a model from a folder or a hub id.
 
         Raises:
-            ModelError: It cannot be loaded.
+            ModelError: It cannot be loaded; at once, without asking a hub, where ``path`` can only
+                be a folder and is not there.
         """
+        refuse_missing_folder(path)
         from sentence_transformers import SentenceTransformer
 
         try:
