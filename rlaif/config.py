@@ -165,7 +165,7 @@ class PpoConfig(Section):
     updates: PositiveInt = Field(20, description="rollout-and-learn rounds per cycle")
     rollout_batch: PositiveInt = Field(64, description="completions sampled per update")
     epochs: PositiveInt = Field(2, description="passes over each rollout")
-    minibatch: PositiveInt = Field(32, description="completions per optimiser step")
+    minibatch: PositiveInt = Field(16, description="completions per optimiser step")
     micro_batch: PositiveInt = Field(
         16, description="completions run through the policy at once; saves memory, changes nothing"
     )
@@ -183,7 +183,7 @@ class PpoConfig(Section):
     lam: Share = Field(0.95, description="lambda of generalised advantage estimation")
     max_grad_norm: PositiveFloat = Field(1.0, description="gradient norm clip")
     kl_control: Literal["adaptive", "fixed"] = Field("adaptive", description="how beta moves")
-    kl_beta: PositiveFloat = Field(0.05, description="first KL coefficient; later cycles carry on")
+    kl_beta: PositiveFloat = Field(0.2, description="first KL coefficient; later cycles carry on")
     kl_target: PositiveFloat = Field(8.0, description="target KL, nats per sequence (adaptive)")
     kl_horizon: PositiveInt = Field(10_000, description="horizon of the controller, episodes")
     kl_early_stop: PositiveFloat = Field(
