@@ -53,7 +53,8 @@ class RoomyLayer(DynamicLayer):
 def growing_cache(config: PretrainedConfig) -> DynamicCache:
     """Return an empty cache for a model; its sliding and linear layers stay the library's."""
     cache = DynamicCache(config=config)
-    cache.layers = [RoomyLayer() if type(x) is DynamicLayer else x for x in cache.layers]
+    roomy: type[Any] = RoomyLayer
+    cache.layers = [roomy() if type(x) is DynamicLayer else x for x in cache.layers]
     return cache
 
 
