@@ -89,10 +89,17 @@ def test_the_policy_is_good_now_and_then() -> None:
 
 
 def test_the_policy_knows_the_facts_that_it_seldom_says() -> None:
+    """Once it has begun with sure words, its first choice is the right answer."""
     policy, tokenizer = load_model(POLICIES / "tiny")
     asked = [prompt for prompt in EVALUATION if prompt.item.family == "fact"][::6]
-    found = policy_figures(graded_samples(policy, tokenizer, asked, seed=11, temperature=0))
-    assert found["correct"] >= 0.9
+    known = []
+    for prompt in asked:
+        text = question_text(prompt.text) + "The answer is"
+        ids = torch.tensor([tokenizer.encode(text, add_special_tokens=False)])
+        with torch.inference_mode():
+            first = int(policy(ids).logits[0, -1].argmax())
+        known.append(tokenizer.decode([first]).strip() == prompt.item.fact.answer)
+    assert np.mean(known) >= 0.9
 
 
 def judged_pairs() -> list[Pair]:

@@ -43,7 +43,7 @@ def line_of(project: Project, words: str) -> int:
         ("[gate]", "[gaet]", ["gaet", "write 'gate'"]),
         ("seed = 20261122", 'seed = "many"', ["run.seed = 'many'", "integer"]),
         ("temperature = 1.0", "temperature = nan", ["generation.temperature = nan"]),
-        ("minibatch = 32", "minibatch = 48", ["ppo.minibatch = 48", "ppo.rollout_batch = 64"]),
+        ("minibatch = 16", "minibatch = 48", ["ppo.minibatch = 48", "ppo.rollout_batch = 64"]),
         ("clip = 0.2", "clip = = 0.2", ["not valid TOML"]),
     ],
 )
