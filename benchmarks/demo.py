@@ -108,8 +108,21 @@ def summary(seeds: list[Report]) -> Report:
     }
 
 
+def goals(found: Report) -> dict[str, bool]:
+    """Return which goals a summary reaches."""
+    seeds = len(found["seconds"])
+    return {
+        "mean oracle win rate at least 85%": found["oracle_win_rate_mean"] >= 0.85,
+        "worst oracle win rate at least 75%": found["oracle_win_rate_worst"] >= 0.75,
+        "a promotion in every seed": min(found["promotions_per_seed"]) >= 1,
+        "no promotion though the oracle's score fell": not found["promoted_though_oracle_fell"],
+        "every bad challenger held": found["bad_challengers_held"] == seeds,
+        "at most 6 minutes": max(found["seconds"]) <= 360,
+    }
+
+
 def main() -> None:
-    """Run the seeds named on the command line, or all, and print JSON."""
+    """Run the seeds named on the command line, or all; print JSON; fail where a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--keep", type=Path, help="keep the projects in this folder")
@@ -117,7 +130,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = chosen.keep or Path(scratch)
         seeds = [run_seed(folder, seed) for seed in chosen.seeds]
-    print(json.dumps({"summary": summary(seeds), "seeds": seeds}, indent=1))
+    found = summary(seeds)
+    reached = goals(found)
+    print(json.dumps({"goals": reached, "summary": found, "seeds": seeds}, indent=1))
+    sys.exit(0 if all(reached.values()) else 1)
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ class SamplingConfig(Section):
     """Which prompts a cycle works on."""
 
     pools: str = Field("prompts/pools/*.jsonl", description="glob of the prompt files")
-    prompts_per_cycle: PositiveInt = Field(192, description="training prompts drawn per cycle")
+    prompts_per_cycle: PositiveInt = Field(224, description="training prompts drawn per cycle")
     strategy: Literal["uniform", "coverage", "hard"] = Field(
         "uniform",
         description="uniform; coverage: spread over embedding space; hard: low margin or low "
@@ -116,7 +116,7 @@ class GenerationConfig(Section):
 class JudgingConfig(Section):
     """How completions are judged."""
 
-    pairs_per_prompt: PositiveInt = Field(2, description="pairs compared per prompt")
+    pairs_per_prompt: PositiveInt = Field(1, description="pairs compared per prompt")
     pairwise_weight: Share = Field(
         0.5, description="weight of the judge's own pairwise probability in P(first better)"
     )
@@ -134,6 +134,10 @@ class PreferencesConfig(Section):
     """Which judged pairs become training data."""
 
     min_margin: Share = Field(0.05, description="pairs with |P - 0.5| below this are ties")
+    uncompared: Literal["ratings", "drop"] = Field(
+        "ratings",
+        description="pairs that were rated but not compared: labelled from the ratings, or dropped",
+    )
     ties: Literal["drop", "keep"] = Field("drop", description="drop ties, or keep them as 0.5")
     heldout_share: Share = Field(
         0.15, description="share of prompts whose pairs only measure the reward model"
@@ -147,10 +151,10 @@ class RewardModelConfig(Section):
         "bradley_terry", description="bradley_terry on soft labels, pairwise hinge, or listwise"
     )
     learning_rate: Rate = Field("auto", description="peak rate, or auto: by the model's size")
-    epochs: PositiveInt = Field(2, description="passes over the preferences")
+    epochs: PositiveInt = Field(3, description="passes over the preferences")
     batch_size: PositiveInt = Field(32, description="pairs per optimiser step")
     replay: Annotated[float, Field(ge=0.0)] = Field(
-        2.0,
+        1.0,
         description="pairs of earlier cycles that are trained on again, per pair of this cycle",
     )
     calibration_prompts: PositiveInt = Field(
@@ -183,9 +187,9 @@ class PpoConfig(Section):
     lam: Share = Field(0.95, description="lambda of generalised advantage estimation")
     max_grad_norm: PositiveFloat = Field(1.0, description="gradient norm clip")
     kl_control: Literal["adaptive", "fixed"] = Field("adaptive", description="how beta moves")
-    kl_beta: PositiveFloat = Field(0.2, description="first KL coefficient; later cycles carry on")
+    kl_beta: PositiveFloat = Field(0.15, description="first KL coefficient; later cycles carry on")
     kl_target: PositiveFloat = Field(8.0, description="target KL, nats per sequence (adaptive)")
-    kl_horizon: PositiveInt = Field(10_000, description="horizon of the controller, episodes")
+    kl_horizon: PositiveInt = Field(2_000, description="horizon of the controller, episodes")
     kl_early_stop: PositiveFloat = Field(
         0.04,
         description="inner epochs stop when approximate KL per token passes 1.5 times this",
@@ -210,6 +214,9 @@ class EvaluationConfig(Section):
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(
         0.95, description="level of the win rate's interval"
     )
+    tie_margin: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(
+        0.05, description="a duel with |P(better) - 0.5| below this is a tie: half a win"
+    )
 
 
 class GateConfig(Section):
@@ -218,7 +225,10 @@ class GateConfig(Section):
     min_win_rate: Share = Field(
         0.5, description="the interval's lower bound against the incumbent must pass this"
     )
-    max_kl_base: PositiveFloat = Field(60.0, description="ceiling on KL to base, nats per sequence")
+    min_score_gain: Annotated[float, Field(ge=-1.0, le=1.0)] = Field(
+        0.0, description="the mean rubric score must rise by at least this against the incumbent"
+    )
+    max_kl_base: PositiveFloat = Field(30.0, description="ceiling on KL to base, nats per sequence")
     min_diversity: Share = Field(
         0.25, description="floor on the challenger's diversity, as a share of the base's"
     )

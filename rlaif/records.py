@@ -169,10 +169,15 @@ class PairVerdict(Record):
     unscored: str | None = None
 
 
+PreferenceOrigin = Literal["comparison", "ratings"]
+
+
 class Preference(Record):
     """A pair with its soft label P(first is better), and where that came from.
 
-    ``split`` is ``heldout`` for pairs that only measure the reward model.
+    ``origin`` is ``comparison`` where the judge saw both, ``ratings`` where the label follows from
+    the two answers' own scores. ``split`` is ``heldout`` for pairs that only measure the reward
+    model.
     """
 
     id: str
@@ -182,7 +187,7 @@ class Preference(Record):
     label: Probability
     split: Literal["train", "heldout"]
     rubric_hash: str
-    origin: Literal["judge"] = "judge"
+    origin: PreferenceOrigin
 
 
 class ArtifactRef(Record):
@@ -231,13 +236,17 @@ class PpoReport(Record):
 
 
 class WinRate(Record):
-    """A win rate with its confidence interval: wins, with ties counted half, over prompts."""
+    """A win rate with its confidence interval: wins, with ties counted half, over prompts.
+
+    ``tied`` counts the duels that ended in a tie, ``unscored`` those that have no outcome.
+    """
 
     rate: Probability
     low: Probability
     high: Probability
     length_controlled: Probability | None
     prompts: int = Field(ge=0)
+    tied: int = Field(ge=0)
     unscored: int = Field(ge=0)
 
 
@@ -245,10 +254,14 @@ class EvaluationReport(Record):
     """The challenger against incumbent and base on held-out prompts, as the judge sees it.
 
     Lengths in tokens, KL in nats per sequence, diversity as the share of distinct word bigrams.
+    ``score_*`` are mean rubric scores over the prompts on which both challenger and incumbent have
+    one; None where there is no such prompt.
     """
 
     vs_incumbent: WinRate
     vs_base: WinRate
+    score_challenger: Probability | None
+    score_incumbent: Probability | None
     diversity_challenger: Probability
     diversity_base: Probability
     length_challenger: float

@@ -1,6 +1,7 @@
 """The stages that decide: evaluation and promotion."""
 
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from rlaif.artifacts import verify
@@ -38,6 +39,10 @@ class Answers:
 
     completions: dict[str, Completion]
     scores: dict[str, CompletionScore]
+
+    def score_on(self, prompt_id: str) -> float | None:
+        """Score of the answer to a prompt."""
+        return self.scores[self.completions[prompt_id].id].score
 
     @property
     def mean_length(self) -> float:
@@ -151,10 +156,13 @@ def _summarise(
         [(prompts[i].messages, c.text, c.ended) for i, c in challenger.completions.items()],
         ctx.config.generation.temperature,
     )
-    judge = ctx.config.evaluation_judge
+    judge, config = ctx.config.evaluation_judge, ctx.config.evaluation
+    mine, other = _mean_scores(challenger, incumbent)
     report = EvaluationReport(
-        vs_incumbent=win_rate(_duels(ctx, challenger, incumbent), ctx.config.evaluation.confidence),
-        vs_base=win_rate(_duels(ctx, challenger, base), ctx.config.evaluation.confidence),
+        score_challenger=mine,
+        score_incumbent=other,
+        vs_incumbent=win_rate(_duels(ctx, challenger, incumbent), config),
+        vs_base=win_rate(_duels(ctx, challenger, base), config),
         diversity_challenger=challenger.diversity,
         diversity_base=base.diversity,
         length_challenger=challenger.mean_length,
@@ -165,6 +173,19 @@ def _summarise(
         judge_is_trainer=judge == ctx.config.judge,
     )
     rows.add_report(EVALUATION, report)
+
+
+def _mean_scores(mine: Answers, other: Answers) -> tuple[float | None, float | None]:
+    """Return both mean scores over the prompts on which both have one."""
+    pairs = [
+        (own, others)
+        for prompt_id in mine.completions
+        if (own := mine.score_on(prompt_id)) is not None
+        and (others := other.score_on(prompt_id)) is not None
+    ]
+    if not pairs:
+        return None, None
+    return fmean(own for own, _ in pairs), fmean(others for _, others in pairs)
 
 
 def _duels(ctx: CycleContext, mine: Answers, other: Answers) -> list[Duel]:

@@ -1,6 +1,5 @@
 """The stages that make preferences: sampling, generation, judging, preferences."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +11,13 @@ from rlaif.policies import policy_path
 from rlaif.records import Completion, CompletionScore, Judgement, PairVerdict, Prompt
 from rlaif.stages.generation import GenerationUnit, generate, plan_units
 from rlaif.stages.pools import drop_near_duplicates, read_pools, require_both_splits
-from rlaif.stages.preferences import choose_pairs, make_preferences
+from rlaif.stages.preferences import (
+    by_prompt,
+    choose_pairs,
+    labels_of_comparisons,
+    labels_of_ratings,
+    make_preferences,
+)
 from rlaif.stages.sampling import choose_held_out_prompts, choose_training_prompts
 
 SAMPLING, GENERATION, JUDGING, PREFERENCES = "sampling", "generation", "judging", "preferences"
@@ -132,12 +137,9 @@ def judging(ctx: CycleContext) -> None:
     completions = ctx.ledger.completions(ctx.number, TRAIN)
     rate(ctx, panel, JUDGING, TRAIN, prompts, completions)
     scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, JUDGING)}
-    by_prompt: dict[str, list[Completion]] = defaultdict(list)
-    for completion in completions:
-        by_prompt[completion.prompt_id].append(completion)
     pairs = [
         (prompts[prompt_id], first, second)
-        for prompt_id, own in by_prompt.items()
+        for prompt_id, own in by_prompt(completions).items()
         for first, second in choose_pairs(
             own, scores, ctx.config.judging.pairs_per_prompt, ctx.seed("pairs", prompt_id)
         )
@@ -146,14 +148,20 @@ def judging(ctx: CycleContext) -> None:
 
 
 def preferences(ctx: CycleContext) -> None:
-    """Turn this cycle's verdicts into preferences."""
+    """Turn this cycle's verdicts and ratings into preferences."""
 
     def work(rows: Unit) -> None:
-        prompt_of = {c.id: c.prompt_id for c in ctx.ledger.completions(ctx.number, TRAIN)}
+        completions = ctx.ledger.completions(ctx.number, TRAIN)
+        verdicts = ctx.ledger.pair_verdicts(ctx.number, JUDGING)
+        labelled = labels_of_comparisons(verdicts)
+        if ctx.config.preferences.uncompared == "ratings":
+            scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, JUDGING)}
+            temperature = ctx.config.judging.score_temperature
+            labelled += labels_of_ratings(completions, scores, verdicts, temperature)
         rows.add_preferences(
             make_preferences(
-                ctx.ledger.pair_verdicts(ctx.number, JUDGING),
-                prompt_of,
+                labelled,
+                {c.id: c.prompt_id for c in completions},
                 ctx.config.preferences,
                 ctx.crew.panel(ctx.config.judge).rubric_hash,
             )

@@ -6,7 +6,12 @@ and, if it has no judge criteria, used without it.
 
 from typing import TYPE_CHECKING, Any
 
-from rlaif.judges.aggregation import VerdictSettings, pair_verdict, score_completion
+from rlaif.judges.aggregation import (
+    VerdictSettings,
+    p_from_scores,
+    pair_verdict,
+    score_completion,
+)
 from rlaif.judges.backend import Judge, SentenceEncoder
 from rlaif.judges.panel import RubricJudge
 from rlaif.judges.protocol import (
@@ -55,6 +60,7 @@ __all__ = [
     "judge_by_rule",
     "load_rubric",
     "load_templates",
+    "p_from_scores",
     "pair_verdict",
     "parse_verdict",
     "rating_labels",

@@ -132,7 +132,9 @@ def pair_verdict(
     decided = (scores[0].vetoed_by is None) != (scores[1].vetoed_by is None)
     weight = settings.pairwise_weight if criteria and not decided else 0.0
     p_judge = 0.5 if orders is None else (orders.forward + orders.backward) / 2.0
-    p_scores = _p_from_scores(scores, settings.score_temperature)
+    p_scores = p_from_scores(
+        scores[0].score or 0.0, scores[1].score or 0.0, settings.score_temperature
+    )
     return PairVerdict(
         first_id=first.id,
         second_id=second.id,
@@ -141,6 +143,11 @@ def pair_verdict(
         p_backward=None if orders is None else _clip(orders.backward),
         quarantined=orders.flip(settings.flip_threshold) if orders and weight > 0.0 else None,
     )
+
+
+def p_from_scores(first: float, second: float, temperature: float) -> float:
+    """Return P(first better) = ``sigmoid((first - second) / T)``, safe for gaps of any size."""
+    return 0.5 * (1.0 + math.tanh((first - second) / temperature / 2.0))
 
 
 class _Orders:
@@ -237,12 +244,6 @@ def _without_score(score: CompletionScore) -> list[str]:
     if score.score is not None:
         return []
     return [f"{score.completion_id}: {score.unscored or 'has no score'}"]
-
-
-def _p_from_scores(scores: tuple[CompletionScore, CompletionScore], temperature: float) -> float:
-    """Return ``sigmoid((score_1 - score_2) / T)``, safe for differences of any size."""
-    first, second = scores[0].score or 0.0, scores[1].score or 0.0
-    return 0.5 * (1.0 + math.tanh((first - second) / temperature / 2.0))
 
 
 def _clip(probability: float) -> float:

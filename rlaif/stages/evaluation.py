@@ -8,6 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import torch
 
+from rlaif.config import EvaluationConfig
 from rlaif.models.actor_critic import response_outputs
 from rlaif.models.loading import LanguageModel, encode_answer, encode_conversation
 from rlaif.records import Message, PairVerdict, WinRate
@@ -27,31 +28,54 @@ class Duel:
     other_length: int
 
 
-def win_rate(duels: Sequence[Duel], confidence: float) -> WinRate:
-    """Summarise duels: an answer wins where P(better) > 0.5, ties count half.
+def win_rate(duels: Sequence[Duel], config: EvaluationConfig) -> WinRate:
+    """Summarise duels: an answer wins where P(better) is clearly over 0.5, ties count half.
 
-    The interval is Wilson's (1927), with half a win for a tie, which errs on the wide side.
+    The interval is Wilson's (1927) at the number of win-or-lose trials that would vary as much as
+    these duels do: a tie varies less than a coin (Franco et al. 2019, "Comparative study of
+    confidence intervals for proportions in complex sample surveys", for effective sample sizes).
 
     Args:
         duels: One per prompt; unscored ones are counted apart. Quarantined ones count as ties:
             the judge could not tell.
-        confidence: Level of the interval.
+        config: What counts as a tie, and the level of the interval.
     """
     scored = [d for d in duels if d.verdict.p_first is not None]
-    outcomes = [_outcome(d.verdict) for d in scored]
+    outcomes = [_outcome(d.verdict, config.tie_margin) for d in scored]
     rate = sum(outcomes) / len(outcomes) if outcomes else 0.5
-    low, high = wilson(rate, len(outcomes), confidence)
+    tied = sum(outcome == 0.5 for outcome in outcomes)
+    low, high = wilson(rate, effective_trials(rate, len(outcomes), tied), config.confidence)
     return WinRate(
         rate=rate,
         low=low,
         high=high,
         length_controlled=_length_controlled(scored, outcomes),
         prompts=len(duels),
+        tied=tied,
         unscored=len(duels) - len(scored),
     )
 
 
-def wilson(rate: float, count: int, confidence: float) -> tuple[float, float]:
+def effective_trials(rate: float, count: int, tied: int) -> float:
+    """Return how many win-or-lose trials have the variance of a mean of duels with ties.
+
+    With outcomes 0, 1/2 and 1 of mean p, a share t of them tied, one duel's variance is
+    p (1 - p) - t / 4, that of a trial p (1 - p). It is taken to be at least what one decided duel
+    among all would bring, so that nothing but ties is not certainty.
+
+    Args:
+        rate: Mean outcome.
+        count: Duels.
+        tied: Those among them that ended in a tie.
+    """
+    trial = rate * (1.0 - rate)
+    if not count or not trial:
+        return float(count)
+    duel = max(trial - tied / count / 4.0, trial / count)
+    return count * trial / duel
+
+
+def wilson(rate: float, count: float, confidence: float) -> tuple[float, float]:
     """Return the Wilson score interval of a proportion; (0, 1) for no trials."""
     if count == 0:
         return 0.0, 1.0
@@ -97,9 +121,11 @@ def kl_to(
     return total / len(rows)
 
 
-def _outcome(verdict: PairVerdict) -> float:
+def _outcome(verdict: PairVerdict, tie_margin: float) -> float:
     p_first = verdict.p_first
-    if p_first is None or p_first == 0.5 or verdict.quarantined is not None:
+    if p_first is None or verdict.quarantined is not None:
+        return 0.5
+    if p_first == 0.5 or abs(p_first - 0.5) < tie_margin:
         return 0.5
     return 1.0 if p_first > 0.5 else 0.0
 

@@ -1,15 +1,42 @@
-"""Which pairs to compare, and which compared pairs train."""
+"""Which pairs to compare, and which pairs train with which label."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
 from rlaif.config import PreferencesConfig
-from rlaif.records import Completion, CompletionScore, PairVerdict, Preference, make_id
+from rlaif.judges import p_from_scores
+from rlaif.records import (
+    Completion,
+    CompletionScore,
+    PairVerdict,
+    Preference,
+    PreferenceOrigin,
+    make_id,
+)
 from rlaif.seeds import numpy_generator
 from rlaif.stages.pools import stable_share
 
 REUSE_PENALTY = 0.1
+
+
+@dataclass(frozen=True)
+class LabelledPair:
+    """Two completions of a prompt with P(first is better), and where that came from."""
+
+    first_id: str
+    second_id: str
+    label: float
+    origin: PreferenceOrigin
+
+
+def by_prompt(completions: Iterable[Completion]) -> dict[str, list[Completion]]:
+    """Group completions by the id of their prompt, keeping their order."""
+    found: dict[str, list[Completion]] = {}
+    for completion in completions:
+        found.setdefault(completion.prompt_id, []).append(completion)
+    return found
 
 
 def choose_pairs(
@@ -30,7 +57,7 @@ def choose_pairs(
         count: Pairs wanted.
         seed: Source of ties and of the order within pairs.
     """
-    usable = [c for c in completions if c.duplicate_of is None and _score(scores, c) is not None]
+    usable = [c for c in completions if _usable_score(scores, c) is not None]
     generator = numpy_generator(seed)
     left = list(combinations(usable, 2))
     left = [left[i] for i in generator.permutation(len(left)).tolist()]
@@ -45,42 +72,74 @@ def choose_pairs(
     return chosen
 
 
+def labels_of_comparisons(verdicts: Iterable[PairVerdict]) -> list[LabelledPair]:
+    """Return the compared pairs that may train: neither unscored nor quarantined."""
+    return [
+        LabelledPair(v.first_id, v.second_id, v.p_first, "comparison")
+        for v in verdicts
+        if v.p_first is not None and v.quarantined is None
+    ]
+
+
+def labels_of_ratings(
+    completions: Sequence[Completion],
+    scores: Mapping[str, CompletionScore],
+    compared: Iterable[PairVerdict],
+    temperature: float,
+) -> list[LabelledPair]:
+    """Label every pair that was not compared from its two ratings alone.
+
+    All K (K - 1) / 2 pairs of a prompt's K completions train (Ouyang et al. 2022, section 3.5): a
+    reward model learns more from them than from the compared pairs alone, at hardly more cost,
+    since each completion still runs through it once. Pairs that were compared are left out, those
+    with an unscored or quarantined verdict too: what the judge said of the two together stands.
+
+    Args:
+        completions: Of any prompts; duplicates and unscored ones are left out.
+        scores: By completion id.
+        compared: Every verdict on two of them.
+        temperature: T in P(first better) = sigmoid((score1 - score2) / T).
+    """
+    known = {frozenset((v.first_id, v.second_id)) for v in compared}
+    labelled: list[LabelledPair] = []
+    for own in by_prompt(completions).values():
+        rated = [(c.id, s) for c in own if (s := _usable_score(scores, c)) is not None]
+        labelled += [
+            LabelledPair(first, second, p_from_scores(mine, other, temperature), "ratings")
+            for (first, mine), (second, other) in combinations(rated, 2)
+            if frozenset((first, second)) not in known
+        ]
+    return labelled
+
+
 def make_preferences(
-    verdicts: Sequence[PairVerdict],
+    pairs: Iterable[LabelledPair],
     prompt_of: Mapping[str, str],
     config: PreferencesConfig,
     rubric_hash: str,
 ) -> list[Preference]:
-    """Turn verdicts into training data; quarantined and unscored pairs give none.
+    """Turn labelled pairs into training data, ties dropped or kept as 0.5.
 
     Args:
-        verdicts: Of compared pairs.
+        pairs: Pairs with their labels.
         prompt_of: Completion id -> prompt id.
         config: What counts as a tie, what to do with it, and the share that only measures.
-        rubric_hash: What the verdicts were made under.
+        rubric_hash: What the labels were made under.
     """
-    preferences: list[Preference] = []
-    for verdict in verdicts:
-        label = verdict.p_first
-        if label is None or verdict.quarantined is not None:
-            continue
-        if abs(label - 0.5) < config.min_margin:
-            if config.ties == "drop":
-                continue
-            label = 0.5
-        prompt_id = prompt_of[verdict.first_id]
-        preferences.append(
-            Preference(
-                id=make_id("preference", rubric_hash, verdict.first_id, verdict.second_id),
-                prompt_id=prompt_id,
-                first_id=verdict.first_id,
-                second_id=verdict.second_id,
-                label=label,
-                split=preference_split(prompt_id, config.heldout_share),
-                rubric_hash=rubric_hash,
-            )
+    return [
+        Preference(
+            id=make_id("preference", rubric_hash, pair.first_id, pair.second_id),
+            prompt_id=prompt_of[pair.first_id],
+            first_id=pair.first_id,
+            second_id=pair.second_id,
+            label=0.5 if _tied(pair, config) else pair.label,
+            split=preference_split(prompt_of[pair.first_id], config.heldout_share),
+            rubric_hash=rubric_hash,
+            origin=pair.origin,
         )
-    return preferences
+        for pair in pairs
+        if config.ties == "keep" or not _tied(pair, config)
+    ]
 
 
 def preference_split(prompt_id: str, heldout_share: float) -> Literal["train", "heldout"]:
@@ -88,9 +147,14 @@ def preference_split(prompt_id: str, heldout_share: float) -> Literal["train", "
     return "heldout" if stable_share(f"heldout:{prompt_id}") < heldout_share else "train"
 
 
-def _score(scores: Mapping[str, CompletionScore], completion: Completion) -> float | None:
+def _tied(pair: LabelledPair, config: PreferencesConfig) -> bool:
+    return abs(pair.label - 0.5) < config.min_margin
+
+
+def _usable_score(scores: Mapping[str, CompletionScore], completion: Completion) -> float | None:
+    """Return a completion's score; None for a duplicate, which was not judged, and an unscored."""
     found = scores.get(completion.id)
-    return None if found is None else found.score
+    return None if found is None or completion.duplicate_of is not None else found.score
 
 
 def _worth(
@@ -98,5 +162,5 @@ def _worth(
     scores: Mapping[str, CompletionScore],
     uses: Mapping[str, int],
 ) -> float:
-    first, second = (_score(scores, c) or 0.0 for c in pair)
+    first, second = (_usable_score(scores, c) or 0.0 for c in pair)
     return abs(first - second) - REUSE_PENALTY * sum(uses.get(c.id, 0) for c in pair)

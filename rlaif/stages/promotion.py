@@ -30,9 +30,11 @@ def decide(
         _check(
             "win_rate",
             wins.low > config.min_win_rate,
-            f"win rate against the incumbent {wins.rate:.3f}, lower bound {wins.low:.3f}",
+            f"win rate against the incumbent {wins.rate:.3f} ({wins.tied} of {wins.prompts} tied), "
+            f"lower bound {wins.low:.3f}",
             f"above {config.min_win_rate:.3f}",
         ),
+        _score_check(config, evaluation),
         _check(
             "unscored",
             wins.unscored <= config.max_unscored * wins.prompts,
@@ -110,6 +112,21 @@ def refuse_stranger(target: Path, cycle: int, run_seed: int) -> None:
             "room for the promoted policy",
             "move that folder away, then run again",
         )
+
+
+def _score_check(config: GateConfig, evaluation: EvaluationReport) -> GateCheck:
+    """Check the mean score: many small wins may hide a few great losses."""
+    mine, other = evaluation.score_challenger, evaluation.score_incumbent
+    known = mine is not None and other is not None
+    gain = (mine or 0.0) - (other or 0.0)
+    return _check(
+        "score",
+        known and gain >= config.min_score_gain,
+        f"change of the mean score against the incumbent {gain:+.3f}"
+        if known
+        else "change of the mean score not measured",
+        f"at least {config.min_score_gain:+.3f}",
+    )
 
 
 def _check(name: str, passed: bool, seen: str, wanted: str) -> GateCheck:

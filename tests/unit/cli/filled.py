@@ -218,6 +218,7 @@ def _prefer(ledger: Ledger, cycle: int) -> None:
                     label=label,
                     split="train" if prompt == "capital" else "heldout",
                     rubric_hash=RUBRIC,
+                    origin="comparison",
                 )
                 for prompt, label, first, second in labels
             ]
@@ -260,11 +261,14 @@ def _evaluate(ledger: Ledger, project: Project, cycle: int, *, rate: float) -> N
         high=rate + 0.125,
         length_controlled=rate,
         prompts=2,
+        tied=0,
         unscored=0,
     )
     report = EvaluationReport(
         vs_incumbent=wins,
         vs_base=wins.model_copy(update={"rate": 0.8125}),
+        score_challenger=0.75,
+        score_incumbent=0.625,
         diversity_challenger=0.5,
         diversity_base=0.5,
         length_challenger=9.0,

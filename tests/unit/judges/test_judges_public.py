@@ -25,6 +25,7 @@ PUBLIC = [
     "judge_by_rule",
     "load_rubric",
     "load_templates",
+    "p_from_scores",
     "pair_verdict",
     "parse_verdict",
     "rating_labels",

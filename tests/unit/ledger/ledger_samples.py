@@ -102,6 +102,7 @@ def comparison(name: str, first: str, second: str, **fields: Any) -> Judgement:
 
 def preference(name: str, prompt_name: str, first: str, second: str, **fields: Any) -> Preference:
     given: dict[str, Any] = {"label": 0.75, "split": "train", "rubric_hash": RUBRIC}
+    given["origin"] = "comparison"
     return Preference(
         id=f"preference-{name}",
         prompt_id=f"prompt-{prompt_name}",

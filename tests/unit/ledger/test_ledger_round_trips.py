@@ -175,6 +175,7 @@ def test_pair_verdicts_and_preferences(
         label=label,
         split=split,
         rubric_hash=RUBRIC,
+        origin="ratings",
     )
     with shared.unit(1, "judging", f"pair {first}") as unit:
         unit.add_pair_verdicts([verdict])

@@ -2,12 +2,16 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlaif.config import EvaluationConfig
 from rlaif.records import PairVerdict
-from rlaif.stages.evaluation import Duel, wilson, win_rate
+from rlaif.stages.evaluation import Duel, effective_trials, wilson, win_rate
+
+CONFIG = EvaluationConfig(confidence=0.95, tie_margin=0.05)
 
 
 def duel(p: float | None, gap: int = 0, quarantined: str | None = None) -> Duel:
@@ -44,23 +48,55 @@ def test_wilson_solves_its_own_equation(count: int, rate: float, confidence: flo
 
 
 def test_ties_count_half_and_unscored_apart() -> None:
-    found = win_rate([duel(0.9), duel(0.1), duel(0.5), duel(None), duel(0.8)], 0.95)
+    found = win_rate([duel(0.9), duel(0.1), duel(0.5), duel(None), duel(0.8)], CONFIG)
     assert found.rate == pytest.approx(2.5 / 4)
     assert (found.prompts, found.unscored) == (5, 1)
 
 
+def test_nearly_even_duels_are_ties() -> None:
+    found = win_rate([duel(0.54), duel(0.46), duel(0.56), duel(0.44), duel(0.9)], CONFIG)
+    assert (found.rate, found.tied) == (pytest.approx(0.6), 2)
+    sharp = EvaluationConfig(tie_margin=0.0)
+    assert win_rate([duel(0.5), duel(0.5001)], sharp).tied == 1
+
+
+def test_ties_narrow_the_interval_as_their_variance_says() -> None:
+    # 90 wins, 60 losses, 150 ties: mean 0.55, variance of an outcome 0.55 * 0.45 - 0.5 / 4.
+    outcomes = [1.0] * 90 + [0.0] * 60 + [0.5] * 150
+    assert effective_trials(0.55, 300, 150) == pytest.approx(300 * 0.2475 / float(np.var(outcomes)))
+    duels = [duel(0.9)] * 90 + [duel(0.1)] * 60 + [duel(0.5)] * 150
+    found = win_rate(duels, CONFIG)
+    spread = 1.959964 * math.sqrt(float(np.var(outcomes)) / 300)
+    assert found.low == pytest.approx(0.55 - spread, abs=1e-3)
+    assert found.high == pytest.approx(0.55 + spread, abs=1e-3)
+
+
+def test_nothing_but_ties_is_no_certainty() -> None:
+    found = win_rate([duel(0.5)] * 25, CONFIG)
+    assert found.low < 0.5 < found.high
+
+
+@given(st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=400))
+def test_the_interval_holds_the_rate_and_never_passes_the_coins(outcomes: list[float]) -> None:
+    rate, tied = sum(outcomes) / len(outcomes), outcomes.count(0.5)
+    trials = effective_trials(rate, len(outcomes), tied)
+    assert trials >= len(outcomes) * (1 - 1e-9)
+    low, high = wilson(rate, trials, 0.95)
+    assert low - 1e-9 <= rate <= high + 1e-9
+
+
 def test_a_verdict_that_flips_with_order_is_a_tie_here() -> None:
-    assert win_rate([duel(0.9, quarantined="flips")], 0.95).rate == 0.5
+    assert win_rate([duel(0.9, quarantined="flips")], CONFIG).rate == 0.5
 
 
 def test_nothing_scored_claims_nothing() -> None:
-    found = win_rate([duel(None)], 0.95)
+    found = win_rate([duel(None)], CONFIG)
     assert (found.low, found.high, found.length_controlled) == (0.0, 1.0, None)
 
 
 def test_length_control_takes_away_what_length_explains() -> None:
     longer_wins = [duel(0.9, gap=20)] * 60 + [duel(0.1, gap=-20)] * 20 + [duel(0.1, gap=0)] * 20
-    found = win_rate(longer_wins, 0.95)
+    found = win_rate(longer_wins, CONFIG)
     assert found.rate == pytest.approx(0.6)
     assert found.length_controlled is not None
     assert found.length_controlled < 0.45
@@ -68,5 +104,5 @@ def test_length_control_takes_away_what_length_explains() -> None:
 
 def test_length_control_leaves_alone_what_length_does_not_explain() -> None:
     mixed = [duel(0.9, gap=g) for g in (-8, 0, 8)] * 21 + [duel(0.1, gap=g) for g in (-8, 0, 8)] * 9
-    found = win_rate(mixed, 0.95)
+    found = win_rate(mixed, CONFIG)
     assert found.length_controlled == pytest.approx(0.7, abs=0.02)

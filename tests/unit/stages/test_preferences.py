@@ -5,8 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaif.config import PreferencesConfig
+from rlaif.judges import p_from_scores
 from rlaif.records import Completion, CompletionScore, PairVerdict
-from rlaif.stages.preferences import choose_pairs, make_preferences
+from rlaif.stages.preferences import (
+    LabelledPair,
+    choose_pairs,
+    labels_of_comparisons,
+    labels_of_ratings,
+    make_preferences,
+)
 
 
 def answer(name: str, duplicate_of: str | None = None) -> Completion:
@@ -30,6 +37,10 @@ def score(name: str, value: float | None) -> CompletionScore:
 
 def verdict(p: float | None, first: str = "a", second: str = "b", **more: str) -> PairVerdict:
     return PairVerdict(first_id=first, second_id=second, p_first=p, **more)
+
+
+def compared(p: float) -> list[LabelledPair]:
+    return labels_of_comparisons([verdict(p)])
 
 
 def test_the_widest_margin_comes_first() -> None:
@@ -62,8 +73,48 @@ def test_the_order_within_pairs_is_drawn_by_chance() -> None:
 
 
 def test_verdicts_become_soft_labels() -> None:
-    found = make_preferences([verdict(0.8)], {"a": "p", "b": "p"}, PreferencesConfig(), "rubric")
-    assert [(p.label, p.prompt_id, p.rubric_hash) for p in found] == [(0.8, "p", "rubric")]
+    found = make_preferences(compared(0.8), {"a": "p", "b": "p"}, PreferencesConfig(), "rubric")
+    assert [(p.label, p.prompt_id, p.rubric_hash, p.origin) for p in found] == [
+        (0.8, "p", "rubric", "comparison")
+    ]
+
+
+def test_pairs_that_were_not_compared_are_labelled_from_their_ratings() -> None:
+    answers = [answer(n) for n in "abc"]
+    scores = {n: score(n, v) for n, v in zip("abc", (0.9, 0.6, 0.6), strict=True)}
+    found = labels_of_ratings(answers, scores, [verdict(0.7, "b", "a")], temperature=0.15)
+    # sigmoid(0.3 / 0.15) = 1 / (1 + e^-2)
+    assert [(p.first_id, p.second_id, p.origin) for p in found] == [
+        ("a", "c", "ratings"),
+        ("b", "c", "ratings"),
+    ]
+    assert [p.label for p in found] == pytest.approx([0.8807970779778823, 0.5])
+
+
+@pytest.mark.parametrize(
+    "judged",
+    [verdict(None, unscored="no verdict"), verdict(0.9, quarantined="the order decides")],
+)
+def test_ratings_do_not_bring_back_a_pair_that_was_left_out(judged: PairVerdict) -> None:
+    scores = {"a": score("a", 0.1), "b": score("b", 0.9)}
+    assert labels_of_ratings([answer("a"), answer("b")], scores, [judged], 0.15) == []
+
+
+def test_ratings_label_no_duplicate_no_unscored_answer_and_no_two_prompts() -> None:
+    other = answer("e").model_copy(update={"prompt_id": "q"})
+    answers = [answer("a"), answer("b", duplicate_of="a"), answer("c"), answer("d"), other]
+    values = {"a": 0.1, "b": 0.1, "c": None, "d": 0.9, "e": 0.5}
+    scores = {name: score(name, value) for name, value in values.items()}
+    found = labels_of_ratings(answers, scores, [], temperature=0.15)
+    assert [(p.first_id, p.second_id) for p in found] == [("a", "d")]
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 10))
+def test_a_label_from_ratings_is_antisymmetric(first: float, second: float, t: float) -> None:
+    forth = p_from_scores(first, second, t)
+    assert 0.0 <= forth <= 1.0
+    assert forth + p_from_scores(second, first, t) == pytest.approx(1.0)
+    assert (forth >= 0.5) == (first >= second) or first == pytest.approx(second)
 
 
 @pytest.mark.parametrize(
@@ -75,12 +126,13 @@ def test_verdicts_become_soft_labels() -> None:
     ],
 )
 def test_unscored_quarantined_and_tied_pairs_do_not_train(left_out: PairVerdict) -> None:
-    assert make_preferences([left_out], {"a": "p", "b": "p"}, PreferencesConfig(), "r") == []
+    pairs = labels_of_comparisons([left_out])
+    assert make_preferences(pairs, {"a": "p", "b": "p"}, PreferencesConfig(), "r") == []
 
 
 def test_ties_are_kept_as_one_half_when_asked_for() -> None:
     config = PreferencesConfig(ties="keep")
-    found = make_preferences([verdict(0.52)], {"a": "p", "b": "p"}, config, "r")
+    found = make_preferences(compared(0.52), {"a": "p", "b": "p"}, config, "r")
     assert [p.label for p in found] == [0.5]
 
 
@@ -90,7 +142,9 @@ def test_all_pairs_of_a_prompt_are_on_one_side(prompts: list[str]) -> None:
     for i, prompt in enumerate(prompts):
         prompt_of |= {f"a{i}": prompt, f"b{i}": prompt, f"c{i}": prompt}
         verdicts += [verdict(0.9, f"a{i}", f"b{i}"), verdict(0.1, f"b{i}", f"c{i}")]
-    found = make_preferences(verdicts, prompt_of, PreferencesConfig(heldout_share=0.5), "r")
+    found = make_preferences(
+        labels_of_comparisons(verdicts), prompt_of, PreferencesConfig(heldout_share=0.5), "r"
+    )
     sides: dict[str, set[str]] = {}
     for preference in found:
         sides.setdefault(preference.prompt_id, set()).add(preference.split)

@@ -10,10 +10,14 @@ from rlaif.config import GateConfig
 from rlaif.records import ArtifactRef, EvaluationReport, RewardModelReport, WinRate
 from rlaif.stages.promotion import decide, hold, write_policy
 
-WINS = WinRate(rate=0.7, low=0.64, high=0.76, length_controlled=0.68, prompts=300, unscored=0)
+WINS = WinRate(
+    rate=0.7, low=0.64, high=0.76, length_controlled=0.68, prompts=300, tied=0, unscored=0
+)
 GOOD = EvaluationReport(
     vs_incumbent=WINS,
     vs_base=WINS,
+    score_challenger=0.8,
+    score_incumbent=0.7,
     diversity_challenger=0.4,
     diversity_base=0.5,
     length_challenger=15.0,
@@ -39,14 +43,16 @@ TRAINED = RewardModelReport(
 def test_a_good_challenger_is_promoted_with_all_reasons() -> None:
     decision = decide(GateConfig(), GOOD, TRAINED)
     assert decision.decision == "promote"
-    assert len(decision.reasons) == len(decision.checks) == 6
+    assert len(decision.reasons) == len(decision.checks) == 7
 
 
 @pytest.mark.parametrize(
     ("change", "name"),
     [
         ({"vs_incumbent": WINS.model_copy(update={"low": 0.5})}, "win_rate"),
-        ({"kl_base": 60.01}, "kl_base"),
+        ({"kl_base": 30.01}, "kl_base"),
+        ({"score_challenger": 0.699}, "score"),
+        ({"score_challenger": None, "score_incumbent": None}, "score"),
         ({"vs_incumbent": WINS.model_copy(update={"unscored": 31})}, "unscored"),
         ({"diversity_challenger": 0.124}, "diversity"),
         ({"length_challenger": 40.1}, "length"),
