@@ -154,7 +154,7 @@ class RewardModelConfig(Section):
     epochs: PositiveInt = Field(3, description="passes over the preferences")
     batch_size: PositiveInt = Field(32, description="pairs per optimiser step")
     replay: Annotated[float, Field(ge=0.0)] = Field(
-        1.0,
+        3.0,
         description="pairs of earlier cycles that are trained on again, per pair of this cycle",
     )
     calibration_prompts: PositiveInt = Field(
@@ -187,9 +187,9 @@ class PpoConfig(Section):
     lam: Share = Field(0.95, description="lambda of generalised advantage estimation")
     max_grad_norm: PositiveFloat = Field(1.0, description="gradient norm clip")
     kl_control: Literal["adaptive", "fixed"] = Field("adaptive", description="how beta moves")
-    kl_beta: PositiveFloat = Field(0.15, description="first KL coefficient; later cycles carry on")
+    kl_beta: PositiveFloat = Field(0.12, description="first KL coefficient; later cycles carry on")
     kl_target: PositiveFloat = Field(8.0, description="target KL, nats per sequence (adaptive)")
-    kl_horizon: PositiveInt = Field(2_000, description="horizon of the controller, episodes")
+    kl_horizon: PositiveInt = Field(3_000, description="horizon of the controller, episodes")
     kl_early_stop: PositiveFloat = Field(
         0.04,
         description="inner epochs stop when approximate KL per token passes 1.5 times this",

@@ -4,13 +4,17 @@ import itertools
 import re
 import unicodedata
 
-_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0002fa1f"
-_WORD = re.compile(f"[{_CJK}]|[^\\W{_CJK}]+(?:['\u2019-][^\\W{_CJK}]+)*")
+_CJK = (
+    "\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\uff66-\uff9d\U00020000-\U0003ffff"
+)
+_LETTER = rf"(?:(?![{_CJK}])\w)"
+_WORD = re.compile(rf"[{_CJK}]|{_LETTER}+(?:['\u2019-]{_LETTER}+)*")
 _MARKS = re.compile("[.,;:!?\"'()\u2018-\u201f\u2026\u3001\u3002]")
 
 
-def words(text: str) -> list[str]:
-    """Return the words of a text; each Chinese, Japanese or Korean character counts as one."""
+def words_of(text: str) -> list[str]:
+    """Return the words of a text; each Chinese or Japanese character counts as one."""
     return _WORD.findall(text)
 
 
@@ -30,6 +34,6 @@ def distinct_bigrams(texts: list[str]) -> float:
     """
     pairs: list[tuple[str, str]] = []
     for text in texts:
-        found = words(unicodedata.normalize("NFKC", text).casefold())
+        found = words_of(unicodedata.normalize("NFKC", text).casefold())
         pairs += itertools.pairwise(found)
     return len(set(pairs)) / len(pairs) if pairs else 0.0

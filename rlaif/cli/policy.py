@@ -216,4 +216,7 @@ def _change(
 
 def _last_change(version: str, moves: list[PromotionRow]) -> str:
     mine = [move for move in moves if move.version == version]
-    return f"{mine[-1].kind} {mine[-1].at[:19]}: {one_line(mine[-1].reason)}" if mine else "-"
+    if not mine:
+        return "-"
+    chief = one_line(mine[-1].reason).partition(";")[0]
+    return f"{mine[-1].kind} {mine[-1].at[:19]}: {chief}"

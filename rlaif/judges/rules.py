@@ -17,7 +17,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from rlaif.judges.rubric import RuleSpec
-from rlaif.judges.wording import language_share, repetition, words_of
+from rlaif.judges.wording import language_share, repetition
+from rlaif.text import words_of
 
 Part = tuple[float, str]
 

@@ -25,7 +25,6 @@ from rlaif.judges.protocol import (
     request_hash,
 )
 from rlaif.judges.rubric import MAX_CHOICES
-from rlaif.models.decoding import STOP_WINDOW
 from rlaif.models.loading import LanguageModel, encode_answer, encode_conversation
 from rlaif.models.parallel import on_all_cores
 from rlaif.records import JudgeCall, Message, digest_of
@@ -33,6 +32,7 @@ from rlaif.records import JudgeCall, Message, digest_of
 _FORMS = ((f"\n{CUE}", " "), (f"\n{CUE} ", ""), (f"\n{CUE} (", ""))
 _BEFORE = "Good."
 _NEUTRAL = "word"
+_STOP_WINDOW = 8
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class TransformersJudge:
             logits = batch.extend([draft.tokens[-1:] if draft.live else [] for draft in drafts])
 
     def _ends(self, tokens: Sequence[int]) -> bool:
-        tail = list(tokens[-STOP_WINDOW:])
+        tail = list(tokens[-_STOP_WINDOW:])
         return tail[-1] in self._lm.eos_ids or CUE in self._lm.tokenizer.decode(tail)
 
     def _decide(self, batch: CachedBatch, drafts: Sequence[_Draft]) -> None:

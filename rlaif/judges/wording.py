@@ -1,16 +1,8 @@
 """Measures of text that rules are made of: words, repetition, scripts."""
 
-import re
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
-
-_CJK = (
-    "\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\uff66-\uff9d\U00020000-\U0003ffff"
-)
-_LETTER = rf"(?:(?![{_CJK}])\w)"
-_WORD = re.compile(rf"[{_CJK}]|{_LETTER}+(?:['\u2019-]{_LETTER}+)*")
 
 _LATIN = ("LATIN",)
 LANGUAGES: dict[str, tuple[str, ...]] = {
@@ -26,11 +18,6 @@ LANGUAGES: dict[str, tuple[str, ...]] = {
     "uk": ("CYRILLIC",),
     "zh": ("CJK", "IDEOGRAPHIC"),
 }
-
-
-def words_of(text: str) -> list[str]:
-    """Split text into words; each Chinese or Japanese character is a word of its own."""
-    return _WORD.findall(text)
 
 
 def repetition(words: Sequence[str]) -> float:

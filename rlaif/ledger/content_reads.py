@@ -11,7 +11,6 @@ from rlaif.records import (
     Completion,
     CompletionScore,
     GateDecision,
-    JudgeCall,
     Judgement,
     Metric,
     PairVerdict,
@@ -92,28 +91,6 @@ class ContentReads(Connected):
         )
         return self._ordered({r["id"]: rows.completion_from(r) for r in found}, ids, "completion")
 
-    def completions_of_policy(
-        self, policy: str, purpose: str, prompt_ids: Sequence[str] | None = None
-    ) -> list[Completion]:
-        """Return the answers that a policy gave for a purpose in any cycle, each once.
-
-        Args:
-            policy: The digest of the policy's weights.
-            purpose: What the answers were made for.
-            prompt_ids: Only answers to these; None for all.
-        """
-        found = self._all(
-            "SELECT c.*, min(u.cycle) AS first_cycle FROM completions c JOIN completion_uses u "
-            "ON u.completion_id = c.id WHERE c.policy = ? AND u.purpose = ? "
-            "AND (? IS NULL OR c.prompt_id IN (SELECT value FROM json_each(?))) "
-            'GROUP BY c.id ORDER BY first_cycle, c.prompt_id, c."index", c.id',
-            policy,
-            purpose,
-            None if prompt_ids is None else 1,
-            json.dumps(list(prompt_ids or ())),
-        )
-        return [rows.completion_from(r) for r in found]
-
     def judgements(
         self,
         completion_ids: Sequence[str] | None = None,
@@ -142,14 +119,6 @@ class ContentReads(Connected):
         values = [value for _, more in wanted for value in more]
         found = self._all(f"{_JUDGEMENT} WHERE {where} ORDER BY {order}", *values)
         return [rows.judgement_from(r) for r in found]
-
-    def judge_call(self, request_hash: str) -> JudgeCall | None:
-        """Return the last stored reply to a request, so that nobody pays for it twice."""
-        row = self._one(
-            "SELECT * FROM judge_calls WHERE request_hash = ? ORDER BY rowid DESC LIMIT 1",
-            request_hash,
-        )
-        return None if row is None else rows.call_from(row)
 
     def scores(self, cycle: int, stage: str, purpose: str | None = None) -> list[CompletionScore]:
         """Return the scores that a stage gave, all or only to completions of a purpose."""

@@ -11,7 +11,6 @@ from rlaif.models.cache import growing_cache
 from rlaif.models.loading import LanguageModel, check_context
 from rlaif.models.padding import left_pad
 
-STOP_WINDOW = 8
 COMPACT_BELOW = 0.8
 
 
@@ -26,12 +25,10 @@ class DecodeSettings:
     Attributes:
         max_tokens: Limit of new tokens, the end token counted.
         temperature: Logits are divided by it before sampling; 0 decodes greedily.
-        stop_texts: A row stops once its last tokens hold one of these.
     """
 
     max_tokens: int
     temperature: float = 0.0
-    stop_texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,31 +68,10 @@ def decode(
     for done in range(settings.max_tokens):
         logits = batch.step() if done else batch.prefill()
         tokens = _choose(logits, settings.temperature, generator)
-        batch.append(tokens, settings.stop_texts)
+        batch.append(tokens)
         if not batch.alive:
             break
     return batch.results()
-
-
-@torch.no_grad()
-def next_token_probs(
-    lm: LanguageModel, sequences: Sequence[Sequence[int]], token_ids: Sequence[int]
-) -> Tensor:
-    """Return the probabilities of some tokens as the next one after each sequence.
-
-    Args:
-        lm: The model.
-        sequences: Token ids, none empty.
-        token_ids: The tokens of interest.
-
-    Returns:
-        [sequences, token_ids] float32 on the CPU, under the softmax over the whole vocabulary.
-    """
-    if not sequences:
-        return torch.zeros(0, len(token_ids))
-    check_context(lm, max(map(len, sequences)), 0, "scoring")
-    probs = _Batch(lm, sequences).prefill().float().softmax(-1)
-    return probs[:, torch.tensor(list(token_ids), device=lm.device)].cpu()
 
 
 class _Batch:
@@ -129,7 +105,7 @@ class _Batch:
         self._positions = self._positions[:, -1:] + 1
         return self._forward(ids, self._positions)
 
-    def append(self, tokens: list[int], stop_texts: tuple[str, ...]) -> None:
+    def append(self, tokens: list[int]) -> None:
         """Append one token to every row that is in the batch, and see which rows finish."""
         for place, (row, token) in enumerate(zip(self._rows, tokens, strict=True)):
             if not self._live[place]:
@@ -138,8 +114,6 @@ class _Batch:
             self._tokens[row].append(token)
             if token in self._lm.eos_ids:
                 self._ended[row] = True
-                self._finish(place, row)
-            elif stop_texts and self._says(row, stop_texts):
                 self._finish(place, row)
 
     def results(self) -> list[Decoded]:
@@ -154,10 +128,6 @@ class _Batch:
     def _finish(self, place: int, row: int) -> None:
         self._live[place] = False
         self._lengths[row] = len(self._tokens[row])
-
-    def _says(self, row: int, stop_texts: tuple[str, ...]) -> bool:
-        tail = self._lm.tokenizer.decode(self._tokens[row][-STOP_WINDOW:])
-        return any(text in tail for text in stop_texts)
 
     def _compact(self) -> None:
         """Drop finished rows from the cache once enough of them have gathered."""

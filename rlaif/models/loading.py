@@ -166,6 +166,13 @@ def encode_answer(lm: LanguageModel, text: str, ended: bool) -> list[int]:
     return [*ids, lm.end_id] if ended else ids
 
 
+def encode_exchange(
+    lm: LanguageModel, messages: Sequence[Message], text: str, ended: bool
+) -> list[int]:
+    """Encode a conversation with its answer, the last tokens kept where they are too many."""
+    return [*encode_conversation(lm, messages), *encode_answer(lm, text, ended)][-lm.context :]
+
+
 def check_context(lm: LanguageModel, prompt_tokens: int, new_tokens: int, what: str) -> None:
     """Refuse work that does not fit into a model's context.
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from rlaif.rl.batch import pad
+
 Rows = Sequence[Sequence[int]]
 
 
@@ -19,10 +21,8 @@ def left_pad(rows: Rows, pad_id: int, device: torch.device | None = None) -> tup
     Returns:
         ids [rows, longest] and a mask of the same shape, True where a token is real.
     """
-    width = max(len(row) for row in rows)
-    ids = [[pad_id] * (width - len(row)) + list(row) for row in rows]
-    mask = [[False] * (width - len(row)) + [True] * len(row) for row in rows]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+    ids, mask = pad(rows, pad_id, "left")
+    return ids.to(device), mask.to(device)
 
 
 def right_pad(rows: Rows, pad_id: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
@@ -39,7 +39,5 @@ def right_pad(rows: Rows, pad_id: int, device: torch.device | None = None) -> tu
     Returns:
         ids [rows, longest] and a mask of the same shape, True where a token is real.
     """
-    width = max(len(row) for row in rows)
-    ids = [list(row) + [pad_id] * (width - len(row)) for row in rows]
-    mask = [[True] * len(row) + [False] * (width - len(row)) for row in rows]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+    ids, mask = pad(rows, pad_id, "right")
+    return ids.to(device), mask.to(device)

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rlaif.models.loading import LanguageModel, encode_answer, encode_conversation
+from rlaif.models.loading import LanguageModel, encode_exchange
 from rlaif.models.padding import right_pad
 from rlaif.models.reward import RewardModel
 from rlaif.records import Message
@@ -39,7 +39,7 @@ class RewardScorer:
         if not answers:
             return torch.zeros(0, device=self._policy.device)
         rows = [
-            encode_conversation(self._policy, messages) + encode_answer(self._policy, text, ended)
+            encode_exchange(self._policy, messages, text, ended)
             for messages, text, ended in answers
         ]
         ids, mask = right_pad(rows, self._policy.pad_id, self._policy.device)

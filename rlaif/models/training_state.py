@@ -1,15 +1,18 @@
-"""Optimizers as files: tensors in safetensors, the rest in JSON, nothing pickled."""
+"""What training writes: tensors in safetensors, the rest in JSON, nothing pickled."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from rlaif.artifacts import verify
-from rlaif.errors import ArtifactError
+from rlaif.errors import ArtifactError, StageError
 
 TENSORS = "optimizer.safetensors"
 STATE = "state.json"
@@ -46,6 +49,25 @@ def load_state(folder: Path) -> dict[str, Any]:
     """Read what :func:`save_state` wrote."""
     state: dict[str, Any] = json.loads((folder / STATE).read_text(encoding="utf-8"))
     return state
+
+
+@contextmanager
+def saving(folder: Path) -> Iterator[None]:
+    """Tell which folder could not be written, where torch or safetensors fail in doing so.
+
+    Faults of the system itself (``OSError``) say so themselves and pass.
+
+    Raises:
+        StageError: A library could not write.
+    """
+    try:
+        yield
+    except (SafetensorError, RuntimeError) as exc:
+        raise StageError(
+            f"{folder} could not be written: {exc}",
+            "room on the disk and the right to write there",
+            "make room; the same command then goes on from the last good checkpoint",
+        ) from exc
 
 
 def latest_checkpoint(work: Path, prefix: str) -> Path | None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from rlaif.errors import PromptFileError
 from rlaif.records import Message, Prompt, make_id
-from rlaif.text import normalised, words
+from rlaif.text import normalised, words_of
 
 Encode = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 Split = Literal["train", "eval"]
@@ -158,7 +158,7 @@ def _order_keys(texts: Sequence[str]) -> Keys:
     keys = np.zeros((len(texts), 2), dtype=np.int64)
     for row, text in enumerate(texts):
         pieces = _PIECE.findall(normalised(text))
-        tokens = tuple(token for piece in pieces for token in words(piece) or [piece])
+        tokens = tuple(token for piece in pieces for token in words_of(piece) or [piece])
         bag = tuple(sorted(tokens))
         keys[row] = bags.setdefault(bag, len(bags)), sequences.setdefault(tokens, len(sequences))
     return keys

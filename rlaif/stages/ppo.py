@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rlaif.artifacts import landing, verify
 from rlaif.config import GenerationConfig, PpoConfig
+from rlaif.models.training_state import saving
 from rlaif.records import ArtifactRef, Message, Metric, PpoReport
 from rlaif.stages.ppo_trainer import NonFiniteLossError, PpoTrainer
 
@@ -71,7 +72,6 @@ def train_ppo(job: PpoJob, progress: Progress | None = None) -> PpoReport:
         TrainingError: No finite update was ever made.
     """
     trainer = PpoTrainer(job)
-    trainer.restore()
     stopped = f"all {job.ppo.updates} updates done"
     while trainer.done < job.ppo.updates:
         try:
@@ -97,7 +97,7 @@ def read_metrics(folder: Path) -> list[Metric]:
 
 def _finish(job: PpoJob, trainer: PpoTrainer, stopped: str) -> PpoReport:
     metrics = trainer.metrics
-    with landing(job.output) as folder:
+    with saving(job.output), landing(job.output) as folder:
         trainer.save_policy(folder)
         text = "".join(json.dumps(m.model_dump(), sort_keys=True) + "\n" for m in metrics)
         (folder / METRICS).write_text(text, encoding="utf-8")

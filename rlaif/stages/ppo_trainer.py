@@ -23,6 +23,7 @@ from rlaif.models.loading import (
     check_context,
     encode_conversation,
     load_language_model,
+    model_digest,
     pick_device,
 )
 from rlaif.models.rates import auto_learning_rate
@@ -33,6 +34,7 @@ from rlaif.models.training_state import (
     load_state,
     save_optimizer,
     save_state,
+    saving,
 )
 from rlaif.records import Metric, digest_of
 from rlaif.rl import (
@@ -79,7 +81,7 @@ class _Sampled:
 
 
 class PpoTrainer:
-    """Holds the models and moves them one update at a time.
+    """Holds the models and moves them one update at a time, from the newest checkpoint on.
 
     Attributes:
         done: Updates finished.
@@ -89,13 +91,11 @@ class PpoTrainer:
     def __init__(self, job: "PpoJob") -> None:
         self._job = job
         self._device = pick_device(job.device)
-        self.done = 0
         self.metrics: list[Metric] = []
         self._reference = load_language_model(job.reference, self._device)
-        self._controller = _controller(job)
-        self._load(job.policy)
         self._scorer = RewardScorer.load(job.reward_model, self._reference)
-        self._fingerprint = _fingerprint(job, self._policy.digest, self._reference.digest)
+        self._fingerprint = _fingerprint(job, model_digest(job.policy), self._reference.digest)
+        self.restore()
         self._prompts = [encode_conversation(self._policy, c) for c in job.conversations]
         longest = max(map(len, self._prompts))
         check_context(self._policy, longest, job.generation.max_tokens, "a PPO rollout")
@@ -109,9 +109,9 @@ class PpoTrainer:
         """Go on from the newest whole checkpoint, or from the start where there is none."""
         folder = latest_checkpoint(self._job.work, CHECKPOINT)
         self.done, self.metrics = 0, []
+        self._controller = _controller(self._job)
         if folder is None or load_state(folder)["job"] != self._fingerprint:
             self._load(self._job.policy)
-            self._controller = _controller(self._job)
             return
         self._load(str(folder / "policy"))
         self._value_head.load_state_dict(load_file(str(folder / VALUE_HEAD)))
@@ -123,7 +123,8 @@ class PpoTrainer:
 
     def save_checkpoint(self) -> None:
         """Write everything that going on needs, whole."""
-        with landing(self._job.work / f"{CHECKPOINT}{self.done:05d}") as folder:
+        target = self._job.work / f"{CHECKPOINT}{self.done:05d}"
+        with saving(target), landing(target) as folder:
             self.save_policy(folder / "policy")
             save_file(self._value_head.state_dict(), str(folder / VALUE_HEAD))
             save_optimizer(self._optimizer, folder)

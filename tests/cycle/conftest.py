@@ -51,7 +51,12 @@ SMALL = {
     "reward_model": {"batch_size": 8, "checkpoint_steps": 2, "calibration_prompts": 6},
     "ppo": {"updates": 4, "rollout_batch": 12, "minibatch": 6, "checkpoint_updates": 2},
     "preferences": {"heldout_share": 0.4},
-    "gate": {"min_win_rate": 0.05, "min_diversity": 0.0, "min_reward_accuracy": 0.0},
+    "gate": {
+        "min_win_rate": 0.05,
+        "min_score_gain": -1.0,
+        "min_diversity": 0.0,
+        "min_reward_accuracy": 0.0,
+    },
 }
 
 Maker = Callable[..., Project]

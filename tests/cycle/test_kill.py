@@ -4,21 +4,31 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+from rlaif.artifacts import verify
 from rlaif.ledger.reader import LedgerReader
 from rlaif.models.loading import model_digest
 from rlaif.project import Project
 from tests.cycle.conftest import Maker
 
+HERE = Path(__file__).parents[2]
+# In the order in which a cycle comes to them: each run gets past the moment that ended the last.
 MOMENTS = (
-    (" generation", 0.0),
-    (" judging", 0.02),
-    (" reward_model", 0.0),
-    (" ppo", 0.0),
-    (" ppo", 0.3),
-    (" evaluation", 0.02),
+    ("unit", "sampling"),
+    ("unit", "generation"),
+    ("unit", "judging"),
+    ("unit", "preferences"),
+    ("unit", "reward_model"),
+    ("landed", "reward-model"),
+    ("landed", "update-00002"),
+    ("landed", "challenger"),
+    ("unit", "evaluation"),
+    ("landed", "v0001"),
+    ("unit", "promotion"),
+    ("link", "v0001"),
 )
 
 
@@ -26,19 +36,10 @@ def command(project: Project) -> list[str]:
     return [sys.executable, "-m", "rlaif.cli", "--project", str(project.root), "run"]
 
 
-def kill_when(project: Project, words: str, seconds: float) -> int:
-    """Start a run, kill it ``seconds`` after it says ``words``; return how it ended."""
-    with subprocess.Popen(
-        command(project), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8"
-    ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.rstrip().endswith(words):
-                time.sleep(seconds)
-                process.send_signal(signal.SIGKILL)
-                break
-        process.stderr.read()
-    return process.returncode
+def killed_at(project: Project, moment: str, name: str) -> int:
+    """Run until the moment comes; return how the process ended."""
+    script = [sys.executable, "-m", "tests.cycle.dying_run", str(project.root), moment, name]
+    return subprocess.run(script, cwd=HERE, capture_output=True, check=False).returncode
 
 
 def state(project: Project) -> tuple[str, str]:
@@ -49,21 +50,33 @@ def state(project: Project) -> tuple[str, str]:
 
 
 @pytest.mark.crash
-def test_killed_in_every_kind_of_stage_it_ends_the_same(make_project: Maker) -> None:
+def test_killed_in_every_stage_and_between_file_and_row_it_ends_the_same(
+    make_project: Maker,
+) -> None:
     undisturbed, killed = make_project("a"), make_project("b")
     subprocess.run(command(undisturbed), check=True, capture_output=True)
-    for words, seconds in MOMENTS:
-        assert kill_when(killed, words, seconds) == -signal.SIGKILL, words
-    subprocess.run(command(killed), check=True, capture_output=True)
+    for moment, name in MOMENTS:
+        assert killed_at(killed, moment, name) == -signal.SIGKILL, (moment, name)
+    # The promotion was committed with the last unit: what is left of the cycle is its link.
+    finish = [*command(killed), "--until-cycle", "1"]
+    subprocess.run(finish, check=True, capture_output=True)
     assert state(killed) == state(undisturbed)
     with LedgerReader.open(killed.ledger_path) as reads:
-        attempts = {s.stage: s.attempts for s in reads.stages(1)}
-    assert sum(attempts.values()) > len(attempts)
+        assert all(s.attempts > 1 for s in reads.stages(1))
+        for artifact in reads.artifacts():
+            verify(killed.root / artifact.path, artifact.digest)
 
 
 def test_nothing_is_left_beside_what_landed(make_project: Maker) -> None:
     project = make_project()
-    kill_when(project, " ppo", 0.2)
+    with subprocess.Popen(
+        command(project), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8"
+    ) as process:
+        assert process.stderr is not None
+        next(line for line in process.stderr if line.rstrip().endswith(" ppo"))
+        time.sleep(0.2)
+        process.send_signal(signal.SIGKILL)
+        process.stderr.read()
     subprocess.run(command(project), check=True, capture_output=True)
     artifacts = project.artifacts / "cycle-0001"
     assert sorted(p.name for p in artifacts.iterdir()) == ["challenger", "reward-model"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.text import distinct_bigrams, normalised, words
+from rlaif.text import distinct_bigrams, normalised, words_of
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from rlaif.text import distinct_bigrams, normalised, words
     ],
 )
 def test_words_of_any_script(text: str, expected: list[str]) -> None:
-    assert words(text) == expected
+    assert words_of(text) == expected
 
 
 def test_normal_form_drops_the_dress_and_keeps_the_meaning() -> None:

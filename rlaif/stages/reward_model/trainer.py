@@ -26,8 +26,8 @@ from rlaif.config import RewardModelConfig
 from rlaif.errors import ArtifactError, TrainingError
 from rlaif.models.padding import right_pad
 from rlaif.models.reward import RewardModel
+from rlaif.models.training_state import saving
 from rlaif.rl.losses import bradley_terry_loss, listwise_loss, pairwise_hinge_loss
-from rlaif.stages.reward_model.saving import saving
 
 Loss = Literal["bradley_terry", "hinge", "listwise"]
 Progress = Callable[[int, int], None]

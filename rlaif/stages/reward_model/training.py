@@ -1,6 +1,7 @@
 """Train a reward model, centre it, measure it, and let it land as a folder."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 import torch
@@ -10,21 +11,21 @@ from rlaif.artifacts import landing, verify
 from rlaif.errors import StageError
 from rlaif.models.loading import (
     LanguageModel,
-    encode_answer,
-    encode_conversation,
+    encode_exchange,
     load_language_model,
     pick_device,
 )
 from rlaif.models.padding import right_pad
 from rlaif.models.rates import auto_learning_rate
 from rlaif.models.reward import RewardModel, trunk_of
+from rlaif.models.training_state import saving
 from rlaif.records import ArtifactRef, Message, RewardModelReport
 from rlaif.seeds import derive_seed
 from rlaif.stages.reward_model.job import RewardModelJob, RewardPair
 from rlaif.stages.reward_model.measure import agreement, calibration_error, correlation
-from rlaif.stages.reward_model.saving import saving
 from rlaif.stages.reward_model.schedule import (
     Comparison,
+    Encode,
     Tokens,
     as_row,
     compare_pairs,
@@ -67,7 +68,11 @@ def train_reward_model(
             "sample more prompts, or lower preferences.min_margin or judging.flip_threshold",
         )
     lm = load_language_model(job.policy, pick_device(job.device), trainable=True)
-    encode = _Encoder(lm)
+
+    @cache
+    def encode(prompt: tuple[Message, ...], text: str, ended: bool) -> Tokens:
+        return tuple(encode_exchange(lm, prompt, text, ended))
+
     model = RewardModel.from_trunk(trunk_of(lm.model), derive_seed(job.seed, "head"))
     losses = _fit(job, model, lm, compare_pairs(pairs, encode), progress)
     reference = [encode(answer.prompt, answer.text, answer.ended) for answer in job.calibration]
@@ -85,20 +90,6 @@ def train_reward_model(
         artifact=ArtifactRef(name=job.output.name, digest=verify(job.output)),
         **figures,
     )
-
-
-class _Encoder:
-    """Turns prompt and answer into tokens, each prompt once, the last tokens kept if too many."""
-
-    def __init__(self, lm: LanguageModel) -> None:
-        self.lm = lm
-        self.prompts: dict[tuple[Message, ...], list[int]] = {}
-
-    def __call__(self, prompt: tuple[Message, ...], text: str, ended: bool) -> Tokens:
-        if prompt not in self.prompts:
-            self.prompts[prompt] = encode_conversation(self.lm, prompt)
-        answer = encode_answer(self.lm, text, ended)
-        return tuple([*self.prompts[prompt], *answer][-self.lm.context :])
 
 
 def _fit(
@@ -141,7 +132,7 @@ def _raw(model: RewardModel, rows: Sequence[Tokens], pad_id: int) -> Tensor:
 
 
 def _heldout_figures(
-    model: RewardModel, pairs: Sequence[RewardPair], encode: _Encoder, pad_id: int
+    model: RewardModel, pairs: Sequence[RewardPair], encode: Encode, pad_id: int
 ) -> dict[str, float | None]:
     first = [encode(pair.prompt, pair.first, pair.first_ended) for pair in pairs]
     second = [encode(pair.prompt, pair.second, pair.second_ended) for pair in pairs]

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaif.judges import RuleSpec, judge_by_rule
-from rlaif.judges.wording import LANGUAGES, language_share, repetition, words_of
+from rlaif.judges.wording import LANGUAGES, language_share, repetition
+from rlaif.text import words_of
 
 
 def rule(**keys: Any) -> RuleSpec:

@@ -68,33 +68,9 @@ def test_more_ids_than_sql_takes_parameters(ledger: Ledger) -> None:
     answer(ledger, "a")
     ids = [f"completion-{i}" for i in range(300_000)] + ["completion-a-1", "completion-a-0"]
     assert ledger.judgements(ids) == []
-    assert ledger.completions_of_policy("digest-base", "train", ids) == []
     with pytest.raises(LedgerError, match="completion-0, completion-1, completion-2 and 299997"):
         ledger.completions_by_id(ids)
     assert [c.id for c in ledger.completions_by_id(ids[-2:])] == ids[-2:]
-
-
-def test_answers_of_a_policy_are_found_across_cycles_each_once(ledger: Ledger) -> None:
-    answer(ledger, "old", purpose="base")
-    fill_cycle(ledger)
-    begin(ledger, 2)
-    ledger.begin_stage(2, "generation")
-    answer(ledger, "new", cycle=2, purpose="base")
-    answer(ledger, "old", cycle=2, purpose="base")
-    with ledger.unit(2, "generation", "other policy") as unit:
-        unit.add_completions("base", [completion("else", "new", policy="digest-other")])
-
-    def found(*prompts: str) -> list[str]:
-        ids = [f"prompt-{name}" for name in prompts] if prompts else None
-        answers = ledger.completions_of_policy("digest-base", "base", ids)
-        return [c.id.removeprefix("completion-") for c in answers]
-
-    assert found() == ["old-0", "old-1", "new-0", "new-1"]
-    assert found("new") == ["new-0", "new-1"]
-    assert found("nowhere") == []
-    assert ledger.completions_of_policy("digest-base", "base", []) == []
-    assert ledger.completions_of_policy("digest-base", "challenger") == []
-    assert [c.id for c in ledger.completions(2, "base")][:1] == ["completion-new-0"]
 
 
 def test_judgements_are_filtered_by_answers_cycle_stage_and_rubric(ledger: Ledger) -> None:

@@ -235,14 +235,6 @@ def test_a_call_that_serves_two_judgements_is_stored_once(ledger: Ledger) -> Non
     assert [j.call for j in ledger.judgements()][:2] == [shared, shared]
 
 
-def test_the_last_stored_reply_to_a_request_can_be_had_again(ledger: Ledger) -> None:
-    fill_answers(ledger, "a")
-    assert ledger.judge_call("hash of Rate a-0") is None
-    with ledger.unit(1, "judging", "u0") as unit:
-        unit.add_judgements(RUBRIC, [rating("0", "a-0")])
-    assert ledger.judge_call("hash of Rate a-0") == call("Rate a-0")
-
-
 def test_artifacts_are_listed_with_their_place(ledger: Ledger) -> None:
     with ledger.unit(1, "promotion", "u0") as unit:
         unit.add_artifact(ArtifactRef(name="reward", digest="aa"), "state/artifacts/c1/reward")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlaif.errors import ModelError
-from rlaif.models.decoding import DecodeSettings, decode, next_token_probs
+from rlaif.models.decoding import DecodeSettings, decode
 from rlaif.models.loading import LanguageModel, encode_conversation, load_language_model
 from rlaif.records import Message
 from rlaif.seeds import torch_generator
@@ -65,15 +65,6 @@ def test_rows_do_not_disturb_each_other(lm: LanguageModel) -> None:
     assert decode(lm, queries(lm), DecodeSettings(20)) == alone
 
 
-def test_a_stop_text_ends_a_row_without_ending_the_answer(lm: LanguageModel) -> None:
-    full = decode(lm, queries(lm)[:1], DecodeSettings(20))[0]
-    stop = lm.tokenizer.decode(full.token_ids[4:6])
-    found = decode(lm, queries(lm)[:1], DecodeSettings(20, stop_texts=(stop,)))[0]
-    assert found.token_ids == full.token_ids[: len(found.token_ids)]
-    assert len(found.token_ids) <= 6
-    assert not found.ended
-
-
 def test_a_prompt_without_room_is_refused(lm: LanguageModel) -> None:
     with pytest.raises(ModelError, match="context"):
         decode(lm, [[3] * 250], DecodeSettings(20))
@@ -81,15 +72,6 @@ def test_a_prompt_without_room_is_refused(lm: LanguageModel) -> None:
 
 def test_nothing_to_decode_gives_nothing(lm: LanguageModel) -> None:
     assert decode(lm, [], DecodeSettings(3)) == []
-    assert next_token_probs(lm, [], [1, 2]).shape == (0, 2)
-
-
-def test_next_token_probabilities_are_the_full_softmax(lm: LanguageModel) -> None:
-    found = next_token_probs(lm, queries(lm), [5, 9])
-    for query, row in zip(queries(lm), found, strict=True):
-        with torch.no_grad():
-            probs = lm.model(torch.tensor([query])).logits[0, -1].softmax(-1)
-        torch.testing.assert_close(row, probs[[5, 9]], atol=1e-6, rtol=1e-4)
 
 
 def test_padding_that_equals_the_end_token_changes_nothing(tmp_path: Path) -> None:
