@@ -83,7 +83,7 @@ class SamplingConfig(Section):
     """Which prompts a cycle works on."""
 
     pools: str = Field("prompts/pools/*.jsonl", description="glob of the prompt files")
-    prompts_per_cycle: PositiveInt = Field(224, description="training prompts drawn per cycle")
+    prompts_per_cycle: PositiveInt = Field(208, description="training prompts drawn per cycle")
     strategy: Literal["uniform", "coverage", "hard"] = Field(
         "uniform",
         description="uniform; coverage: spread over embedding space; hard: low margin or low "
@@ -154,7 +154,7 @@ class RewardModelConfig(Section):
     epochs: PositiveInt = Field(3, description="passes over the preferences")
     batch_size: PositiveInt = Field(32, description="pairs per optimiser step")
     replay: Annotated[float, Field(ge=0.0)] = Field(
-        3.0,
+        2.0,
         description="pairs of earlier cycles that are trained on again, per pair of this cycle",
     )
     calibration_prompts: PositiveInt = Field(

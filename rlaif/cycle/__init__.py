@@ -129,8 +129,9 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
     config = settings_of(ledger, known, project.config) if known else project.config
     crew = Crew(project, config)
     hashes = preflight(project, ledger, config, crew)
-    if known is not None and JUDGING in _begun_stages(ledger, number):
-        crew.refuse_other_rubric(known.rubric_hash, hashes[0], number)
+    for stage, now in ((JUDGING, hashes[0]), (EVALUATION, hashes[-1])):
+        for before in ledger.rubrics_used(number, stage):
+            crew.refuse_other_rubric(before, now, number)
     base = project.resolve(config.policy.path)
     ledger.register_base(BASE, model_digest(base), config.policy.path, {"base": True})
     for rubric_hash in hashes:

@@ -120,6 +120,11 @@ class ContentReads(Connected):
         found = self._all(f"{_JUDGEMENT} WHERE {where} ORDER BY {order}", *values)
         return [rows.judgement_from(r) for r in found]
 
+    def rubrics_used(self, cycle: int, stage: str) -> list[str]:
+        """Return the hashes of the rubrics that a stage has judged under: one, if all is well."""
+        sql = "SELECT DISTINCT rubric_hash FROM critiques WHERE cycle = ? AND stage = ? ORDER BY 1"
+        return [row["rubric_hash"] for row in self._all(sql, cycle, stage)]
+
     def scores(self, cycle: int, stage: str, purpose: str | None = None) -> list[CompletionScore]:
         """Return the scores that a stage gave, all or only to completions of a purpose."""
         found = self._all(

@@ -58,7 +58,7 @@ def as_ledger_error(error: sqlite3.Error | OSError, path: Path) -> LedgerError:
         return DiskFullError(
             seen,
             "room on the disk for the next unit",
-            "free some space, then run the command again: it goes on with the unit that failed, "
+            "make room, then run the command again: it goes on with the unit that failed, "
             "and nothing already committed is lost",
         )
     expected, action = _REMEDIES.get(_primary_code(error), ("", "see the error above"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from huggingface_hub import try_to_load_from_cache
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -134,13 +135,22 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
 
 
 def model_digest(path: str) -> str:
-    """Return the digest of a model's folder, or of its hub id.
+    """Return the digest of a model's folder, or of its hub id with the revision in the cache.
 
     What people read about it (card, lineage, metrics) does not count: a promoted policy has the
     digest of the challenger that it was.
     """
     folder = Path(path)
-    return model_folder_digest(folder) if folder.is_dir() else digest_of(["hub", path])
+    return model_folder_digest(folder) if folder.is_dir() else digest_of(_hub_model(path))
+
+
+def _hub_model(path: str) -> list[str]:
+    """Name a hub's model: its id, and the commit of the snapshot that loading takes."""
+    for name in ("config.json", "modules.json"):
+        found = try_to_load_from_cache(path, name)
+        if isinstance(found, str):
+            return ["hub", path, Path(found).parent.name]
+    return ["hub", path]
 
 
 def encode_conversation(lm: LanguageModel, messages: Sequence[Message]) -> list[int]:

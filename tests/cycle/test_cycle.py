@@ -1,6 +1,7 @@
 """Whole cycles with real models: what they leave, and that stopping changes nothing."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from rlaif.models.loading import model_digest
 from rlaif.policies import previous_policy, promote_policy
 from rlaif.progress import Silent
 from rlaif.project import Project, load_project
-from tests.cycle.conftest import JUDGED, RULES, Maker
+from rlaif.testing import make_tiny_lm
+from tests.cycle.conftest import JUDGED, RULES, SMALL, Maker
 
 
 class Stopped(Exception):  # noqa: N818 - stands for a kill, not for an error
@@ -132,6 +134,35 @@ def test_the_rubric_may_not_change_under_way(make_project: Maker) -> None:
         run_cycles(project, more=1, watcher=Silent())
     rubric.write_text(RULES, encoding="utf-8")
     assert run_cycles(project, more=1, watcher=Silent()) == [1]
+
+
+class StopIn(Silent):
+    """Raises once a stage has done a unit."""
+
+    def __init__(self, stage: str) -> None:
+        self.wanted, self.now = stage, ""
+
+    def stage(self, cycle: int, name: str) -> None:  # noqa: ARG002 - the watcher's signature
+        self.now = name
+
+    def units(self, done: int, total: int, noun: str) -> None:  # noqa: ARG002 - likewise
+        if self.now == self.wanted and done and "ratings" in noun:
+            raise Stopped
+
+
+def test_the_gates_judge_may_not_change_in_the_midst_of_an_evaluation(
+    make_project: Maker, tmp_path: Path
+) -> None:
+    gates = make_tiny_lm(tmp_path / "gate-judge", context=1024)
+    judge = {**SMALL["judge"], "min_label_mass": 0.0}
+    evaluation = {"judge": {**judge, "path": str(gates)}}
+    project = make_project(rubric=JUDGED, judge=judge, evaluation=evaluation)
+    with pytest.raises(Stopped):
+        run_cycles(project, more=1, watcher=StopIn("evaluation"))
+    shutil.rmtree(gates)
+    make_tiny_lm(gates, context=1024, seed=99)
+    with pytest.raises(ConfigError, match="another rubric, template or judge"):
+        run_cycles(project, more=1, watcher=Silent())
 
 
 def test_settings_changed_under_way_wait_for_the_next_cycle(make_project: Maker) -> None:

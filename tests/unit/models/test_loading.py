@@ -90,6 +90,23 @@ def test_the_digest_is_of_the_weights_not_of_the_card(tmp_path: Path) -> None:
     assert model_digest(str(folder)) != before
 
 
+def test_a_hub_models_digest_follows_its_revision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    never_fetched = model_digest("team/assistant")
+    cache = tmp_path / "models--team--assistant"
+    (cache / "refs").mkdir(parents=True)
+    digests = []
+    for commit, name in (("a" * 40, "config.json"), ("b" * 40, "config.json")):
+        (cache / "snapshots" / commit).mkdir(parents=True)
+        (cache / "snapshots" / commit / name).write_text("{}", encoding="utf-8")
+        (cache / "refs" / "main").write_text(commit, encoding="utf-8")
+        digests.append(model_digest("team/assistant"))
+        assert model_digest("team/assistant") == digests[-1]
+    assert len({never_fetched, *digests}) == 3
+
+
 def test_an_explicit_device_is_taken_as_it_is() -> None:
     assert pick_device("cpu") == CPU
     assert pick_device("auto").type in {"cpu", "cuda", "mps"}
