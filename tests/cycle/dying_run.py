@@ -1,6 +1,8 @@
-"""Run one cycle that kills itself, as no handler could see coming, at a named moment.
+"""Run one cycle again and again, killed, as no handler could see coming, at one moment each time.
 
-    python -m tests.cycle.dying_run PROJECT MOMENT NAME
+    python -m tests.cycle.dying_run PROJECT MOMENT:NAME...
+
+Prints how each run ended, one number a line: minus the signal's.
 
 ``unit STAGE``: a unit of that stage has written its rows and files and has not committed.
 ``landed FOLDER``: that folder has its final name, and no row vouches for it yet.
@@ -22,6 +24,7 @@ from rlaif.ledger.unit import Unit
 from rlaif.ledger.writer import Ledger
 from rlaif.progress import Silent
 from rlaif.project import load_project
+from tests.cycle.forked import in_a_child
 
 
 def die() -> NoReturn:
@@ -70,7 +73,18 @@ MOMENTS: dict[str, Any] = {
     "link": die_before_the_link,
 }
 
+
+def main() -> None:
+    root, *moments = sys.argv[1:]
+    for moment in moments:
+        kind, _, name = moment.partition(":")
+
+        def run(kind: str = kind, name: str = name) -> None:
+            MOMENTS[kind](name)
+            run_cycles(load_project(Path(root)), more=1, watcher=Silent())
+
+        sys.stdout.write(f"{in_a_child(run)}\n")
+
+
 if __name__ == "__main__":
-    root, moment, name = sys.argv[1:]
-    MOMENTS[moment](name)
-    run_cycles(load_project(Path(root)), more=1, watcher=Silent())
+    main()

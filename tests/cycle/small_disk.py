@@ -9,10 +9,14 @@ each failure, and copies the project to OUT. Prints one JSON line per run.
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from rlaif import cli as rlaif
+from tests.cycle.forked import in_a_child
 
 MOST_RUNS = 30
 
@@ -21,20 +25,27 @@ def mount(disk: Path, options: str) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(disk)], check=True)
 
 
+def run(project: Path, said: Path) -> None:
+    """Run the first cycle as the command line does, what it says on stderr kept in a file."""
+    with said.open("w", encoding="utf-8") as stream:
+        os.dup2(stream.fileno(), 2)
+        os.dup2(stream.fileno(), 1)
+        words = ["--project", str(project), "run", "--until-cycle", "1"]
+        os._exit(rlaif.main(words, standalone_mode=False) or 0)
+
+
 def main() -> None:
     source, disk, out = (Path(word) for word in sys.argv[1:4])
     kib, step = (int(word) for word in sys.argv[4:])
     mount(disk, f"size={kib}k")
     project = disk / "project"
     shutil.copytree(source, project, symlinks=True)
-    command = [sys.executable, "-m", "rlaif.cli", "--project", str(project), "run"]
-    for _ in range(MOST_RUNS):
-        found = subprocess.run(
-            [*command, "--until-cycle", "1"], capture_output=True, encoding="utf-8", check=False
-        )
-        line = {"kib": kib, "rc": found.returncode, "stderr": found.stderr}
+    for number in range(MOST_RUNS):
+        said = out.with_name(f"said-{number}")
+        ended = in_a_child(lambda said=said: run(project, said))
+        line = {"kib": kib, "rc": ended, "stderr": said.read_text(encoding="utf-8")}
         sys.stdout.write(json.dumps(line) + "\n")
-        if found.returncode == 0:
+        if ended == 0:
             break
         kib += step
         mount(disk, f"remount,size={kib}k")

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,12 @@ def command(project: Project) -> list[str]:
     return [sys.executable, "-m", "rlaif.cli", "--project", str(project.root), "run"]
 
 
-def killed_at(project: Project, moment: str, name: str) -> int:
-    """Run until the moment comes; return how the process ended."""
-    script = [sys.executable, "-m", "tests.cycle.dying_run", str(project.root), moment, name]
-    return subprocess.run(script, cwd=HERE, capture_output=True, check=False).returncode
+def killed_at(project: Project, moments: Iterable[tuple[str, str]]) -> list[int]:
+    """Run once for each moment until it comes; return how the processes ended."""
+    names = [f"{kind}:{name}" for kind, name in moments]
+    script = [sys.executable, "-m", "tests.cycle.dying_run", str(project.root), *names]
+    found = subprocess.run(script, cwd=HERE, capture_output=True, encoding="utf-8", check=True)
+    return [int(line) for line in found.stdout.split()]
 
 
 def state(project: Project) -> tuple[str, str]:
@@ -55,8 +58,7 @@ def test_killed_in_every_stage_and_between_file_and_row_it_ends_the_same(
 ) -> None:
     undisturbed, killed = make_project("a"), make_project("b")
     subprocess.run(command(undisturbed), check=True, capture_output=True)
-    for moment, name in MOMENTS:
-        assert killed_at(killed, moment, name) == -signal.SIGKILL, (moment, name)
+    assert killed_at(killed, MOMENTS) == [-signal.SIGKILL] * len(MOMENTS)
     # The promotion was committed with the last unit: what is left of the cycle is its link.
     finish = [*command(killed), "--until-cycle", "1"]
     subprocess.run(finish, check=True, capture_output=True)

@@ -34,7 +34,7 @@ def test_a_full_disk_stops_at_that_unit_and_loses_nothing(ledger: Ledger, path: 
     with pytest.raises(DiskFullError) as error:
         long_unit(ledger, "long")
     assert str(path) in error.value.seen
-    assert "free some space" in error.value.action
+    assert "make room" in error.value.action
     assert error.value.exit_code == 1
     assert not ledger.connection.in_transaction
     assert ledger.done_units(1, "generation") == {"before"}
