@@ -20,7 +20,6 @@ from rlaif.bundled.train_policy import sample
 from rlaif.seeds import derive_seed, numpy_generator, torch_generator
 
 CRITIQUE_TOKENS = 48
-ENDS_WEIGHT = 0.10
 BATCH = 64
 
 
@@ -180,13 +179,14 @@ def judge_figures(
     figures: dict[str, float] = {}
     firsts = [(p.prompt, p.first.text) for p in pairs]
     seconds = [(p.prompt, p.second.text) for p in pairs]
-    compared = rated = ENDS_WEIGHT * np.array([pair.ends for pair in pairs])
-    for name, weight in teacher.weights().items():
+    weights = teacher.weights()
+    compared = rated = weights["ends"] * np.array([pair.ends for pair in pairs])
+    for name in teacher.criteria():
         second = pairwise_second(judge, tokenizer, pairs, name)
         scores = pointwise_score(judge, tokenizer, firsts + seconds, name)
         gain = scores[len(pairs) :] - scores[: len(pairs)]
-        compared = compared + weight * (2 * second - 1)
-        rated = rated + weight * gain
+        compared = compared + weights[name] * (2 * second - 1)
+        rated = rated + weights[name] * gain
         levels = _level_differences(pairs, name)
         told = levels != 0
         figures[f"pairwise_{name}"] = float(np.mean((second > 0.5)[told] == (levels > 0)[told]))

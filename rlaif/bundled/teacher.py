@@ -8,6 +8,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -58,21 +59,23 @@ class Lesson:
 @cache
 def criteria() -> dict[str, Criterion]:
     """Read the judge criteria of the bundled rubric, by name."""
-    with RUBRIC.open("rb") as file:
-        entries = tomllib.load(file)["criteria"]
     return {
         entry["name"]: Criterion(entry["name"], entry["text"], tuple(entry["choices"]))
-        for entry in entries
+        for entry in _entries()
         if entry["kind"] == "judge"
     }
 
 
-@cache
 def weights() -> dict[str, float]:
-    """Read the weights of the judge criteria."""
+    """Return the weights of all criteria of the bundled rubric, by name."""
+    return {entry["name"]: float(entry["weight"]) for entry in _entries()}
+
+
+@cache
+def _entries() -> list[dict[str, Any]]:
     with RUBRIC.open("rb") as file:
-        entries = tomllib.load(file)["criteria"]
-    return {e["name"]: float(e["weight"]) for e in entries if e["kind"] == "judge"}
+        entries: list[dict[str, Any]] = tomllib.load(file)["criteria"]
+    return entries
 
 
 @cache

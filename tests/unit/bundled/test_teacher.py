@@ -21,8 +21,10 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-def test_the_rubric_gives_four_fifths_to_the_judge() -> None:
-    assert sum(teacher.weights().values()) >= 0.8
+def test_nine_tenths_of_the_rubric_are_the_judges() -> None:
+    weights = teacher.weights()
+    judged = sum(weights[name] for name in teacher.criteria())
+    assert judged / sum(weights.values()) >= 0.9
     assert list(teacher.criteria()) == ["correct", "courteous", "concise"]
     assert all(len(c.choices) == 3 for c in teacher.criteria().values())
 
