@@ -1,31 +1,18 @@
 """Reading a ledger: a read-only connection, standard library only."""
 
-import sqlite3
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
 from rlaif.errors import LedgerError
+from rlaif.ledger.connected import connect
 from rlaif.ledger.faults import translated
 from rlaif.ledger.identity import require_current
 from rlaif.ledger.reads import LedgerReads
 
-BUSY_SECONDS = 30.0
-
 
 class LedgerReader(LedgerReads):
-    """A read-only view of a ledger, also while another process writes it.
-
-    Args:
-        connection: A read-only connection; :meth:`open` makes one.
-        path: The database's file.
-    """
-
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self.connection = connection
-        self.connection.row_factory = sqlite3.Row
-        self.path = path
+    """A read-only view of a ledger, also while another process writes it; see :meth:`open`."""
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -42,25 +29,5 @@ class LedgerReader(LedgerReads):
             )
         with translated(path):
             uri = f"file:{quote(str(path.resolve()))}?mode=ro"
-            connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=BUSY_SECONDS)
-            try:
-                require_current(connection, path)
-            except BaseException:
-                connection.close()
-                raise
+            connection = connect(uri, lambda found: require_current(found, path), uri=True)
         return cls(connection, path)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self.connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -4,13 +4,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from sqlite_utils import Database
 
 from rlaif.errors import LedgerError
 from rlaif.ledger import clock
+from rlaif.ledger.connected import connect
 from rlaif.ledger.faults import as_ledger_error, translated
 from rlaif.ledger.puts import (
     PromotionKind,
@@ -24,7 +24,6 @@ from rlaif.ledger.rows import CycleRow, to_json
 from rlaif.ledger.schema import migrate
 from rlaif.ledger.unit import Unit
 
-BUSY_SECONDS = 30.0
 _SETTINGS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA synchronous = FULL",
@@ -41,9 +40,7 @@ class Ledger(LedgerReads):
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self.connection = connection
-        self.connection.row_factory = sqlite3.Row
-        self.path = path
+        super().__init__(connection, path)
         self._db = Database(connection)
         self._marks: dict[tuple[int, str], float] = {}
 
@@ -57,30 +54,8 @@ class Ledger(LedgerReads):
         """
         with translated(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
-            try:
-                migrate(connection, path)
-                for setting in _SETTINGS:
-                    connection.execute(setting)
-            except BaseException:
-                connection.close()
-                raise
+            connection = connect(path, lambda found: _prepare(found, path))
         return cls(connection, path)
-
-    def close(self) -> None:
-        """Close the connection."""
-        self.connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def checkpoint(self) -> bool:
         """Move the write-ahead log into the database; only the holder of the project's lock may.
@@ -375,3 +350,9 @@ class Ledger(LedgerReads):
                 error.expected,
                 error.action,
             ) from exc
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    migrate(connection, path)
+    for setting in _SETTINGS:
+        connection.execute(setting)
