@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
 from rlaif.records import digest_of
-from rlaif.toml_source import TomlFile, read_toml
+from rlaif.toml_source import ContradictionError, TomlFile, read_toml
 
 CONFIG_NAME = "rlaif.toml"
 ENV_PREFIX = "RLAIF_"
@@ -274,26 +274,31 @@ class RlaifConfig(Section):
         n = self.generation.completions_per_prompt
         most = n * (n - 1) // 2
         if self.judging.pairs_per_prompt > most:
-            raise ValueError(
-                f"judging.pairs_per_prompt = {self.judging.pairs_per_prompt} but "
-                f"{n} completions make only {most} pairs: raise "
-                "generation.completions_per_prompt or lower judging.pairs_per_prompt"
+            raise ContradictionError(
+                ("judging", "pairs_per_prompt"),
+                f"= {self.judging.pairs_per_prompt}, but {n} completions make only {most} pairs",
+                "raise generation.completions_per_prompt or lower judging.pairs_per_prompt",
             )
         if self.ppo.rollout_batch % self.ppo.minibatch:
-            raise ValueError(
-                f"ppo.minibatch = {self.ppo.minibatch} does not divide "
-                f"ppo.rollout_batch = {self.ppo.rollout_batch}: choose a divisor"
+            raise ContradictionError(
+                ("ppo", "minibatch"),
+                f"= {self.ppo.minibatch} does not divide ppo.rollout_batch = "
+                f"{self.ppo.rollout_batch}",
+                "choose a divisor",
             )
         most_at_once = 0.2 * self.ppo.rollout_batch
         if self.ppo.kl_control == "adaptive" and self.ppo.kl_horizon <= most_at_once:
-            raise ValueError(
-                f"ppo.kl_horizon = {self.ppo.kl_horizon} is too short for ppo.rollout_batch = "
-                f"{self.ppo.rollout_batch}: beta could turn negative; set it above {most_at_once:g}"
+            raise ContradictionError(
+                ("ppo", "kl_horizon"),
+                f"= {self.ppo.kl_horizon} is too short for ppo.rollout_batch = "
+                f"{self.ppo.rollout_batch}: beta could turn negative",
+                f"set it above {most_at_once:g}",
             )
-        if self.generation.batch_size < self.generation.completions_per_prompt:
-            raise ValueError(
-                f"generation.batch_size = {self.generation.batch_size} holds not even one prompt's "
-                f"{n} completions: raise it"
+        if self.generation.batch_size < n:
+            raise ContradictionError(
+                ("generation", "batch_size"),
+                f"= {self.generation.batch_size} holds not even one prompt's {n} completions",
+                "raise it",
             )
         return self
 

@@ -18,6 +18,12 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
+def quoted(value: object, most: int = 60) -> str:
+    """Return a value as Python writes it, cut after ``most`` characters: for messages."""
+    shown = repr(value)
+    return shown if len(shown) <= most else f"{shown[: most - 1]}\u2026"
+
+
 def normalised(text: str) -> str:
     """Return a text in one case, width and spacing, without the marks of a sentence.
 

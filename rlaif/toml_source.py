@@ -9,12 +9,29 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rlaif.errors import ConfigError
+from rlaif.text import quoted
 
 Location = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*("[^"]+"|'[^']+'|[A-Za-z0-9_.-]+)\s*=""")
+
+
+class ContradictionError(ValueError):
+    """Settings that are right one by one and cannot stand together; validators raise it.
+
+    Args:
+        location: The setting to change, for instance ``("ppo", "minibatch")``.
+        seen: What was found, without the setting's name.
+        action: What to do.
+    """
+
+    def __init__(self, location: Location, seen: str, action: str) -> None:
+        self.location = location
+        self.seen = seen
+        self.action = action
+        super().__init__(f"{dotted(location)} {seen}: {action}")
 
 
 class TomlFile:
@@ -68,8 +85,11 @@ class TomlFile:
         """
         errors = sorted(exc.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
         first = errors[0]
+        conflict = first.get("ctx", {}).get("error")
+        if isinstance(conflict, ContradictionError):
+            return self._contradiction(conflict)
         location = _real_part(model, first["loc"])
-        field = ".".join(str(part) for part in location) or "the file"
+        field = dotted(location) or "the file"
         if first["type"] == "extra_forbidden":
             known = _known_keys(model, location[:-1])
             near = difflib.get_close_matches(str(location[-1]), known, n=1)
@@ -80,10 +100,23 @@ class TomlFile:
             seen, expected, action = f"{field!r} is missing", "a value for it", "add it"
         else:
             message = first["msg"].removeprefix("Value error, ")
-            shown = repr(first.get("input"))
-            seen = f"{field} = {shown if len(shown) < 120 else shown[:117] + '...'}"
+            seen = f"{field} = {quoted(first.get('input'), 120)}"
             expected, action = message, "correct the value"
         return self._error(seen, expected, action, path=self.path, line=self.line_of(location))
+
+    def _contradiction(self, found: ContradictionError) -> ConfigError:
+        return self._error(
+            f"{dotted(found.location)} {found.seen}",
+            "settings that can stand together",
+            found.action,
+            path=self.path,
+            line=self.line_of(found.location),
+        )
+
+
+def dotted(location: Location) -> str:
+    """Return how people write a place in a file: ``ppo.minibatch``."""
+    return ".".join(str(part) for part in location)
 
 
 def read_toml(path: Path, error: type[ConfigError] = ConfigError) -> TomlFile:
@@ -97,7 +130,7 @@ def read_toml(path: Path, error: type[ConfigError] = ConfigError) -> TomlFile:
         ConfigError: The file is missing, not UTF-8 or not TOML.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as exc:
         raise error(
             "no such file", "a TOML file", "name an existing file, or run 'rlaif init'", path=path
@@ -133,8 +166,8 @@ def _marks(lines: list[str]) -> list[tuple[Location, int]]:
     return marks
 
 
-def _parts(dotted: str) -> Location:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+def _parts(name: str) -> Location:
+    return tuple(part.strip().strip("\"'") for part in name.split("."))
 
 
 def _known_keys(model: type[BaseModel], location: Location) -> list[str]:

@@ -11,6 +11,9 @@ from rlaif.models.loading import check_context, encode_conversation, model_diges
 from rlaif.policies import policy_path
 from rlaif.project import Project
 from rlaif.stages.pools import read_pools
+from rlaif.text import quoted
+
+LONGEST = 32  # prompts, by bytes, whose tokens are counted: one of them is the longest in tokens
 
 
 def preflight(project: Project, ledger: Ledger, config: RlaifConfig, crew: Crew) -> tuple[str, ...]:
@@ -34,9 +37,10 @@ def preflight(project: Project, ledger: Ledger, config: RlaifConfig, crew: Crew)
     path = project.resolve(config.policy.path) if live is None else policy_path(project, live)
     policy = crew.policy(path)
     check_plain_head(policy)
-    longest = max(pool, key=lambda p: len(p.text))
-    tokens = len(encode_conversation(policy, longest.messages))
-    check_context(policy, tokens, config.generation.max_tokens, f"prompt {longest.id}")
+    for prompt in sorted(pool, key=lambda p: len(p.text.encode()), reverse=True)[:LONGEST]:
+        tokens = len(encode_conversation(policy, prompt.messages))
+        what = f"prompt {prompt.id} ({quoted(prompt.text)})"
+        check_context(policy, tokens, config.generation.max_tokens, what)
     crew.embedder()
     judges = (config.judge, config.evaluation_judge)
     return tuple(dict.fromkeys(crew.panel(judge).rubric_hash for judge in judges))

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rlaif.records import Choice, JudgeCall, Rating, Unscored, Verdict, digest_of
+from rlaif.text import quoted
 
 VERSION = "1"
 CUE = "Verdict:"
@@ -25,7 +26,6 @@ PAIR_LABELS = ("A", "B")
 _VERDICT_LINE = re.compile(r"[\s*_#>]*verdict[\s*_]*[:\uff1a](.*)", re.IGNORECASE | re.ASCII)
 _DRESSING = "*_\"'`([{ \t\r"
 _UNDRESSING = "*_\"'`)]}.\u3002 \t\r"
-_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def parse_verdict(reply: str, labels: Sequence[str]) -> Verdict:
         return Unscored(reason=f"{count} in the reply, expected one 'Verdict: LABEL'")
     said = found[0].group(1).lstrip(_DRESSING).rstrip(_UNDRESSING)
     if said not in labels:
-        return Unscored(reason=f"the verdict is {_shorten(said)}, not one of {', '.join(labels)}")
+        return Unscored(reason=f"the verdict is {quoted(said)}, not one of {', '.join(labels)}")
     place = list(labels).index(said)
     if tuple(labels) == PAIR_LABELS:
         return Choice(p_first=1.0 - place)
@@ -154,7 +154,3 @@ def critique_of(reply: str) -> str:
 
 def _share(part: float, whole: float) -> float:
     return min(max(part / whole, 0.0), 1.0)
-
-
-def _shorten(text: str) -> str:
-    return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "\u2026")

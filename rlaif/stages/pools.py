@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from rlaif.errors import PromptFileError
 from rlaif.records import Message, Prompt, make_id
-from rlaif.text import normalised, words_of
+from rlaif.text import normalised, quoted, words_of
 
 Encode = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 Split = Literal["train", "eval"]
@@ -174,7 +174,7 @@ def _reordered(some: Keys, others: Keys) -> npt.NDArray[np.bool_]:
 def _read_pool(path: Path, eval_share: float) -> list[_Placed]:
     """Read a file; only a line feed ends a line, as other separators may stand inside JSON."""
     try:
-        lines = path.read_bytes().decode("utf-8").split("\n")
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as exc:
         raise PromptFileError(
             f"cannot be read: {exc}", "a readable UTF-8 file", "check the file", path=path
@@ -191,10 +191,8 @@ def _prompt(path: Path, number: int, line: str, eval_share: float) -> Prompt:
         value: Any = json.loads(line)
         parsed = PoolLine.model_validate(value)
     except ValidationError as exc:
-        first = exc.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"]) or "the line"
         raise PromptFileError(
-            f"{field}: {first['msg']}",
+            _what_is_wrong(exc),
             'an object such as {"prompt": "...", "tags": [], "split": "train"}',
             "mend the line",
             path=path,
@@ -213,6 +211,15 @@ def _prompt(path: Path, number: int, line: str, eval_share: float) -> Prompt:
         tags=tuple(parsed.tags),
         split=split,
     )
+
+
+def _what_is_wrong(exc: ValidationError) -> str:
+    """Say which field of a line is wrong, what stands there, and why that will not do."""
+    first = exc.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    shown = quoted(first["input"])
+    why = first["msg"].removeprefix("Value error, ")
+    return f"{field} = {shown}: {why}" if field else f"{shown}: {why}"
 
 
 def _without_twins(found: Sequence[_Placed]) -> list[Prompt]:

@@ -1,5 +1,6 @@
 """What is wrong is found before a row is written, and what is mended is taken up."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,17 @@ def test_a_policy_without_a_tokenizer_stops_at_the_start(
     project = make_project(policy={"path": str(bare)})
     with pytest.raises(ModelError, match="tokenizer"):
         run(project)
+
+
+def test_a_prompt_of_more_tokens_than_a_longer_text_is_found_too(make_project: Maker) -> None:
+    project = make_project()
+    lines = [{"prompt": "e" * 700}, {"prompt": "\u597d" * 600}]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (project.root / "prompts" / "pools" / "long.jsonl").write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError, match="\u597d\u597d\u2026"):
+        run(project)
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert reads.cycles() == []
 
 
 def test_later_stages_take_changed_settings(make_project: Maker) -> None:

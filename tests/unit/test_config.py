@@ -58,10 +58,10 @@ def test_every_setting_is_described() -> None:
         ("[gate]\nmin_win_rate = nan\n", 2, ["gate.min_win_rate", "nan"]),
         ('[run]\ndevice = "tpu"\n', 2, ["run.device", "'cuda'"]),
         ("[run\n", 1, ["TOML"]),
-        ("[ppo]\nrollout_batch = 10\nminibatch = 4\n", None, ["does not divide", "minibatch"]),
-        ("[ppo]\nkl_horizon = 12\n", None, ["kl_horizon", "above 12.8"]),
-        ("[judging]\npairs_per_prompt = 99\n", None, ["only 6 pairs"]),
-        ("[generation]\nbatch_size = 2\n", None, ["not even one prompt"]),
+        ("[ppo]\nrollout_batch = 10\nminibatch = 4\n", 3, ["ppo.minibatch = 4 does not divide"]),
+        ("[ppo]\nkl_horizon = 12\n", 2, ["ppo.kl_horizon = 12", "above 12.8"]),
+        ("[judging]\npairs_per_prompt = 99\n", 2, ["judging.pairs_per_prompt = 99, ", "only 6 pairs"]),
+        ("[generation]\nbatch_size = 2\n", 2, ["not even one prompt"]),
         ('[evaluation.judge]\npaht = "x"\n', 2, ["evaluation.judge.paht", "'path'"]),
     ],
 )
@@ -75,6 +75,12 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, line: int | None, parts: 
     assert str(path) in message
     assert all(part in message for part in parts), message
     assert "to do:" in message
+
+
+def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "rlaif.toml"
+    path.write_bytes(b"\xef\xbb\xbf[run]\r\nseed = 5\r\n")
+    assert read_config(path).run.seed == 5
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:

@@ -54,7 +54,9 @@ def test_reads_prompts_and_conversations_of_every_file(tmp_path: Path) -> None:
         ('{"prompt": "   "}', "not empty"),
         ('{"prompt": "a", "split": "dev"}', "split"),
         ('{"messages": [{"role": "assistant", "content": "a"}]}', "user's"),
-        ("[1, 2]", "the line"),
+        ("[1, 2]", "[1, 2]: Input should be"),
+        ('{"prompt": 3}', "prompt = 3: Input should be a valid string"),
+        ('{"prompt": ["' + "long " * 99 + '"]}', "\u2026: Input should be"),
     ],
 )
 def test_a_broken_line_is_named(tmp_path: Path, line: str, part: str) -> None:
@@ -117,6 +119,12 @@ def test_one_id_for_two_prompts_is_refused_where_the_second_stands(
         read_pools(tmp_path, "*.jsonl", 0.5)
     assert (caught.value.path, caught.value.line) == (second, 2)
     assert f"{first}:3" in str(caught.value)
+
+
+def test_a_byte_order_mark_and_carriage_returns_are_no_mistake(tmp_path: Path) -> None:
+    lines = [json.dumps(line, ensure_ascii=False) for line in BOTH]
+    (tmp_path / "a.jsonl").write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    assert [p.text for p in read_pools(tmp_path, "*.jsonl", 0.5)] == ["train me", "测试我"]
 
 
 def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
