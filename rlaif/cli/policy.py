@@ -171,6 +171,8 @@ def find_policy(reads: LedgerReads, version: str) -> PolicyRow:
         UsageError: There is no such policy.
     """
     known = reads.policies()
+    if not known:
+        raise UsageError("there is no policy yet", "a project that has run", "rlaif run")
     found = next((row for row in known if row.version == version), None)
     if version == BASE:
         found = next((row for row in known if row.parent is None), None)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rlaif.errors import ModelError
-from rlaif.models.loading import model_digest, refuse_missing_folder
+from rlaif.models.loading import LOADING_FAULTS, model_digest, refuse_missing_folder
 
 Vectors = npt.NDArray[np.float32]
 
@@ -36,7 +36,7 @@ class Embedder:
 
         try:
             model = SentenceTransformer(path, device=device, trust_remote_code=False)
-        except (OSError, ValueError, RuntimeError, KeyError, ImportError) as exc:
+        except LOADING_FAULTS as exc:
             raise ModelError(
                 f"cannot load the embedder {path}: {exc}",
                 "a sentence-transformers folder or hub id",

@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import try_to_load_from_cache
+from huggingface_hub.errors import StrictDataclassError
+from jinja2 import TemplateError
+from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -17,6 +21,21 @@ from transformers.utils import logging as transformers_logging
 from rlaif.artifacts import model_folder_digest
 from rlaif.errors import ModelError
 from rlaif.records import Message, digest_of
+
+# What the libraries raise where a folder's files are missing, cut short or contradict each other.
+LOADING_FAULTS = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ImportError,
+    SafetensorError,
+    StrictDataclassError,
+)
+_NAMED = 3
+_SAID = 300
 
 
 @dataclass(frozen=True)
@@ -71,18 +90,14 @@ def load_language_model(
         trainable: Whether its weights will be updated.
 
     Raises:
-        ModelError: It cannot be loaded, has no tokenizer or no end-of-sequence token.
+        ModelError: It cannot be loaded, lacks weights, has no tokenizer or no end-of-sequence
+            token.
     """
     transformers_logging.disable_progress_bar()
     refuse_missing_folder(path)
     tokenizer = load_tokenizer(path)
     dtype = torch.float32 if trainable or device.type == "cpu" else torch.bfloat16
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype, trust_remote_code=False, use_safetensors=True
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as exc:
-        raise _cannot_load(path, "model", exc) from exc
+    model = _load_whole(path, dtype)
     model.eval().to(device)
     model.requires_grad_(trainable)
     eos_ids = _eos_ids(model, tokenizer, path)
@@ -123,7 +138,7 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             path, trust_remote_code=False
         )
-    except (OSError, ValueError, RuntimeError, KeyError) as exc:
+    except LOADING_FAULTS as exc:
         raise _cannot_load(path, "tokenizer", exc) from exc
     if len(tokenizer) == 0:
         raise ModelError(
@@ -160,11 +175,22 @@ def encode_conversation(lm: LanguageModel, messages: Sequence[Message]) -> list[
 
     Returns:
         Token ids, at least one.
+
+    Raises:
+        ModelError: The chat template is broken, or does not take this conversation.
     """
     tokenizer = lm.tokenizer
     if tokenizer.chat_template:
         turns = [{"role": m.role, "content": m.content} for m in messages]
-        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        try:
+            text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        except TemplateError as exc:
+            raise ModelError(
+                f"the chat template of {lm.name} fails on turns of "
+                f"{', '.join(m.role for m in messages)}: {exc}",
+                "a template that takes every conversation of the pool",
+                "mend the template or the prompts: some take no system turn",
+            ) from exc
         return list(tokenizer.encode(str(text), add_special_tokens=False))
     text = "\n".join(message.content for message in messages)
     return list(tokenizer.encode(text))
@@ -197,6 +223,30 @@ def check_context(lm: LanguageModel, prompt_tokens: int, new_tokens: int, what: 
         )
 
 
+def _load_whole(path: str, dtype: torch.dtype) -> PreTrainedModel:
+    """Load a model of which every weight is in its files: others would be made up at random."""
+    try:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            path,
+            dtype=dtype,
+            trust_remote_code=False,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except LOADING_FAULTS as exc:
+        raise _cannot_load(path, "model", exc) from exc
+    model: PreTrainedModel = loaded[0]
+    missing = sorted(loaded[1]["missing_keys"])
+    if missing:
+        more = "" if len(missing) <= _NAMED else f" and {len(missing) - _NAMED} more"
+        raise ModelError(
+            f"{path} lacks the weights {', '.join(missing[:_NAMED])}{more}",
+            "every weight that its config.json names",
+            "take the config.json that was saved with the weights",
+        )
+    return model
+
+
 def _eos_ids(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, path: str
 ) -> frozenset[int]:
@@ -217,7 +267,8 @@ def _eos_ids(
 
 
 def _cannot_load(path: str, what: str, exc: Exception) -> ModelError:
-    first = str(exc).strip().splitlines()[0] if str(exc).strip() else type(exc).__name__
+    words = " ".join(str(exc).split()) or type(exc).__name__
+    said = words if len(words) <= _SAID else f"{words[: _SAID - 1]}\u2026"
     local = Path(path).is_dir()
     expected = (
         "config.json, model.safetensors and tokenizer.json in that folder"
@@ -229,4 +280,4 @@ def _cannot_load(path: str, what: str, exc: Exception) -> ModelError:
         if local
         else "check the name; without a network, download it beforehand and give the folder"
     )
-    return ModelError(f"cannot load the {what} of {path}: {first}", expected, action)
+    return ModelError(f"cannot load the {what} of {path}: {said}", expected, action)

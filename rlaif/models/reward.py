@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from rlaif.errors import ModelError
-from rlaif.models.loading import load_language_model
+from rlaif.models.loading import LOADING_FAULTS, load_language_model
 from rlaif.seeds import torch_generator
 
 HEAD_FILE = "reward_head.safetensors"
@@ -97,7 +96,7 @@ class RewardModel(nn.Module):
             model.head.load_state_dict({"weight": head["weight"]})
             model.gain.copy_(head["gain"])
             model.bias.copy_(head["bias"])
-        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as exc:
+        except LOADING_FAULTS as exc:
             raise ModelError(
                 f"{folder} holds no readable reward model: {exc}",
                 f"a trunk in Hugging Face format and {HEAD_FILE} beside it",

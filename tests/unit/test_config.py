@@ -60,7 +60,11 @@ def test_every_setting_is_described() -> None:
         ("[run\n", 1, ["TOML"]),
         ("[ppo]\nrollout_batch = 10\nminibatch = 4\n", 3, ["ppo.minibatch = 4 does not divide"]),
         ("[ppo]\nkl_horizon = 12\n", 2, ["ppo.kl_horizon = 12", "above 12.8"]),
-        ("[judging]\npairs_per_prompt = 99\n", 2, ["judging.pairs_per_prompt = 99, ", "only 6 pairs"]),
+        (
+            "[judging]\npairs_per_prompt = 99\n",
+            2,
+            ["judging.pairs_per_prompt = 99, ", "only 6 pairs"],
+        ),
         ("[generation]\nbatch_size = 2\n", 2, ["not even one prompt"]),
         ('[evaluation.judge]\npaht = "x"\n', 2, ["evaluation.judge.paht", "'path'"]),
     ],

@@ -61,6 +61,57 @@ def test_a_folder_without_tokenizer_is_refused(tmp_path: Path) -> None:
     assert str(folder) in str(caught.value)
 
 
+def edited(folder: Path, **values: object) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(config | values), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.safetensors", b""),
+        ("model.safetensors", b"cut"),
+        ("tokenizer.json", b"{}"),
+        ("tokenizer.json", b"no JSON"),
+        ("config.json", b"[]"),
+        ("config.json", b"{}"),
+    ],
+)
+def test_a_broken_file_is_refused_with_the_folder(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    folder = make_tiny_lm(tmp_path)
+    (folder / name).write_bytes(content)
+    with pytest.raises(ModelError, match="cannot load") as caught:
+        load_language_model(str(folder), CPU)
+    assert str(folder) in str(caught.value)
+    assert "to do:" in str(caught.value)
+
+
+def test_a_config_that_contradicts_itself_is_refused(tmp_path: Path) -> None:
+    folder = make_tiny_lm(tmp_path)
+    edited(folder, hidden_size=7)
+    with pytest.raises(ModelError, match="cannot load"):
+        load_language_model(str(folder), CPU)
+
+
+def test_weights_that_are_missing_are_not_made_up(tmp_path: Path) -> None:
+    folder = make_tiny_lm(tmp_path)
+    layers = load_language_model(str(folder), CPU).model.config.num_hidden_layers
+    edited(folder, num_hidden_layers=layers + 1, layer_types=None)
+    with pytest.raises(ModelError, match=rf"lacks the weights .*layers\.{layers}\..* and 6 more"):
+        load_language_model(str(folder), CPU)
+
+
+def test_a_chat_template_that_refuses_a_conversation_is_named(tmp_path: Path) -> None:
+    lm = load_language_model(str(make_tiny_lm(tmp_path)), CPU)
+    lm.tokenizer.chat_template = "{{ raise_exception('no system turn, please') }}"
+    turns = [Message(role="system", content="Be kind."), Message(role="user", content="Hi")]
+    with pytest.raises(ModelError, match="system, user: no system turn, please"):
+        encode_conversation(lm, turns)
+
+
 def test_a_hub_id_that_cannot_be_reached_says_what_to_do() -> None:
     with pytest.raises(ModelError, match="download it beforehand"):
         load_language_model("nobody/nothing-of-that-name", CPU)
