@@ -351,7 +351,6 @@ def hide_model_hub_noise() -> None:
         "TRANSFORMERS_VERBOSITY": "error",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_VERBOSITY": "error",
         "TRL_EXPERIMENTAL_SILENCE": "1",
     }.items():
         os.environ.setdefault(key, value)
