@@ -145,12 +145,7 @@ def point_link(link: Path, target: Path) -> None:
     Raises:
         ArtifactError: Something that is no link stands in its place.
     """
-    if link.exists() and not link.is_symlink():
-        raise ArtifactError(
-            f"{link} is not a symbolic link",
-            "a link, or nothing there",
-            "move it away: rlaif makes the link itself",
-        )
+    refuse_no_link(link)
     link.parent.mkdir(parents=True, exist_ok=True)
     parent, target = link.parent.resolve(), target.resolve()
     shown = target.relative_to(parent) if target.is_relative_to(parent) else target
@@ -159,6 +154,20 @@ def point_link(link: Path, target: Path) -> None:
     aside.symlink_to(shown, target_is_directory=True)
     aside.replace(link)
     sync_folder(link.parent)
+
+
+def refuse_no_link(link: Path) -> None:
+    """Refuse a place for a link where something else stands.
+
+    Raises:
+        ArtifactError: It is a file or a folder of its own.
+    """
+    if link.exists() and not link.is_symlink():
+        raise ArtifactError(
+            f"{link} is not a symbolic link",
+            "a link, or nothing there",
+            "move it away: rlaif makes the link itself",
+        )
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
 
+from rlaif.errors import ConfigError
 from rlaif.records import digest_of
 from rlaif.toml_source import ContradictionError, TomlFile, read_toml
 
@@ -326,10 +327,17 @@ def read_config(path: Path) -> RlaifConfig:
         path: The file, usually ``rlaif.toml``.
 
     Raises:
-        ConfigError: The file is missing or wrong.
+        ConfigError: The file is missing or wrong, or a variable of the environment is.
     """
     source = read_toml(path)
-    return source.validate(RlaifConfig, _with_environment(source))
+    own, overrides = source.validate(RlaifConfig), _overrides()
+    if not overrides:
+        return own
+    data = {k: dict(v) if isinstance(v, dict) else v for k, v in source.data.items()}
+    for (section, field), (_, value) in overrides.items():
+        data.setdefault(section, {})[field] = value
+    names = ", ".join(name for name, _ in overrides.values())
+    return TomlFile(Path(names), "", ConfigError).validate(RlaifConfig, data)
 
 
 def render_config(config: RlaifConfig) -> str:
@@ -356,19 +364,14 @@ def hide_model_hub_noise() -> None:
         os.environ.setdefault(key, value)
 
 
-def _with_environment(source: TomlFile) -> dict[str, Any]:
-    """Lay ``RLAIF_SECTION__FIELD`` over the document."""
-    data: dict[str, Any] = {
-        k: dict(v) if isinstance(v, dict) else v for k, v in source.data.items()
-    }
+def _overrides() -> dict[tuple[str, str], tuple[str, str | float | bool]]:
+    """Return what ``RLAIF_SECTION__FIELD`` sets: (section, field) -> the variable and its value."""
+    found: dict[tuple[str, str], tuple[str, str | float | bool]] = {}
     for key, text in sorted(os.environ.items()):
         section, separator, field = key.removeprefix(ENV_PREFIX).lower().partition("__")
-        if not key.startswith(ENV_PREFIX) or not separator:
-            continue
-        table = data.setdefault(section, {})
-        if isinstance(table, dict):
-            table[field] = _toml_reading(text)
-    return data
+        if key.startswith(ENV_PREFIX) and separator:
+            found[section, field] = (key, _toml_reading(text))
+    return found
 
 
 def _toml_reading(text: str) -> str | float | bool:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rlaif.artifacts import point_link
+from rlaif.artifacts import point_link, refuse_no_link
 from rlaif.errors import UsageError
 from rlaif.ledger.puts import PromotionKind
 from rlaif.ledger.reads import LedgerReads
@@ -50,7 +50,9 @@ def promote_policy(project: Project, version: str, reason: str, kind: PromotionK
 
     Raises:
         UsageError: There is no such policy.
+        ArtifactError: Something that is no link stands at ``policies/current``; nothing changed.
     """
+    refuse_no_link(project.policies / CURRENT)
     with Ledger.open(project.ledger_path) as ledger:
         if ledger.policy(version) is None:
             known = ", ".join(p.version for p in ledger.policies()) or "none yet"

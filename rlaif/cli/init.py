@@ -22,7 +22,7 @@ from rlaif.config import (
     SamplingConfig,
     render_config,
 )
-from rlaif.errors import ModelError, UsageError
+from rlaif.errors import ModelError, PromptFileError, UsageError
 from rlaif.project import BUNDLED, share
 
 _POOLS = Path("prompts", "pools")
@@ -211,6 +211,10 @@ def _check_rubric(path: Path) -> None:
 def _check_pool(path: Path, sampling: SamplingConfig) -> None:
     from rlaif.stages.pools import read_pools
 
+    if not path.is_file():
+        raise PromptFileError(
+            "no such file", "a file of JSON lines", "name an existing file", path=path
+        )
     read_pools(path.parent, escape(path.name), sampling.eval_share)
 
 

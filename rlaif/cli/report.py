@@ -158,6 +158,8 @@ def _samples(found: Report) -> Table:
 
 def _about_judge(found: Report) -> str:
     newest = found.evaluations[-1]
+    if not newest.judge_path:
+        return "win rates are those of the rubric's rules and embeddings: it asks no judge"
     same = "the judge that trains" if newest.judge_is_trainer else "a judge that does not train"
     return f"win rates are those of {one_line(newest.judge_path)}, {same}"
 

@@ -74,6 +74,7 @@ def run_until(project: Project, target: int, *, aloud: bool) -> list[CycleFigure
     missing = range(len(finished_cycles(project)) + 1, target + 1)
     if not missing:
         return done
+    _read_inputs(project)
     from rlaif.cycle import run_cycles
 
     with watching(stderr(), target) as watcher:
@@ -82,6 +83,16 @@ def run_until(project: Project, target: int, *, aloud: bool) -> list[CycleFigure
             measure(project)
             done += _told(project, fresh, aloud)
     return done
+
+
+def _read_inputs(project: Project) -> None:
+    """Read rubric and pools first: what is wrong there is said before the slow imports."""
+    from rlaif.judges.rubric import load_rubric
+    from rlaif.stages.pools import read_pools
+
+    config = project.config
+    load_rubric(project.file(config.rubric.path))
+    read_pools(project.root, config.sampling.pools, config.sampling.eval_share)
 
 
 def measure(project: Project) -> None:

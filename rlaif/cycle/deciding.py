@@ -157,6 +157,7 @@ def _summarise(
         ctx.config.generation.temperature,
     )
     judge, config = ctx.config.evaluation_judge, ctx.config.evaluation
+    panel = ctx.crew.panel(judge)
     mine, other = _mean_scores(challenger, incumbent)
     report = EvaluationReport(
         score_challenger=mine,
@@ -168,8 +169,8 @@ def _summarise(
         length_challenger=challenger.mean_length,
         length_base=base.mean_length,
         kl_base=kl,
-        rubric_hash=ctx.crew.panel(judge).rubric_hash,
-        judge_path=judge.path,
+        rubric_hash=panel.rubric_hash,
+        judge_path=judge.path if panel.rubric.judge_criteria else "",
         judge_is_trainer=judge == ctx.config.judge,
     )
     rows.add_report(EVALUATION, report)

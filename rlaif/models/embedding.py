@@ -1,6 +1,7 @@
 """Sentence embeddings, for coverage, near-duplicates and embedding criteria."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 from rlaif.errors import ModelError
 from rlaif.models.loading import LOADING_FAULTS, model_digest, refuse_missing_folder
 
+_MODULES = "modules.json"
 Vectors = npt.NDArray[np.float32]
 
 
@@ -32,6 +34,12 @@ class Embedder:
                 be a folder and is not there.
         """
         refuse_missing_folder(path)
+        if Path(path).is_dir() and not (Path(path) / _MODULES).is_file():
+            raise ModelError(
+                f"the embedder {path} has no {_MODULES}",
+                "a sentence-transformers folder or hub id",
+                "check [embedder] path: a language model is no embedder",
+            )
         from sentence_transformers import SentenceTransformer
 
         try:

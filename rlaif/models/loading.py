@@ -66,14 +66,25 @@ class LanguageModel:
 
 
 def pick_device(setting: str) -> torch.device:
-    """Return the device for a setting; ``auto`` takes cuda, then mps, then cpu."""
-    if setting != "auto":
-        return torch.device(setting)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
+    """Return the device for a setting; ``auto`` takes cuda, then mps, then cpu.
+
+    Raises:
+        ModelError: This machine, or this build of torch, has no such device.
+    """
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if setting == "auto":
+        return torch.device(next(name for name, usable in there.items() if usable))
+    if not there[setting]:
+        raise ModelError(
+            f"run.device = {setting!r}, and torch {torch.__version__} finds no such device here",
+            f"auto, or one of: {', '.join(name for name, usable in there.items() if usable)}",
+            "correct [run] device, or install a build of torch for it",
+        )
+    return torch.device(setting)
 
 
 def load_language_model(

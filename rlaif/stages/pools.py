@@ -189,11 +189,20 @@ def _read_pool(path: Path, eval_share: float) -> list[_Placed]:
 def _prompt(path: Path, number: int, line: str, eval_share: float) -> Prompt:
     try:
         value: Any = json.loads(line)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
         parsed = PoolLine.model_validate(value)
     except ValidationError as exc:
         raise PromptFileError(
             _what_is_wrong(exc),
             'an object such as {"prompt": "...", "tags": [], "split": "train"}',
+            "mend the line",
+            path=path,
+            line=number,
+        ) from exc
+    except UnicodeEncodeError as exc:
+        raise PromptFileError(
+            f"{quoted(line)} holds half of a surrogate pair, which is no character",
+            "text that can be written as UTF-8",
             "mend the line",
             path=path,
             line=number,

@@ -72,6 +72,13 @@ def test_every_setting_is_written_with_its_default(rlaif: Rlaif, tmp_path: Path)
     assert isinstance(written["run"]["seed"], int)
 
 
+def test_a_pool_that_is_not_there_is_named(rlaif: Rlaif, tmp_path: Path) -> None:
+    result = rlaif("init", tmp_path / "new", "--prompts", tmp_path / "nope.jsonl")
+    assert result.exit_code == 78
+    assert "nope.jsonl: no such file" in result.stderr
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_foreign_policy_with_its_own_rubric_and_prompts(
     rlaif: Rlaif, tmp_path: Path, model: Path, rubric: Path, prompts: Path
 ) -> None:

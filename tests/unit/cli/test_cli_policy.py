@@ -82,6 +82,20 @@ def test_promote_by_hand(here: Rlaif, project: Project) -> None:
     assert live(project) == "v0001"
 
 
+@pytest.mark.parametrize("command", [("promote", "v0000"), ("rollback",)])
+def test_nothing_changes_where_a_folder_stands_in_the_links_place(
+    here: Rlaif, project: Project, command: tuple[str, ...]
+) -> None:
+    link = project.policies / "current"
+    link.unlink(missing_ok=True)
+    link.mkdir()
+    result = here("policy", *command)
+    assert result.exit_code == 1
+    assert "is not a symbolic link" in result.stderr
+    listed = json.loads(here("policy", "list", "--json").stdout)
+    assert listed["current"] == "v0001"
+
+
 @pytest.mark.parametrize("command", [("show",), ("promote",), ("sample",)])
 def test_an_unknown_policy_is_refused(here: Rlaif, command: tuple[str, ...]) -> None:
     result = here("policy", *command, "v9")

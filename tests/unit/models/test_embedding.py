@@ -28,6 +28,9 @@ def test_a_folder_that_is_not_there_is_refused_without_asking_a_hub(
 
 def test_a_folder_that_is_no_embedder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ModelError, match=r"no modules\.json"):
+        Embedder.load(str(tmp_path))
+    (tmp_path / "modules.json").write_text("{}", encoding="utf-8")
     with pytest.raises(ModelError, match="cannot load the embedder"):
         Embedder.load(str(tmp_path))
 

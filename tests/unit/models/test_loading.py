@@ -163,6 +163,12 @@ def test_an_explicit_device_is_taken_as_it_is() -> None:
     assert pick_device("auto").type in {"cpu", "cuda", "mps"}
 
 
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match=r"run\.device = 'cuda'"):
+        pick_device("cuda")
+
+
 def test_padding_by_hand() -> None:
     ids, mask = left_pad([[1, 2, 3], [4]], 9)
     assert ids.tolist() == [[1, 2, 3], [9, 9, 4]]

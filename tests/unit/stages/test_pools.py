@@ -55,6 +55,7 @@ def test_reads_prompts_and_conversations_of_every_file(tmp_path: Path) -> None:
         ('{"prompt": "a", "split": "dev"}', "split"),
         ('{"messages": [{"role": "assistant", "content": "a"}]}', "user's"),
         ("[1, 2]", "[1, 2]: Input should be"),
+        ('{"prompt": "a\\ud800b"}', "surrogate"),
         ('{"prompt": 3}', "prompt = 3: Input should be a valid string"),
         ('{"prompt": ["' + "long " * 99 + '"]}', "\u2026: Input should be"),
     ],
