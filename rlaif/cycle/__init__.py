@@ -7,6 +7,8 @@ which a cycle ever runs, and running a finished one does nothing.
 
 from collections.abc import Callable
 
+from pydantic import ValidationError
+
 from rlaif.config import RlaifConfig
 from rlaif.crew import Crew
 from rlaif.cycle.context import CycleContext
@@ -24,7 +26,7 @@ from rlaif.cycle.drafting import (
 from rlaif.cycle.preflight import preflight, verify_incumbent
 from rlaif.cycle.training import PPO, REWARD_MODEL, ppo, reward_model
 from rlaif.engines.local import LocalEngine
-from rlaif.errors import UsageError
+from rlaif.errors import ConfigError, UsageError
 from rlaif.ledger.lock import ProjectLock
 from rlaif.ledger.rows import CycleRow
 from rlaif.ledger.writer import Ledger
@@ -154,13 +156,24 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
 
 
 def settings_of(ledger: Ledger, known: CycleRow, new: RlaifConfig) -> RlaifConfig:
-    """Return a running cycle's settings: those of stages that have begun stay as they were."""
+    """Return a running cycle's settings: those of stages that have begun stay as they were.
+
+    Raises:
+        ConfigError: New settings of later stages cannot stand beside those that stay.
+    """
     begun = _begun_stages(ledger, known.number)
     kept = {name for stage in begun for name in STAGE_SECTIONS[stage]}
     sections = new.model_dump(mode="json")
-    return RlaifConfig.model_validate(
-        sections | {name: known.config[name] for name in kept if name in known.config}
-    )
+    mixed = sections | {name: known.config[name] for name in kept if name in known.config}
+    try:
+        return RlaifConfig.model_validate(mixed)
+    except ValidationError as exc:
+        raise ConfigError(
+            f"cycle {known.number} keeps {', '.join(sorted(kept))} as it began with them, and "
+            f"beside them: {exc.errors(include_url=False)[0]['msg'].removeprefix('Value error, ')}",
+            "changes that can stand beside the settings of stages that have begun",
+            "take the change back until the cycle has ended",
+        ) from exc
 
 
 def _begun_stages(ledger: Ledger, number: int) -> list[str]:

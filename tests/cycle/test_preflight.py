@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rlaif.cycle import run_cycles
-from rlaif.errors import ArtifactError, ModelError, StageError
+from rlaif.errors import ArtifactError, ConfigError, ModelError, StageError
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
 from rlaif.progress import Silent
@@ -81,6 +81,19 @@ def test_later_stages_take_changed_settings(make_project: Maker) -> None:
         assert report is not None
         assert report["updates"] == 3
         assert reads.cycle_config(1)["ppo"]["updates"] == 3
+
+
+def test_changed_settings_that_contradict_what_has_begun_are_refused(make_project: Maker) -> None:
+    project = make_project()
+    with pytest.raises(Stopped):
+        run_cycles(project, more=1, watcher=StopAfter(0))
+    changed = change(project, "completions_per_prompt = 3\n", "completions_per_prompt = 5\n")
+    changed = change(changed, "pairs_per_prompt = 2\n", "pairs_per_prompt = 10\n")
+    with pytest.raises(ConfigError, match="3 completions make only 3 pairs") as caught:
+        run(changed)
+    assert "cycle 1" in str(caught.value)
+    changed = change(changed, "pairs_per_prompt = 10\n", "pairs_per_prompt = 3\n")
+    assert run(changed) == [1]
 
 
 def test_an_incumbent_that_was_tampered_with_is_refused(make_project: Maker) -> None:
