@@ -340,18 +340,6 @@ def read_config(path: Path) -> RlaifConfig:
     return TomlFile(Path(names), "", ConfigError).validate(RlaifConfig, data)
 
 
-def render_config(config: RlaifConfig) -> str:
-    """Write every setting as TOML, each with its description as a comment."""
-    lines = ["# Settings of this rlaif project. Every setting is listed with its value.", ""]
-    for name in RlaifConfig.model_fields:
-        section: BaseModel = getattr(config, name)
-        lines += [f"# {_summary(type(section))}", f"[{name}]", *_fields(section), ""]
-        for key, value in section:
-            if isinstance(value, BaseModel):
-                lines += [f"[{name}.{key}]", *_fields(value), ""]
-    return "\n".join(lines)
-
-
 def hide_model_hub_noise() -> None:
     """Quieten libraries whose progress bars and warnings would drown rlaif's own lines."""
     for key, value in {
@@ -381,26 +369,3 @@ def _toml_reading(text: str) -> str | float | bool:
     except tomllib.TOMLDecodeError:
         return text
     return value
-
-
-def _summary(section: type[BaseModel]) -> str:
-    return (section.__doc__ or "").strip().splitlines()[0]
-
-
-def _fields(section: BaseModel) -> list[str]:
-    lines: list[str] = []
-    for key, field in type(section).model_fields.items():
-        value = getattr(section, key)
-        if value is None or isinstance(value, BaseModel):
-            continue
-        lines += [f"# {field.description}", f"{key} = {_toml_value(value)}"]
-    return lines
-
-
-def _toml_value(value: str | float | bool) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
-    return repr(value)

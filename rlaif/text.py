@@ -20,8 +20,12 @@ def words_of(text: str) -> list[str]:
 
 def quoted(value: object, most: int = 60) -> str:
     """Return a value as Python writes it, cut after ``most`` characters: for messages."""
-    shown = repr(value)
-    return shown if len(shown) <= most else f"{shown[: most - 1]}\u2026"
+    return shortened(repr(value), most)
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """Return a text of at most ``most`` characters, with an ellipsis for what was cut off."""
+    return text if len(text) <= most else f"{text[: most - 1]}\u2026"
 
 
 def normalised(text: str) -> str:

@@ -20,8 +20,8 @@ from rlaif.config import (
     RlaifConfig,
     RubricConfig,
     SamplingConfig,
-    render_config,
 )
+from rlaif.config_file import render_config
 from rlaif.errors import ModelError, PromptFileError, UsageError
 from rlaif.project import BUNDLED, share
 

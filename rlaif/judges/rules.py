@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rlaif.judges.rubric import RuleSpec
 from rlaif.judges.wording import language_share, repetition
-from rlaif.text import words_of
+from rlaif.text import shortened, words_of
 
 Part = tuple[float, str]
 
@@ -132,8 +132,7 @@ def _name(text: str) -> str:
 
 
 def _quote(text: str) -> str:
-    shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "\u2026"
-    return f'"{shown}"'
+    return f'"{shortened(text, _SHOWN)}"'
 
 
 def _list(texts: "Iterator[str] | map[str]") -> str:

@@ -21,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 from rlaif.artifacts import model_folder_digest
 from rlaif.errors import ModelError
 from rlaif.records import Message, digest_of
+from rlaif.text import shortened
 
 # What the libraries raise where a folder's files are missing, cut short or contradict each other.
 LOADING_FAULTS = (
@@ -278,8 +279,7 @@ def _eos_ids(
 
 
 def _cannot_load(path: str, what: str, exc: Exception) -> ModelError:
-    words = " ".join(str(exc).split()) or type(exc).__name__
-    said = words if len(words) <= _SAID else f"{words[: _SAID - 1]}\u2026"
+    said = shortened(" ".join(str(exc).split()) or type(exc).__name__, _SAID)
     local = Path(path).is_dir()
     expected = (
         "config.json, model.safetensors and tokenizer.json in that folder"

@@ -188,29 +188,10 @@ def _read_pool(path: Path, eval_share: float) -> list[_Placed]:
 
 def _prompt(path: Path, number: int, line: str, eval_share: float) -> Prompt:
     try:
-        value: Any = json.loads(line)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-        parsed = PoolLine.model_validate(value)
-    except ValidationError as exc:
-        raise PromptFileError(
-            _what_is_wrong(exc),
-            'an object such as {"prompt": "...", "tags": [], "split": "train"}',
-            "mend the line",
-            path=path,
-            line=number,
-        ) from exc
-    except UnicodeEncodeError as exc:
-        raise PromptFileError(
-            f"{quoted(line)} holds half of a surrogate pair, which is no character",
-            "text that can be written as UTF-8",
-            "mend the line",
-            path=path,
-            line=number,
-        ) from exc
+        parsed = _parsed(line)
     except ValueError as exc:
-        raise PromptFileError(
-            f"not JSON: {exc}", "one JSON object a line", "mend the line", path=path, line=number
-        ) from exc
+        seen, expected = _what_is_wrong(exc, line)
+        raise PromptFileError(seen, expected, "mend the line", path=path, line=number) from exc
     turns = parsed.turns()
     said = "\n".join(f"{m.role}: {normalised(m.content) or m.content}" for m in turns)
     split: Split = parsed.split or ("eval" if stable_share(said) < eval_share else "train")
@@ -222,13 +203,26 @@ def _prompt(path: Path, number: int, line: str, eval_share: float) -> Prompt:
     )
 
 
-def _what_is_wrong(exc: ValidationError) -> str:
-    """Say which field of a line is wrong, what stands there, and why that will not do."""
+def _parsed(line: str) -> PoolLine:
+    """Read a line; what cannot be written as UTF-8 again is refused too."""
+    value: Any = json.loads(line)
+    json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return PoolLine.model_validate(value)
+
+
+def _what_is_wrong(exc: ValueError, line: str) -> tuple[str, str]:
+    """Return what was seen in a line that cannot be used, and what was expected."""
+    if isinstance(exc, UnicodeEncodeError):
+        seen = f"{quoted(line)} holds half of a surrogate pair, which is no character"
+        return seen, "text that can be written as UTF-8"
+    if not isinstance(exc, ValidationError):
+        return f"not JSON: {exc}", "one JSON object a line"
     first = exc.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
-    shown = quoted(first["input"])
+    where = f"{field} = " if field else ""
     why = first["msg"].removeprefix("Value error, ")
-    return f"{field} = {shown}: {why}" if field else f"{shown}: {why}"
+    expected = 'an object such as {"prompt": "...", "tags": [], "split": "train"}'
+    return f"{where}{quoted(first['input'])}: {why}", expected
 
 
 def _without_twins(found: Sequence[_Placed]) -> list[Prompt]:

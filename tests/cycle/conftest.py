@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rlaif.config import RlaifConfig, render_config
+from rlaif.config import RlaifConfig
+from rlaif.config_file import render_config
 from rlaif.project import Project, load_project
 from rlaif.testing import make_tiny_lm
 

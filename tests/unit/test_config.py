@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from rlaif.config import RlaifConfig, Section, read_config, render_config
+from rlaif.config import RlaifConfig, Section, read_config
+from rlaif.config_file import render_config
 from rlaif.errors import ConfigError
 from rlaif.project import Project, load_project, share
 

@@ -1,0 +1,40 @@
+"""Settings written as a TOML file: every one with its value and its explanation."""
+
+from pydantic import BaseModel
+
+from rlaif.config import RlaifConfig
+
+
+def render_config(config: RlaifConfig) -> str:
+    """Write every setting as TOML, each with its description as a comment."""
+    lines = ["# Settings of this rlaif project. Every setting is listed with its value.", ""]
+    for name in RlaifConfig.model_fields:
+        section: BaseModel = getattr(config, name)
+        lines += [f"# {_summary(type(section))}", f"[{name}]", *_fields(section), ""]
+        for key, value in section:
+            if isinstance(value, BaseModel):
+                lines += [f"[{name}.{key}]", *_fields(value), ""]
+    return "\n".join(lines)
+
+
+def _summary(section: type[BaseModel]) -> str:
+    return (section.__doc__ or "").strip().splitlines()[0]
+
+
+def _fields(section: BaseModel) -> list[str]:
+    lines: list[str] = []
+    for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        if value is None or isinstance(value, BaseModel):
+            continue
+        lines += [f"# {field.description}", f"{key} = {_toml_value(value)}"]
+    return lines
+
+
+def _toml_value(value: str | float | bool) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return repr(value)
