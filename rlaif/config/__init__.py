@@ -1,0 +1,173 @@
+"""``rlaif.toml`` -> a frozen :class:`RlaifConfig`; the only module that reads the environment.
+
+Every field has a default and a description; ``rlaif init`` writes them all. A setting can be
+overridden for one process by ``RLAIF_<SECTION>__<FIELD>``, for instance ``RLAIF_RUN__SEED=7``.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import model_validator
+
+from rlaif.config.answering import GenerationConfig, PolicyConfig, RunConfig, SamplingConfig
+from rlaif.config.deciding import EvaluationConfig, GateConfig, OracleConfig
+from rlaif.config.judging import (
+    EmbedderConfig,
+    JudgeConfig,
+    JudgingConfig,
+    PreferencesConfig,
+    RubricConfig,
+)
+from rlaif.config.ppo import PpoConfig
+from rlaif.config.reward_model import RewardModelConfig
+from rlaif.config.section import Section
+from rlaif.errors import ConfigError
+from rlaif.records import digest_of
+from rlaif.toml_source import ContradictionError, TomlFile, read_toml
+
+__all__ = [
+    "CONFIG_NAME",
+    "ENV_PREFIX",
+    "EmbedderConfig",
+    "EvaluationConfig",
+    "GateConfig",
+    "GenerationConfig",
+    "JudgeConfig",
+    "JudgingConfig",
+    "OracleConfig",
+    "PolicyConfig",
+    "PpoConfig",
+    "PreferencesConfig",
+    "RewardModelConfig",
+    "RlaifConfig",
+    "RubricConfig",
+    "RunConfig",
+    "SamplingConfig",
+    "Section",
+    "hide_model_hub_noise",
+    "read_config",
+]
+
+CONFIG_NAME = "rlaif.toml"
+ENV_PREFIX = "RLAIF_"
+
+
+class RlaifConfig(Section):
+    """All settings of a project."""
+
+    run: RunConfig = RunConfig()
+    policy: PolicyConfig = PolicyConfig()
+    judge: JudgeConfig = JudgeConfig()
+    rubric: RubricConfig = RubricConfig()
+    embedder: EmbedderConfig = EmbedderConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    generation: GenerationConfig = GenerationConfig()
+    judging: JudgingConfig = JudgingConfig()
+    preferences: PreferencesConfig = PreferencesConfig()
+    reward_model: RewardModelConfig = RewardModelConfig()
+    ppo: PpoConfig = PpoConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    gate: GateConfig = GateConfig()
+    oracle: OracleConfig = OracleConfig()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RlaifConfig":
+        n = self.generation.completions_per_prompt
+        most = n * (n - 1) // 2
+        if self.judging.pairs_per_prompt > most:
+            raise ContradictionError(
+                ("judging", "pairs_per_prompt"),
+                f"= {self.judging.pairs_per_prompt}, but {n} completions make only {most} pairs",
+                "raise generation.completions_per_prompt or lower judging.pairs_per_prompt",
+            )
+        if self.ppo.rollout_batch % self.ppo.minibatch:
+            raise ContradictionError(
+                ("ppo", "minibatch"),
+                f"= {self.ppo.minibatch} does not divide ppo.rollout_batch = "
+                f"{self.ppo.rollout_batch}",
+                "choose a divisor",
+            )
+        most_at_once = 0.2 * self.ppo.rollout_batch
+        if self.ppo.kl_control == "adaptive" and self.ppo.kl_horizon <= most_at_once:
+            raise ContradictionError(
+                ("ppo", "kl_horizon"),
+                f"= {self.ppo.kl_horizon} is too short for ppo.rollout_batch = "
+                f"{self.ppo.rollout_batch}: beta could turn negative",
+                f"set it above {most_at_once:g}",
+            )
+        if self.generation.batch_size < n:
+            raise ContradictionError(
+                ("generation", "batch_size"),
+                f"= {self.generation.batch_size} holds not even one prompt's {n} completions",
+                "raise it",
+            )
+        return self
+
+    @property
+    def evaluation_judge(self) -> JudgeConfig:
+        """The judge that the gate listens to."""
+        return self.evaluation.judge or self.judge
+
+    def fingerprint(self) -> str:
+        """Return a digest over every setting but paths, so that it is the same in every folder."""
+        sections = self.model_dump(mode="json")
+        return digest_of(_without_paths(sections))
+
+
+def _without_paths(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if not isinstance(value, dict):
+        return value
+    return {k: _without_paths(v) for k, v in value.items() if k not in {"path", "pools"}}
+
+
+def read_config(path: Path) -> RlaifConfig:
+    """Read a settings file.
+
+    Args:
+        path: The file, usually ``rlaif.toml``.
+
+    Raises:
+        ConfigError: The file is missing or wrong, or a variable of the environment is.
+    """
+    source = read_toml(path)
+    own, overrides = source.validate(RlaifConfig), _overrides()
+    if not overrides:
+        return own
+    data = {k: dict(v) if isinstance(v, dict) else v for k, v in source.data.items()}
+    for (section, field), (_, value) in overrides.items():
+        data.setdefault(section, {})[field] = value
+    names = ", ".join(name for name, _ in overrides.values())
+    return TomlFile(Path(names), "", ConfigError).validate(RlaifConfig, data)
+
+
+def hide_model_hub_noise() -> None:
+    """Quieten libraries whose progress bars and warnings would drown rlaif's own lines."""
+    for key, value in {
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TRL_EXPERIMENTAL_SILENCE": "1",
+    }.items():
+        os.environ.setdefault(key, value)
+
+
+def _overrides() -> dict[tuple[str, str], tuple[str, str | float | bool]]:
+    """Return what ``RLAIF_SECTION__FIELD`` sets: (section, field) -> the variable and its value."""
+    found: dict[tuple[str, str], tuple[str, str | float | bool]] = {}
+    for key, text in sorted(os.environ.items()):
+        section, separator, field = key.removeprefix(ENV_PREFIX).lower().partition("__")
+        if key.startswith(ENV_PREFIX) and separator:
+            found[section, field] = (key, _toml_reading(text))
+    return found
+
+
+def _toml_reading(text: str) -> str | float | bool:
+    """Read an environment variable as a TOML value, or as bare text."""
+    try:
+        value: str | float | bool = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+    return value

@@ -1,0 +1,71 @@
+"""Settings of the judge, the rubric and the preferences that come of them."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from rlaif.config.section import Section, Share
+
+
+class JudgeConfig(Section):
+    """The model that critiques and compares."""
+
+    path: str = Field(
+        "bundled:tiny-judge", description="judge: a folder, a hub id, or bundled:tiny-judge"
+    )
+    template: str = Field(
+        "compact",
+        description="folder under prompts/judge with pointwise.jinja and pairwise.jinja: "
+        "compact (the bundled judge was trained on it) or detailed (for general models)",
+    )
+    max_critique_tokens: PositiveInt = Field(
+        48, description="tokens that a critique may take before the verdict is asked for"
+    )
+    min_label_mass: Share = Field(
+        0.5,
+        description="a verdict whose labels hold less probability than this is unscored",
+    )
+    batch_size: PositiveInt = Field(96, description="judgements decoded together")
+
+
+class RubricConfig(Section):
+    """What good means."""
+
+    path: str = Field("prompts/rubrics/helpdesk.toml", description="the rubric file")
+
+
+class EmbedderConfig(Section):
+    """The sentence-transformers model behind coverage, duplicates and embedding criteria."""
+
+    path: str = Field("bundled:tiny-embedder", description="a folder, a hub id, or a bundled one")
+
+
+class JudgingConfig(Section):
+    """How completions are judged."""
+
+    pairs_per_prompt: PositiveInt = Field(1, description="pairs compared per prompt")
+    pairwise_weight: Share = Field(
+        0.5, description="weight of the judge's own pairwise probability in P(first better)"
+    )
+    score_temperature: PositiveFloat = Field(
+        0.15, description="P(first better) = sigmoid((score1 - score2) / score_temperature)"
+    )
+    flip_threshold: Share = Field(
+        0.6,
+        description="quarantine when the two orders' P(first better) differ by more than this "
+        "and fall on different sides of 0.5",
+    )
+
+
+class PreferencesConfig(Section):
+    """Which judged pairs become training data."""
+
+    min_margin: Share = Field(0.05, description="pairs with |P - 0.5| below this are ties")
+    uncompared: Literal["ratings", "drop"] = Field(
+        "ratings",
+        description="pairs that were rated but not compared: labelled from the ratings, or dropped",
+    )
+    ties: Literal["drop", "keep"] = Field("drop", description="drop ties, or keep them as 0.5")
+    heldout_share: Share = Field(
+        0.15, description="share of prompts whose pairs only measure the reward model"
+    )
