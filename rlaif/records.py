@@ -1,7 +1,7 @@
 """One frozen record per arrow of the pipeline, in pipeline order.
 
     Prompt -> Completion -> Judgement -> CompletionScore, PairVerdict -> Preference
-           -> RewardModelReport -> PpoReport -> EvaluationReport -> GateDecision
+           -> RewardModelReport -> PolicyReport -> EvaluationReport -> GateDecision
 
 Identifiers are digests of names (run-independent places, never clocks), so that the same run
 gives the same rows on any day.
@@ -223,14 +223,33 @@ class Metric(Record):
     value: float
 
 
-class PpoReport(Record):
-    """What PPO did in one cycle. KL in nats per sequence."""
+Optimizer = Literal["ppo", "dpo", "rloo", "grpo", "best_of_n"]
+OPTIMIZER_NAMES: dict[Optimizer, str] = {
+    "ppo": "PPO",
+    "dpo": "DPO",
+    "rloo": "RLOO",
+    "grpo": "GRPO",
+    "best_of_n": "best-of-n",
+}
 
+
+class PolicyReport(Record):
+    """What training the challenger did in one cycle. KL in nats per sequence.
+
+    ``updates`` counts rollout-and-learn rounds of PPO, RLOO and GRPO, and optimiser steps of DPO
+    and best-of-n. ``samples`` are the completions that it drew, None in ledgers from before it was
+    counted. ``kl_reference`` is the mean over the last rounds, ``reward_first`` and
+    ``reward_last`` the means of those rounds: None for DPO and best-of-n, which have no rounds.
+    ``beta`` is the KL coefficient at the end, None for best-of-n, which has none.
+    """
+
+    optimizer: Optimizer = "ppo"
     updates: int
-    kl_reference: float
-    beta: float
-    reward_first: float
-    reward_last: float
+    samples: int | None = None
+    kl_reference: float | None
+    beta: float | None
+    reward_first: float | None
+    reward_last: float | None
     stopped: str
     artifact: ArtifactRef
 

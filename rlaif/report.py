@@ -6,10 +6,12 @@ from typing import Any, Literal
 
 from rlaif.ledger.reads import LedgerReads
 from rlaif.records import (
+    OPTIMIZER_NAMES,
     Completion,
     EvaluationReport,
     GateDecision,
-    PpoReport,
+    Optimizer,
+    PolicyReport,
     Record,
     RewardModelReport,
 )
@@ -27,12 +29,16 @@ class RewardModelFigures(Record):
 
 
 class PpoFigures(Record):
-    """What PPO did; KL in nats per sequence, ``kl_base`` as the evaluation measured it."""
+    """What the optimiser did, PPO or another; what it does not have is None.
 
+    KL in nats per sequence, ``kl_base`` as the evaluation measured it.
+    """
+
+    optimizer: Optimizer
     updates: int
-    kl_reference: float
+    kl_reference: float | None
     kl_base: float | None
-    beta: float
+    beta: float | None
 
 
 class EvaluationFigures(Record):
@@ -184,9 +190,11 @@ def _notes(reads: LedgerReads, cycle: int) -> list[str]:
     notes = []
     content = reads.report(cycle, "ppo")
     if content is not None:
-        ppo = PpoReport.model_validate(content)
+        ppo = PolicyReport.model_validate(content)
         if not _DONE.fullmatch(ppo.stopped):
-            notes.append(f"cycle {cycle}: PPO stopped after {ppo.updates} updates: {ppo.stopped}")
+            name = OPTIMIZER_NAMES[ppo.optimizer]
+            done = f"{name} stopped after {ppo.updates} updates"
+            notes.append(f"cycle {cycle}: {done}: {ppo.stopped}")
     left_out = (reads.oracle_report(cycle) or {}).get("left_out", 0)
     if left_out:
         notes.append(f"cycle {cycle}: the oracle left out {left_out} prompts that it does not know")
@@ -205,9 +213,13 @@ def _ppo(reads: LedgerReads, cycle: int, kl_base: float | None) -> PpoFigures | 
     content = reads.report(cycle, "ppo")
     if content is None:
         return None
-    report = PpoReport.model_validate(content)
+    report = PolicyReport.model_validate(content)
     return PpoFigures(
-        updates=report.updates, kl_reference=report.kl_reference, kl_base=kl_base, beta=report.beta
+        optimizer=report.optimizer,
+        updates=report.updates,
+        kl_reference=report.kl_reference,
+        kl_base=kl_base,
+        beta=report.beta,
     )
 
 

@@ -17,6 +17,7 @@ from rlaif.cli.output import (
     table,
 )
 from rlaif.cli.place import Place
+from rlaif.records import OPTIMIZER_NAMES
 from rlaif.report import CycleFigures, EvaluationFigures, Report, build_report
 
 
@@ -75,7 +76,10 @@ def cycle_line(figures: CycleFigures) -> str:
     if figures.reward_model is not None:
         parts.append(f"reward model {percent(figures.reward_model.accuracy)} right")
     if figures.ppo is not None:
-        parts.append(f"KL {number(figures.ppo.kl_reference)} nats to the reference")
+        kl, to = figures.ppo.kl_reference, "the reference"
+        if kl is None:
+            kl, to = figures.ppo.kl_base, "base"
+        parts.append(f"KL {number(kl)} nats to {to}")
     if figures.oracle is not None:
         parts.append(f"oracle {percent(figures.oracle.win_rate_vs_base)} against base")
     return "; ".join([*parts, duration(sum(figures.seconds.values()))])
@@ -114,8 +118,9 @@ def _work(found: Report) -> Table:
 def _training(found: Report) -> Table:
     shown = table(
         "Training (KL in nats per sequence)",
-        *("cycle", "reward model\naccuracy", "\nECE", "PPO\nupdates", "KL to\nreference"),
-        *("KL to\nbase", "\nbeta"),
+        *("cycle", "reward model\naccuracy", "\nECE", "optimiser", "\nupdates"),
+        *("KL to\nreference", "KL to\nbase", "\nbeta"),
+        words=("optimiser",),
     )
     for c in found.cycles:
         reward_model, ppo = c.reward_model, c.ppo
@@ -123,6 +128,7 @@ def _training(found: Report) -> Table:
             str(c.cycle),
             percent(reward_model.accuracy if reward_model else None),
             number(reward_model.ece if reward_model else None, 3),
+            OPTIMIZER_NAMES[ppo.optimizer] if ppo else "-",
             str(ppo.updates) if ppo else "-",
             number(ppo.kl_reference if ppo else None),
             number(ppo.kl_base if ppo else None),

@@ -20,6 +20,13 @@ from rlaif.config.judging import (
     PreferencesConfig,
     RubricConfig,
 )
+from rlaif.config.optimisers import (
+    BestOfNConfig,
+    DpoConfig,
+    GrpoConfig,
+    RlooConfig,
+    check_micro_batch,
+)
 from rlaif.config.ppo import PpoConfig
 from rlaif.config.reward_model import RewardModelConfig
 from rlaif.config.section import Section
@@ -30,10 +37,13 @@ from rlaif.toml_source import ContradictionError, TomlFile, read_toml
 __all__ = [
     "CONFIG_NAME",
     "ENV_PREFIX",
+    "BestOfNConfig",
+    "DpoConfig",
     "EmbedderConfig",
     "EvaluationConfig",
     "GateConfig",
     "GenerationConfig",
+    "GrpoConfig",
     "JudgeConfig",
     "JudgingConfig",
     "OracleConfig",
@@ -42,6 +52,7 @@ __all__ = [
     "PreferencesConfig",
     "RewardModelConfig",
     "RlaifConfig",
+    "RlooConfig",
     "RubricConfig",
     "RunConfig",
     "SamplingConfig",
@@ -68,6 +79,10 @@ class RlaifConfig(Section):
     preferences: PreferencesConfig = PreferencesConfig()
     reward_model: RewardModelConfig = RewardModelConfig()
     ppo: PpoConfig = PpoConfig()
+    dpo: DpoConfig = DpoConfig()
+    rloo: RlooConfig = RlooConfig()
+    grpo: GrpoConfig = GrpoConfig()
+    best_of_n: BestOfNConfig = BestOfNConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     gate: GateConfig = GateConfig()
     oracle: OracleConfig = OracleConfig()
@@ -82,6 +97,31 @@ class RlaifConfig(Section):
                 f"= {self.judging.pairs_per_prompt}, but {n} completions make only {most} pairs",
                 "raise generation.completions_per_prompt or lower judging.pairs_per_prompt",
             )
+        if self.generation.batch_size < n:
+            raise ContradictionError(
+                ("generation", "batch_size"),
+                f"= {self.generation.batch_size} holds not even one prompt's {n} completions",
+                "raise it",
+            )
+        self._check_optimizer()
+        return self
+
+    def _check_optimizer(self) -> None:
+        """Check the section of the optimiser that is used; the others may hold what they like."""
+        match self.policy.optimizer:
+            case "ppo":
+                self._check_ppo()
+            case "dpo":
+                check_micro_batch("dpo", self.dpo.micro_batch, self.dpo.batch_size)
+            case "rloo":
+                self.rloo.check("rloo")
+            case "grpo":
+                self.grpo.check("grpo")
+            case "best_of_n":
+                own = self.best_of_n
+                check_micro_batch("best_of_n", own.micro_batch, own.batch_size)
+
+    def _check_ppo(self) -> None:
         if self.ppo.rollout_batch % self.ppo.minibatch:
             raise ContradictionError(
                 ("ppo", "minibatch"),
@@ -97,13 +137,6 @@ class RlaifConfig(Section):
                 f"{self.ppo.rollout_batch}: beta could turn negative",
                 f"set it above {most_at_once:g}",
             )
-        if self.generation.batch_size < n:
-            raise ContradictionError(
-                ("generation", "batch_size"),
-                f"= {self.generation.batch_size} holds not even one prompt's {n} completions",
-                "raise it",
-            )
-        return self
 
     @property
     def evaluation_judge(self) -> JudgeConfig:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from rlaif.config.section import Section, Share
+from rlaif.records import Optimizer
 
 
 class RunConfig(Section):
@@ -23,6 +24,10 @@ class PolicyConfig(Section):
 
     path: str = Field(
         "bundled:tiny", description="base policy: a folder, a hub id, or bundled:tiny"
+    )
+    optimizer: Optimizer = Field(
+        "ppo",
+        description="how a challenger is trained; sections of the others are left unread",
     )
 
 

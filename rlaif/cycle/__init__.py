@@ -55,7 +55,7 @@ STAGE_SECTIONS = {
     JUDGING: ("judge", "rubric", "judging"),
     PREFERENCES: ("preferences",),
     REWARD_MODEL: ("reward_model",),
-    PPO: ("ppo",),
+    PPO: ("ppo", "dpo", "rloo", "grpo", "best_of_n"),
     EVALUATION: ("evaluation",),
     PROMOTION: ("gate",),
 }

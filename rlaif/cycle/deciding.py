@@ -21,7 +21,7 @@ from rlaif.records import (
     Completion,
     CompletionScore,
     EvaluationReport,
-    PpoReport,
+    PolicyReport,
     Prompt,
     RewardModelReport,
 )
@@ -213,7 +213,7 @@ def _decide(ctx: CycleContext, rows: Unit) -> None:
         )
         return
     report = EvaluationReport.model_validate(found)
-    ppo_report = PpoReport.model_validate(learned)
+    ppo_report = PolicyReport.model_validate(learned)
     decision = decide(ctx.config.gate, report, RewardModelReport.model_validate(trained))
     rows.add_gate_decision(decision)
     if decision.decision == "hold":
@@ -229,7 +229,7 @@ def _decide(ctx: CycleContext, rows: Unit) -> None:
 
 
 def _card(
-    ctx: CycleContext, version: str, report: EvaluationReport, ppo: PpoReport
+    ctx: CycleContext, version: str, report: EvaluationReport, ppo: PolicyReport
 ) -> dict[str, Any]:
     parent = ctx.ledger.policy(ctx.incumbent)
     trained = ctx.ledger.report(ctx.number, REWARD_MODEL) or {}
@@ -246,6 +246,7 @@ def _card(
         "win_rate_vs_incumbent": report.vs_incumbent.rate,
         "win_rate_vs_base": report.vs_base.rate,
         "kl_base": report.kl_base,
+        "optimizer": ppo.optimizer,
         "updates": ppo.updates,
         "beta": ppo.beta,
     }

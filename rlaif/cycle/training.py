@@ -1,8 +1,9 @@
-"""The stages that train: reward model and PPO; their inputs and outputs are files."""
+"""The stages that train: reward model and policy; their inputs and outputs are files."""
 
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rlaif.artifacts import verify
 from rlaif.cycle.context import CycleContext
@@ -10,9 +11,11 @@ from rlaif.cycle.drafting import EVAL, TRAIN, sample_answers
 from rlaif.errors import LedgerError
 from rlaif.ledger.unit import Unit
 from rlaif.policies import BASE, policy_path
-from rlaif.records import PpoReport, Preference, Record
+from rlaif.records import PolicyReport, Preference, Record
 from rlaif.seeds import numpy_generator
-from rlaif.stages.ppo import PpoJob, read_metrics, train_ppo
+from rlaif.stages.metrics import read_metrics
+from rlaif.stages.optimisers import OptimiserJob, PolicyPair, train_challenger
+from rlaif.stages.ppo import PpoJob, train_ppo
 from rlaif.stages.preferences import preference_split
 from rlaif.stages.reward_model import (
     CalibrationAnswer,
@@ -61,35 +64,55 @@ def reward_model(ctx: CycleContext) -> None:
 
 
 def ppo(ctx: CycleContext) -> None:
-    """Train the challenger from the incumbent against the reward model."""
+    """Train the challenger from the incumbent, by PPO or the optimiser that stands in its place."""
 
     def work(rows: Unit) -> None:
         folder = artifact_folder(ctx, "reward-model")
         vouched = {a.name: a.digest for a in ctx.ledger.artifacts() if a.cycle == ctx.number}
         verify(folder, vouched[folder.name])
         prompts = ctx.ledger.cycle_prompts(ctx.number, TRAIN)
-        job = PpoJob(
+        output = artifact_folder(ctx, "challenger")
+        report = _optimise(
+            ctx,
             policy=version_path(ctx, ctx.incumbent),
             reference=version_path(ctx, reference_version(ctx)),
             reward_model=folder,
             conversations=tuple(p.messages for p in prompts),
             generation=ctx.config.generation,
-            ppo=ctx.config.ppo,
             seed=ctx.seed(PPO),
             device=ctx.config.run.device,
             missing_eos_score=_missing_eos_score(ctx),
-            beta=_beta(ctx),
-            output=artifact_folder(ctx, "challenger"),
+            output=output,
             work=work_folder(ctx, PPO),
         )
-        report = ctx.engine.train(lambda j: train_ppo(j, Steps(ctx, "updates")), job)
         rows.add_report(PPO, report)
-        rows.add_metrics(read_metrics(job.output))
-        rows.add_artifact(report.artifact, relative(ctx, job.output))
+        rows.add_metrics(read_metrics(output))
+        rows.add_artifact(report.artifact, relative(ctx, output))
 
     ctx.crew.release()
     ctx.run_once(PPO, "train", work)
     shutil.rmtree(work_folder(ctx, PPO), ignore_errors=True)
+
+
+def _optimise(ctx: CycleContext, **common: Any) -> PolicyReport:  # noqa: ANN401 - both jobs' fields
+    """Train the challenger with the optimiser that the settings name."""
+    steps, config = Steps(ctx, "updates"), ctx.config
+    optimizer = config.policy.optimizer
+    if optimizer == "ppo":
+        job = PpoJob(**common, ppo=config.ppo, beta=_beta(ctx))
+        return ctx.engine.train(lambda j: train_ppo(j, steps), job)
+    other = OptimiserJob(
+        **common,
+        settings=getattr(config, optimizer),
+        pairs=_policy_pairs(ctx) if optimizer == "dpo" else (),
+    )
+    return ctx.engine.train(lambda j: train_challenger(j, steps), other)
+
+
+def _policy_pairs(ctx: CycleContext) -> tuple[PolicyPair, ...]:
+    """Return the pairs that the reward model was trained on, without those that measure it."""
+    names, pairs = set(PolicyPair.model_fields), _pairs(ctx)
+    return tuple(PolicyPair(**p.model_dump(include=names)) for p in pairs if p.split == "train")
 
 
 def reference_version(ctx: CycleContext) -> str:
@@ -135,8 +158,8 @@ def _beta(ctx: CycleContext) -> float:
     if ctx.config.ppo.kl_control == "fixed":
         return ctx.config.ppo.kl_beta
     for cycle in range(ctx.number - 1, 0, -1):
-        report = stage_report(ctx, PPO, PpoReport, cycle)
-        if isinstance(report, PpoReport):
+        report = stage_report(ctx, PPO, PolicyReport, cycle)
+        if isinstance(report, PolicyReport) and report.optimizer == "ppo" and report.beta:
             return report.beta
     return ctx.config.ppo.kl_beta
 

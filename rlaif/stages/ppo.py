@@ -5,7 +5,6 @@ the policy's trunk, so one pass gives log-probs and values; rewards are not whit
 reward model is already re-centred to mean 0 and deviation 1 on the reference policy's answers.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,10 @@ from pathlib import Path
 from rlaif.artifacts import landing, verify
 from rlaif.config import GenerationConfig, PpoConfig
 from rlaif.models.training_state import saving
-from rlaif.records import ArtifactRef, Message, Metric, PpoReport
+from rlaif.records import ArtifactRef, Message, PolicyReport
+from rlaif.stages.metrics import write_metrics
 from rlaif.stages.ppo_trainer import NonFiniteLossError, PpoTrainer
 
-METRICS = "metrics.jsonl"
 KL_WINDOW = 5
 Progress = Callable[[int, int], None]
 
@@ -54,7 +53,7 @@ class PpoJob:
     work: Path
 
 
-def train_ppo(job: PpoJob, progress: Progress | None = None) -> PpoReport:
+def train_ppo(job: PpoJob, progress: Progress | None = None) -> PolicyReport:
     """Train a challenger, going on from the last checkpoint where there is one.
 
     The challenger's folder also holds ``metrics.jsonl``, one metric a line. A loss that is not
@@ -89,22 +88,16 @@ def train_ppo(job: PpoJob, progress: Progress | None = None) -> PpoReport:
     return _finish(job, trainer, stopped)
 
 
-def read_metrics(folder: Path) -> list[Metric]:
-    """Read the metrics that training left in the challenger's folder."""
-    lines = (folder / METRICS).read_text(encoding="utf-8").splitlines()
-    return [Metric.model_validate_json(line) for line in lines]
-
-
-def _finish(job: PpoJob, trainer: PpoTrainer, stopped: str) -> PpoReport:
+def _finish(job: PpoJob, trainer: PpoTrainer, stopped: str) -> PolicyReport:
     metrics = trainer.metrics
     with saving(job.output), landing(job.output) as folder:
         trainer.save_policy(folder)
-        text = "".join(json.dumps(m.model_dump(), sort_keys=True) + "\n" for m in metrics)
-        (folder / METRICS).write_text(text, encoding="utf-8")
+        write_metrics(folder, metrics)
     rewards = [m.value for m in metrics if m.name == "reward"]
     kls = [m.value for m in metrics if m.name == "kl_reference"][-KL_WINDOW:]
-    return PpoReport(
+    return PolicyReport(
         updates=trainer.done,
+        samples=trainer.done * job.ppo.rollout_batch,
         kl_reference=sum(kls) / len(kls) if kls else 0.0,
         beta=trainer.beta,
         reward_first=rewards[0] if rewards else 0.0,

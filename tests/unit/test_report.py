@@ -39,6 +39,7 @@ def test_figures_come_from_the_stages_reports(report: Report) -> None:
     assert (first.reward_model.accuracy, first.reward_model.ece) == (0.8125, 0.0625)
     assert first.ppo is not None
     assert first.ppo.model_dump() == {
+        "optimizer": "ppo",
         "updates": 20,
         "kl_reference": 5.5,
         "kl_base": 6.25,

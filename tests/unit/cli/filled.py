@@ -16,7 +16,7 @@ from rlaif.records import (
     GateDecision,
     JudgeCall,
     Judgement,
-    PpoReport,
+    PolicyReport,
     Preference,
     Prompt,
     Rating,
@@ -238,7 +238,7 @@ def _train(ledger: Ledger, cycle: int) -> None:
         bias=0.0,
         artifact=ArtifactRef(name="reward-model", digest="d" * 64),
     )
-    ppo = PpoReport(
+    ppo = PolicyReport(
         updates=20 if cycle == 1 else 7,
         kl_reference=5.5,
         beta=0.0625,

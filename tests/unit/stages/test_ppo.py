@@ -11,7 +11,8 @@ from rlaif.config import GenerationConfig, PpoConfig
 from rlaif.errors import ModelError, TrainingError
 from rlaif.models.reward import RewardModel
 from rlaif.records import Message
-from rlaif.stages.ppo import PpoJob, read_metrics, train_ppo
+from rlaif.stages.metrics import read_metrics
+from rlaif.stages.ppo import PpoJob, train_ppo
 from rlaif.stages.ppo_trainer import PpoTrainer
 from rlaif.testing import make_tiny_lm
 
