@@ -5,7 +5,8 @@ arrives with all that it implies. So going on after a kill is not a feature: it 
 which a cycle ever runs, and running a finished one does nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -36,6 +37,7 @@ from rlaif.progress import Watcher
 from rlaif.project import Project
 
 Stage = Callable[[CycleContext], None]
+Sections = dict[str, Any]
 
 DRAFTING: tuple[tuple[str, Stage], ...] = (
     (SAMPLING, sampling),
@@ -51,11 +53,11 @@ TRAINING: tuple[tuple[str, Stage], ...] = (
 DECIDING: tuple[tuple[str, Stage], ...] = ((PROMOTION, promotion),)
 STAGE_SECTIONS = {
     SAMPLING: ("run", "embedder", "sampling"),
-    GENERATION: ("policy", "generation"),
+    GENERATION: ("policy.path", "generation"),
     JUDGING: ("judge", "rubric", "judging"),
     PREFERENCES: ("preferences",),
     REWARD_MODEL: ("reward_model",),
-    PPO: ("ppo", "dpo", "rloo", "grpo", "best_of_n"),
+    PPO: ("policy.optimizer", "ppo", "dpo", "rloo", "grpo", "best_of_n"),
     EVALUATION: ("evaluation",),
     PROMOTION: ("gate",),
 }
@@ -164,7 +166,7 @@ def settings_of(ledger: Ledger, known: CycleRow, new: RlaifConfig) -> RlaifConfi
     begun = _begun_stages(ledger, known.number)
     kept = {name for stage in begun for name in STAGE_SECTIONS[stage]}
     sections = new.model_dump(mode="json")
-    mixed = sections | {name: known.config[name] for name in kept if name in known.config}
+    mixed = _mixed(sections, known.config, kept)
     try:
         return RlaifConfig.model_validate(mixed)
     except ValidationError as exc:
@@ -174,6 +176,19 @@ def settings_of(ledger: Ledger, known: CycleRow, new: RlaifConfig) -> RlaifConfi
             "changes that can stand beside the settings of stages that have begun",
             "take the change back until the cycle has ended",
         ) from exc
+
+
+def _mixed(new: Sections, begun: Sections, kept: Iterable[str]) -> Sections:
+    """Return new settings, but those named (a section, or ``section.field``) as it was begun."""
+    mixed = dict(new)
+    for name in sorted(kept):
+        section, _, field = name.partition(".")
+        old = begun.get(section, {})
+        if not field and old:
+            mixed[section] = old
+        elif field in old:
+            mixed[section] = {**mixed[section], field: old[field]}
+    return mixed
 
 
 def _begun_stages(ledger: Ledger, number: int) -> list[str]:

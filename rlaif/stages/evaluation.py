@@ -86,7 +86,6 @@ def wilson(rate: float, count: float, confidence: float) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-@torch.no_grad()
 def kl_to(
     policy: LanguageModel,
     base: LanguageModel,
@@ -95,7 +94,28 @@ def kl_to(
 ) -> float:
     """Estimate KL(policy || base) from the policy's own answers, in nats per sequence.
 
-    The mean log-ratio (k1) over answers, re-tokenised from their texts; empty ones are left out.
+    The mean of :func:`log_ratios`; 0 without any.
+
+    Args:
+        policy: Who answered.
+        base: The other distribution; the same tokenizer is assumed.
+        answers: Conversation, text, and whether the answer ended itself.
+        temperature: The sampling temperature.
+    """
+    ratios = log_ratios(policy, base, answers, temperature)
+    return sum(ratios) / len(ratios) if ratios else 0.0
+
+
+@torch.no_grad()
+def log_ratios(
+    policy: LanguageModel,
+    base: LanguageModel,
+    answers: Sequence[tuple[Sequence[Message], str, bool]],
+    temperature: float,
+) -> list[float]:
+    """Return log policy(answer) - log base(answer) (k1) of each answer, in nats.
+
+    Answers are re-tokenised from their texts; empty ones are left out. The order is that of length.
 
     Args:
         policy: Who answered.
@@ -108,17 +128,15 @@ def kl_to(
         for messages, text, ended in answers
     ]
     rows = sorted((r for r in rows if r[1]), key=lambda r: len(r[0]) + len(r[1]))
-    if not rows:
-        return 0.0
-    total = 0.0
+    found: list[float] = []
     for start in range(0, len(rows), KL_BATCH):
         part = rows[start : start + KL_BATCH]
         rollout = Rollout.from_lists([q for q, _ in part], [a for _, a in part], policy.pad_id)
         rollout = rollout.to(policy.device)
         mine = response_outputs(policy.model, rollout, temperature).logprobs
         theirs = response_outputs(base.model, rollout, temperature).logprobs
-        total += float(sequence_kl(k1(mine, theirs), rollout.response_mask).sum())
-    return total / len(rows)
+        found += sequence_kl(k1(mine, theirs), rollout.response_mask).tolist()
+    return found
 
 
 def _outcome(verdict: PairVerdict, tie_margin: float) -> float:

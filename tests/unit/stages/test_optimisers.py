@@ -167,25 +167,26 @@ def undisturbed(calm: dict[str, Any], make_job: Maker, method: str) -> Any:
 
 @pytest.mark.parametrize("method", ["rloo", "grpo"])
 def test_the_reward_rises_and_every_update_is_measured(make_job: Maker, method: str) -> None:
-    job = with_settings(make_job(method), updates=16)
+    short = make_job(method, generation=GenerationConfig(max_tokens=1))
+    job = with_settings(short, updates=20, rollout_batch=32, learning_rate=6e-3)
     report = train_challenger(job)
     rewards = series(job, "reward")
-    assert sum(rewards[-4:]) / 4 > sum(rewards[:4]) / 4 + 0.1
-    assert report.updates == len(rewards) == 16
-    assert report.samples == 16 * 16
+    assert sum(rewards[-4:]) / 4 > sum(rewards[:4]) / 4 + 0.5
+    assert report.updates == len(rewards) == 20
+    assert report.samples == 20 * 32
     assert verify(job.output) == report.artifact.digest
     wanted = {"kl_reference", "beta", "entropy", "clip_fraction", "length", "ended", "grad_norm"}
     assert wanted <= {m.name for m in read_metrics(job.output)}
-    assert mean_reward(job, str(job.output)) > mean_reward(job, job.policy) + 0.1
+    assert mean_reward(job, str(job.output)) > mean_reward(job, job.policy) + 0.5
 
 
 def test_the_best_of_n_raise_the_reward(make_job: Maker) -> None:
-    job = with_settings(make_job("best_of_n"), epochs=6, samples=8)
+    job = with_settings(make_job("best_of_n"), epochs=30, samples=8, learning_rate=6e-3)
     report = train_challenger(job)
     (drawn,), (best,) = series(job, "reward_drawn"), series(job, "reward_best")
     assert best > drawn + 0.5
     assert drawn == pytest.approx(mean_reward(job, job.policy), abs=0.25)
-    assert mean_reward(job, str(job.output)) > mean_reward(job, job.policy) + 0.1
+    assert mean_reward(job, str(job.output)) > mean_reward(job, job.policy) + 0.3
     assert (report.samples, report.kl_reference, report.beta) == (160, None, None)
     assert series(job, "loss")[-1] < series(job, "loss")[0]
 
@@ -377,9 +378,9 @@ def test_kl_is_measured_against_the_reference_and_not_the_incumbent(
     job = make_job(method, reference=str(other))
     train_challenger(with_settings(job, updates=1, checkpoint_updates=1))
     assert series(job, "kl_reference")[0] > 1.0
-    same = make_job(method, "same")
-    train_challenger(with_settings(same, updates=1, checkpoint_updates=1, epochs=1))
-    assert series(same, "kl_reference")[0] == pytest.approx(0.0, abs=0.05)
+    same = with_settings(make_job(method, "same"), updates=1, epochs=1, minibatch=16)
+    train_challenger(with_settings(same, checkpoint_updates=1))
+    assert series(same, "kl_reference")[0] == pytest.approx(0.0, abs=1e-4)
 
 
 @pytest.mark.parametrize("method", METHODS)
