@@ -240,7 +240,8 @@ class PolicyReport(Record):
     and best-of-n. ``samples`` are the completions that it drew, None in ledgers from before it was
     counted. ``kl_reference`` is the mean over the last rounds, ``reward_first`` and
     ``reward_last`` the means of those rounds: None for DPO and best-of-n, which have no rounds.
-    ``beta`` is the KL coefficient at the end, None for best-of-n, which has none.
+    ``beta`` is the KL coefficient at the end, None for best-of-n, which has none; ``controller``
+    is all that PPO's controller goes on from in the next cycle.
     """
 
     optimizer: Optimizer = "ppo"
@@ -248,6 +249,7 @@ class PolicyReport(Record):
     samples: int | None = None
     kl_reference: float | None
     beta: float | None
+    controller: dict[str, float] = Field(default_factory=dict)
     reward_first: float | None
     reward_last: float | None
     stopped: str

@@ -122,6 +122,12 @@ class RlaifConfig(Section):
                 check_micro_batch("best_of_n", own.micro_batch, own.batch_size)
 
     def _check_ppo(self) -> None:
+        if self.ppo.kl_place == "loss" and self.ppo.kl_estimator == "k1":
+            raise ContradictionError(
+                ("ppo", "kl_estimator"),
+                '= "k1" has no gradient on average, and ppo.kl_place = "loss" needs one',
+                'take "k2", or put the KL into the reward',
+            )
         if self.ppo.rollout_batch % self.ppo.minibatch:
             raise ContradictionError(
                 ("ppo", "minibatch"),

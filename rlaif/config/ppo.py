@@ -6,6 +6,9 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from rlaif.config.section import Rate, Section, Share
 
+Coefficient = Annotated[float, Field(ge=0.0)]
+Count = Annotated[int, Field(ge=0)]
+
 
 class PpoConfig(Section):
     """Proximal policy optimisation with KL control."""
@@ -17,33 +20,80 @@ class PpoConfig(Section):
     micro_batch: PositiveInt = Field(
         16, description="completions run through the policy at once; saves memory, changes nothing"
     )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description="type of matrix products; weights, norms and the optimiser stay float32; auto: "
+        "bfloat16 where the hardware has it",
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="keep only each block's input for the backward pass: less memory, slower"
+    )
     learning_rate: Rate = Field("auto", description="the policy's rate, or auto: by its size")
     value_learning_rate: Rate = Field("auto", description="the value head's rate")
+    critic_warmup: Count = Field(
+        0, description="first updates of a cycle that train the value head alone"
+    )
     clip: PositiveFloat = Field(0.2, description="clip range of the probability ratio")
+    dual_clip: Literal["off"] | Annotated[float, Field(gt=1.0)] = Field(
+        "off", description="bound c of the loss where the advantage is negative; off, or 3 as usual"
+    )
     value_clip: PositiveFloat = Field(0.2, description="clip range of the value's change")
-    value_coefficient: Annotated[float, Field(ge=0.0)] = Field(
-        0.1, description="weight of the value loss"
-    )
-    entropy_coefficient: Annotated[float, Field(ge=0.0)] = Field(
-        0.0, description="weight of the entropy bonus"
-    )
+    value_coefficient: Coefficient = Field(0.1, description="weight of the value loss")
+    entropy_coefficient: Coefficient = Field(0.0, description="weight of the entropy bonus")
     gamma: Share = Field(1.0, description="discount")
     lam: Share = Field(0.95, description="lambda of generalised advantage estimation")
     max_grad_norm: PositiveFloat = Field(1.0, description="gradient norm clip")
-    kl_control: Literal["adaptive", "fixed"] = Field("adaptive", description="how beta moves")
+    reward_clip: Literal["off"] | PositiveFloat = Field(
+        "off", description="bound on a completion's reward, either way"
+    )
+    reward_scaling: Literal["none", "running"] = Field(
+        "none", description="running: divide rewards by their running standard deviation"
+    )
+    length_penalty: Coefficient = Field(
+        0.0, description="reward taken for each token beyond length_free"
+    )
+    length_free: Count = Field(0, description="tokens that cost nothing")
+    ptx_coefficient: Coefficient = Field(
+        0.0,
+        description="weight of the likelihood of this cycle's preferred completions (InstructGPT's "
+        "ptx term)",
+    )
+    kl_control: Literal["adaptive", "lagrangian", "fixed"] = Field(
+        "adaptive",
+        description="how beta moves: adaptive (Ziegler), lagrangian (PI control), or not at all",
+    )
+    kl_place: Literal["reward", "loss"] = Field(
+        "reward", description="whether KL is a cost of each token's reward, or a term of the loss"
+    )
+    kl_estimator: Literal["k1", "k2", "k3"] = Field(
+        "k1", description="estimator of KL per token; in the loss k2 has the right gradient"
+    )
     kl_beta: PositiveFloat = Field(0.12, description="first KL coefficient; later cycles carry on")
-    kl_target: PositiveFloat = Field(8.0, description="target KL, nats per sequence (adaptive)")
+    kl_target: PositiveFloat = Field(8.0, description="target KL, nats per sequence")
     kl_horizon: PositiveInt = Field(3_000, description="horizon of the controller, episodes")
     kl_early_stop: PositiveFloat = Field(
         0.04,
         description="inner epochs stop when approximate KL per token passes 1.5 times this",
+    )
+    kl_ceiling: Literal["off"] | PositiveFloat = Field(
+        "off",
+        description="a cycle whose KL to the reference passes this, in nats per sequence, ends at "
+        "its last checkpoint below",
+    )
+    spike_kl: PositiveFloat = Field(
+        1.0,
+        description="a step whose approximate KL per token is beyond this is not taken; three "
+        "in a row end training at the last checkpoint",
     )
     missing_eos_score: Literal["auto"] | float = Field(
         "auto",
         description="score set in place of the reward of a completion that was cut off; auto: -1 "
         "where most of the incumbent's completions end themselves, else the reward stays",
     )
-    reference: Literal["base", "incumbent"] = Field(
-        "base", description="the frozen policy that KL is measured against"
+    reference: Literal["base", "incumbent", "ema"] = Field(
+        "base",
+        description="the policy that KL is measured against; ema: an average that follows the "
+        "policy from the incumbent on",
     )
+    ema_decay: Share = Field(0.95, description="share of the average kept at each update")
     checkpoint_updates: PositiveInt = Field(5, description="updates between checkpoints")

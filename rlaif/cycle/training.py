@@ -15,7 +15,7 @@ from rlaif.records import PolicyReport, Preference, Record
 from rlaif.seeds import numpy_generator
 from rlaif.stages.metrics import read_metrics
 from rlaif.stages.optimisers import OptimiserJob, PolicyPair, train_challenger
-from rlaif.stages.ppo import PpoJob, train_ppo
+from rlaif.stages.ppo import Example, PpoJob, train_ppo
 from rlaif.stages.preferences import preference_split
 from rlaif.stages.reward_model import (
     CalibrationAnswer,
@@ -99,7 +99,14 @@ def _optimise(ctx: CycleContext, **common: Any) -> PolicyReport:  # noqa: ANN401
     steps, config = Steps(ctx, "updates"), ctx.config
     optimizer = config.policy.optimizer
     if optimizer == "ppo":
-        job = PpoJob(**common, ppo=config.ppo, beta=_beta(ctx))
+        beta, controller = _carried(ctx)
+        job = PpoJob(
+            **common,
+            ppo=config.ppo,
+            beta=beta,
+            controller=controller,
+            examples=_examples(ctx) if config.ppo.ptx_coefficient else (),
+        )
         return ctx.engine.train(lambda j: train_ppo(j, steps), job)
     other = OptimiserJob(
         **common,
@@ -113,6 +120,18 @@ def _policy_pairs(ctx: CycleContext) -> tuple[PolicyPair, ...]:
     """Return the pairs that the reward model was trained on, without those that measure it."""
     names, pairs = set(PolicyPair.model_fields), _pairs(ctx)
     return tuple(PolicyPair(**p.model_dump(include=names)) for p in pairs if p.split == "train")
+
+
+def _examples(ctx: CycleContext) -> tuple[Example, ...]:
+    """Return the better completion of each pair that the reward model was trained on, once each."""
+    chosen = (
+        Example(messages=p.prompt, text=p.first, ended=p.first_ended)
+        if p.label > 0.5
+        else Example(messages=p.prompt, text=p.second, ended=p.second_ended)
+        for p in _pairs(ctx)
+        if p.split == "train" and p.label != 0.5
+    )
+    return tuple(dict.fromkeys(chosen))
 
 
 def reference_version(ctx: CycleContext) -> str:
@@ -153,15 +172,16 @@ def stage_report(ctx: CycleContext, kind: str, model: type[Record], cycle: int) 
     return None if found is None else model.model_validate(found)
 
 
-def _beta(ctx: CycleContext) -> float:
-    """Return the KL coefficient to begin with: the last cycle's where a controller moves it."""
+def _carried(ctx: CycleContext) -> tuple[float, dict[str, float]]:
+    """Return the KL coefficient to begin with, and the controller's state from the last cycle."""
+    first = ctx.config.ppo.kl_beta
     if ctx.config.ppo.kl_control == "fixed":
-        return ctx.config.ppo.kl_beta
+        return first, {}
     for cycle in range(ctx.number - 1, 0, -1):
         report = stage_report(ctx, PPO, PolicyReport, cycle)
         if isinstance(report, PolicyReport) and report.optimizer == "ppo" and report.beta:
-            return report.beta
-    return ctx.config.ppo.kl_beta
+            return report.beta, report.controller
+    return first, {}
 
 
 def _missing_eos_score(ctx: CycleContext) -> float | None:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from rlaif.models.cache import growing_cache
 from rlaif.models.loading import LanguageModel
 from rlaif.models.padding import left_pad
+from rlaif.models.stepping import stepper
 
 MIN_SHARED = 0.6
 
@@ -26,7 +26,7 @@ class CachedBatch:
 
     def __init__(self, lm: LanguageModel, rows: int) -> None:
         self._lm = lm
-        self._cache = growing_cache(lm.model.config)
+        self._stepper = stepper(lm, rows)
         self._seen_mask = torch.zeros(rows, 0, dtype=torch.bool, device=lm.device)
 
     @torch.no_grad()
@@ -44,21 +44,12 @@ class CachedBatch:
         before = self._seen_mask.sum(-1, keepdim=True)
         positions = (before + real_mask.long().cumsum(-1) - 1).clamp(min=0)
         self._seen_mask = torch.cat([self._seen_mask, real_mask], dim=1)
-        output = self._lm.model(
-            input_ids=ids,
-            attention_mask=self._seen_mask,
-            position_ids=positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits: Tensor = output.logits[:, -1]
-        return logits
+        return self._stepper.read(ids, self._seen_mask, positions).logits
 
     def select(self, rows: Sequence[int]) -> None:
         """Keep these rows, in this order; a row may be taken several times."""
         index = torch.tensor(list(rows), device=self._lm.device)
-        self._cache.batch_select_indices(index)
+        self._stepper.select(index)
         self._seen_mask = self._seen_mask[index]
 
     def forget(self, keep: Sequence[int]) -> None:

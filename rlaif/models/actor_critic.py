@@ -1,4 +1,4 @@
-"""A policy with a value head on its own trunk, run once for log-probs, entropy and values."""
+"""A policy with a value head on its own trunk: one pass gives log-probs and values."""
 
 from typing import NamedTuple
 
@@ -8,25 +8,25 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from rlaif.errors import ModelError
+from rlaif.models.lean.layout import Layout
 from rlaif.models.loading import LanguageModel
 from rlaif.rl.batch import Rollout
 from rlaif.rl.logprobs import chunked_logprobs
 
 PROBE_TOKENS = 4
 PROBE_TOLERANCE = 1e-3
+ROWS_AT_ONCE = 64
 
 
-class ResponseOutputs(NamedTuple):
+class ResponseScores(NamedTuple):
     """What a policy says of each column of a rollout's response part; filler cells are 0.
 
     Attributes:
         logprobs: Log-probability of each response token, nats.
-        entropy: Entropy of the distribution that each token was drawn from, nats; 0 if not asked.
         values: Value of the state in which each token was chosen; 0 without a value head.
     """
 
     logprobs: Float[Tensor, "batch response"]
-    entropy: Float[Tensor, "batch response"]
     values: Float[Tensor, "batch response"]
 
 
@@ -79,74 +79,70 @@ def head_weight(model: PreTrainedModel) -> Tensor:
     return weight
 
 
-def response_outputs(
-    model: PreTrainedModel,
-    rollout: Rollout,
-    temperature: float,
-    value_head: ValueHead | None = None,
-    *,
-    with_entropy: bool = False,
-) -> ResponseOutputs:
-    """Run a policy over a rollout; the heads see real response tokens only.
+def working_head(lm: LanguageModel) -> Tensor:
+    """Return the head's matrix in the type in which products run."""
+    return lm.lean.head if lm.lean is not None else head_weight(lm.model).to(lm.dtype)
+
+
+def response_states(lm: LanguageModel, rollout: Rollout) -> Float[Tensor, "tokens width"]:
+    """Return the hidden states that predict the response tokens, row by row, with gradient.
+
+    The lean trunk sees real tokens only, in rectangles of rows of like length; the library's own
+    sees the rollout as it is.
 
     Args:
-        model: A causal language model.
+        lm: The policy.
         rollout: Queries and responses.
-        temperature: The sampling temperature, by which logits are divided.
-        value_head: Gives the values, where there is one.
-        with_entropy: Whether entropies are wanted.
+
+    Returns:
+        States in the order of ``rollout.response_ids[rollout.response_mask]``, float32.
     """
-    states = trunk_states(model, rollout.input_ids, rollout.token_mask, rollout.position_ids)
     mask = rollout.response_mask
-    hidden = states[:, rollout.predicting][mask]
-    found = chunked_logprobs(
-        hidden,
-        head_weight(model),
-        rollout.response_ids[mask],
-        temperature,
-        with_entropy=with_entropy,
-    )
-    blank = torch.zeros(mask.shape, device=mask.device)
-    values = None if value_head is None else value_head(hidden)
-    return ResponseOutputs(
-        _lay(found.logprobs, mask, blank),
-        _lay(found.entropy, mask, blank),
-        _lay(values, mask, blank),
-    )
+    if lm.lean is None:
+        with lm.computing():
+            given = (rollout.input_ids, rollout.token_mask, rollout.position_ids)
+            states = trunk_states(lm.model, *given)
+        return states[:, rollout.predicting][mask].float()
+    layout = Layout.of(rollout.rows(drop_last=True), lm.pad_id)
+    places = layout.starts.unsqueeze(1) + rollout.position_ids[:, rollout.predicting]
+    return lm.lean.states(layout, wanted=places[mask])
 
 
 @torch.no_grad()
-def scored_by_length(
-    model: PreTrainedModel,
+def score_responses(
+    lm: LanguageModel,
     rollout: Rollout,
     temperature: float,
     value_head: ValueHead | None = None,
     *,
-    rows_at_once: int,
-) -> ResponseOutputs:
-    """Run a policy over a rollout without gradient, rows of like length together.
-
-    The same numbers as :func:`response_outputs`, without the entropies, and with little padding
-    paid for.
+    rows_at_once: int = ROWS_AT_ONCE,
+) -> ResponseScores:
+    """Run a policy over a rollout without gradient; the heads see real response tokens only.
 
     Args:
-        model: A causal language model.
+        lm: The policy.
         rollout: Queries and responses.
-        temperature: The sampling temperature.
+        temperature: The sampling temperature, by which logits are divided.
         value_head: Gives the values, where there is one.
-        rows_at_once: Rows of a batch.
+        rows_at_once: Rows of a batch, which are of like length.
     """
-    shape = rollout.response_mask.shape
-    logprobs = torch.zeros(shape, device=rollout.input_ids.device)
-    values = torch.zeros_like(logprobs)
+    blank = torch.zeros(rollout.response_mask.shape, device=rollout.input_ids.device)
+    logprobs, values = blank, blank.clone()
+    lm.weights_may_have_moved()
+    head = working_head(lm)
     for rows in rollout.response_lengths.argsort(stable=True).split(rows_at_once):
         part = rollout.select(rows).trim()
-        found = response_outputs(model, part, temperature, value_head)
-        width = found.logprobs.shape[1]
-        logprobs[rows, :width] = found.logprobs
-        values[rows, :width] = found.values.float()
-    return ResponseOutputs(logprobs, torch.zeros_like(logprobs), values)
+        mask = part.response_mask
+        states = response_states(lm, part)
+        tokens = part.response_ids[mask]
+        width = mask.shape[1]
+        found = chunked_logprobs(states.to(head.dtype), head, tokens, temperature).logprobs
+        logprobs[rows, :width] = laid(found, mask)
+        if value_head is not None:
+            values[rows, :width] = laid(value_head(states), mask)
+    return ResponseScores(logprobs, values)
 
 
-def _lay(flat: Tensor | None, mask: Tensor, blank: Tensor) -> Tensor:
-    return blank if flat is None else blank.to(flat.dtype).masked_scatter(mask, flat)
+def laid(flat: Tensor, mask: Tensor) -> Tensor:
+    """Lay numbers [tokens] out over the True cells of a mask, row by row; 0 elsewhere."""
+    return flat.new_zeros(mask.shape).masked_scatter(mask, flat)

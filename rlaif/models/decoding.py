@@ -1,17 +1,22 @@
 """Decoding for generation, judging and rollouts alike: batched, cached, finished rows leave."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from rlaif.errors import StageError
-from rlaif.models.cache import growing_cache
+from rlaif.models.drawing import Drawn, draw, greedy
 from rlaif.models.loading import LanguageModel, check_context
 from rlaif.models.padding import left_pad
+from rlaif.models.stepping import Step, stepper
 
-COMPACT_BELOW = 0.8
+COMPACT_BELOW = 0.9
+LOOK_EVERY = {"cpu": 1}
+LOOK_ELSEWHERE = 16
+
+Probe = Callable[[Tensor], Tensor]
 
 
 class NonFiniteLogitsError(StageError):
@@ -33,11 +38,22 @@ class DecodeSettings:
 
 @dataclass(frozen=True)
 class Decoded:
-    """One decoded answer: tokens (the end token included), its text, and whether it ended."""
+    """One decoded answer.
+
+    Attributes:
+        token_ids: Its tokens, the end token included.
+        text: Its text, special tokens left out.
+        ended: Whether it ended by itself.
+        logprobs: Log-prob of each token under the distribution it was drawn from, nats; 0 where
+            decoding was greedy.
+        probed: What the probe said of the state in which each token was chosen; 0 without one.
+    """
 
     token_ids: tuple[int, ...]
     text: str
     ended: bool
+    logprobs: tuple[float, ...] = ()
+    probed: tuple[float, ...] = ()
 
 
 @torch.no_grad()
@@ -46,6 +62,7 @@ def decode(
     prompts: Sequence[Sequence[int]],
     settings: DecodeSettings,
     generator: torch.Generator | None = None,
+    probe: Probe | None = None,
 ) -> list[Decoded]:
     """Decode one answer per prompt, all as one batch.
 
@@ -56,6 +73,7 @@ def decode(
         prompts: Token ids, none empty.
         settings: Limits and temperature.
         generator: Source of randomness; needed when sampling.
+        probe: Final hidden states [rows, width] -> numbers [rows], kept for each token (values).
 
     Raises:
         ModelError: A prompt leaves no room in the context.
@@ -64,107 +82,99 @@ def decode(
     if not prompts:
         return []
     check_context(lm, max(map(len, prompts)), settings.max_tokens, "decoding")
-    batch = _Batch(lm, prompts)
-    for done in range(settings.max_tokens):
-        logits = batch.step() if done else batch.prefill()
-        tokens = _choose(logits, settings.temperature, generator)
-        batch.append(tokens)
+    lm.weights_may_have_moved()
+    batch = _Batch(lm, prompts, settings.max_tokens, probe)
+    for _ in range(settings.max_tokens):
+        logits = batch.read()
+        batch.append(_choose(logits, settings.temperature, generator))
         if not batch.alive:
             break
     return batch.results()
 
 
 class _Batch:
-    """The rows still being decoded, with their cache; finished rows are dropped from it."""
+    """The rows still being decoded; finished ones leave once enough of them have gathered.
 
-    def __init__(self, lm: LanguageModel, prompts: Sequence[Sequence[int]]) -> None:
+    What was decoded lies in rectangles [prompts, tokens], written where each row is now.
+    """
+
+    def __init__(
+        self, lm: LanguageModel, prompts: Sequence[Sequence[int]], limit: int, probe: Probe | None
+    ) -> None:
         self._lm = lm
-        ids, mask = left_pad(prompts, lm.pad_id, lm.device)
-        self._ids = ids
-        self._mask = mask
-        self._positions = (mask.long().cumsum(-1) - 1).clamp(min=0)
-        self._cache = growing_cache(lm.model.config)
-        self._rows = list(range(len(prompts)))
-        self._live = [True] * len(prompts)
-        self._tokens: list[list[int]] = [[] for _ in prompts]
-        self._ended = [False] * len(prompts)
-        self._lengths: dict[int, int] = {}
+        self._probe = probe
+        self._stepper = stepper(lm, len(prompts), with_states=probe is not None)
+        self._next, self._mask = left_pad(prompts, lm.pad_id, lm.device)
+        self._positions = (self._mask.long().cumsum(-1) - 1).clamp(min=0)
+        self._rows = torch.arange(len(prompts), device=lm.device)
+        self._live = torch.ones(len(prompts), dtype=torch.bool, device=lm.device)
+        self._ends = torch.tensor(sorted(lm.eos_ids), device=lm.device)
+        shape = (len(prompts), limit)
+        self._tokens = torch.full(shape, lm.pad_id, device=lm.device)
+        self._logprobs = torch.zeros(shape, device=lm.device)
+        self._probed = torch.zeros(shape, device=lm.device)
+        self._done = 0
+        self._look_every = LOOK_EVERY.get(lm.device.type, LOOK_ELSEWHERE)
+        self.alive = True
 
-    @property
-    def alive(self) -> bool:
-        return any(self._live)
+    def read(self) -> Tensor:
+        """Read the tokens appended last and return the logits of what follows."""
+        step: Step = self._stepper.read(self._next, self._mask, self._positions)
+        if self._probe is not None and step.states is not None:
+            self._probed[self._rows, self._done] = self._probe(step.states).float()
+        return step.logits
 
-    def prefill(self) -> Tensor:
-        return self._forward(self._ids, self._positions)
-
-    def step(self) -> Tensor:
-        self._compact()
-        last = [[self._tokens[row][-1]] for row in self._rows]
-        ids = torch.tensor(last, device=self._lm.device)
-        self._mask = torch.cat([self._mask, torch.ones_like(self._mask[:, :1])], dim=1)
+    def append(self, drawn: Drawn) -> None:
+        """Append one token to every row, and see at times which rows have finished."""
+        self._tokens[self._rows, self._done] = drawn.tokens
+        self._logprobs[self._rows, self._done] = drawn.logprobs
+        self._live &= ~torch.isin(drawn.tokens, self._ends)
+        self._next = drawn.tokens.unsqueeze(1)
         self._positions = self._positions[:, -1:] + 1
-        return self._forward(ids, self._positions)
-
-    def append(self, tokens: list[int]) -> None:
-        """Append one token to every row that is in the batch, and see which rows finish."""
-        for place, (row, token) in enumerate(zip(self._rows, tokens, strict=True)):
-            if not self._live[place]:
-                self._tokens[row].append(self._lm.pad_id)
-                continue
-            self._tokens[row].append(token)
-            if token in self._lm.eos_ids:
-                self._ended[row] = True
-                self._finish(place, row)
+        self._mask = torch.cat([self._mask, torch.ones_like(self._mask[:, :1])], dim=1)
+        self._done += 1
+        if self._done % self._look_every == 0 or self._done == self._tokens.shape[1]:
+            self._refuse_broken()
+            self._compact()
 
     def results(self) -> list[Decoded]:
         tokenizer = self._lm.tokenizer
-        rows = [ids[: self._lengths.get(row)] for row, ids in enumerate(self._tokens)]
-        texts = [str(tokenizer.decode(ids, skip_special_tokens=True)) for ids in rows]
-        return [
-            Decoded(tuple(ids), text, ended)
-            for ids, text, ended in zip(rows, texts, self._ended, strict=True)
-        ]
+        is_end = torch.isin(self._tokens, self._ends)[:, : self._done]
+        is_end[:, -1:] |= ~is_end.any(dim=1, keepdim=True)
+        lengths = (is_end.int().argmax(dim=1) + 1).tolist()
+        found = []
+        for row, length in enumerate(lengths):
+            ids = self._tokens[row, :length].tolist()
+            found.append(
+                Decoded(
+                    tuple(ids),
+                    str(tokenizer.decode(ids, skip_special_tokens=True)),
+                    ids[-1] in self._lm.eos_ids,
+                    tuple(self._logprobs[row, :length].tolist()),
+                    tuple(self._probed[row, :length].tolist()),
+                )
+            )
+        return found
 
-    def _finish(self, place: int, row: int) -> None:
-        self._live[place] = False
-        self._lengths[row] = len(self._tokens[row])
-
-    def _compact(self) -> None:
-        """Drop finished rows from the cache once enough of them have gathered."""
-        keep = [place for place, live in enumerate(self._live) if live]
-        if len(keep) > COMPACT_BELOW * len(self._live):
-            return
-        index = torch.tensor(keep, device=self._lm.device)
-        self._cache.batch_select_indices(index)
-        self._mask = self._mask[index]
-        self._positions = self._positions[index]
-        self._rows = [self._rows[place] for place in keep]
-        self._live = [True] * len(keep)
-
-    def _forward(self, ids: Tensor, positions: Tensor) -> Tensor:
-        output = self._lm.model(
-            input_ids=ids,
-            attention_mask=self._mask,
-            position_ids=positions,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits: Tensor = output.logits[:, -1]
-        if not torch.isfinite(logits).all():
+    def _refuse_broken(self) -> None:
+        if not torch.isfinite(self._logprobs).all():
             raise NonFiniteLogitsError(
                 f"{self._lm.name} gave logits that are not finite",
                 "finite logits",
                 "check its weights; a policy that diverged should be rolled back",
             )
-        return logits
+
+    def _compact(self) -> None:
+        """Let finished rows go once enough of them have gathered."""
+        kept = self._live.nonzero().squeeze(-1)
+        self.alive = bool(len(kept))
+        if not self.alive or len(kept) > COMPACT_BELOW * len(self._live):
+            return
+        self._stepper.select(kept)
+        self._mask, self._positions, self._next, self._rows, self._live = (
+            x[kept] for x in (self._mask, self._positions, self._next, self._rows, self._live)
+        )
 
 
-def _choose(logits: Tensor, temperature: float, generator: torch.Generator | None) -> list[int]:
-    if temperature == 0.0:
-        chosen = logits.argmax(-1)
-    else:
-        probs = (logits.float() / temperature).softmax(-1)
-        chosen = torch.multinomial(probs, 1, generator=generator).squeeze(-1)
-    ids: list[int] = chosen.tolist()
-    return ids
+def _choose(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Drawn:
+    return greedy(logits) if temperature == 0.0 else draw(logits, temperature, generator)

@@ -1,7 +1,8 @@
 """Causal language models from a folder or a hub id, checked before they serve."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from transformers.utils import logging as transformers_logging
 
 from rlaif.artifacts import model_folder_digest
 from rlaif.errors import ModelError
+from rlaif.models.lean.trunk import LeanTrunk
 from rlaif.records import Message, digest_of
 from rlaif.text import shortened
 
@@ -53,6 +55,9 @@ class LanguageModel:
         context: The longest sequence it takes, in tokens.
         name: What it was loaded from.
         digest: Digest of its folder; of its name and revision for a hub id.
+        stored: The type of its weights.
+        dtype: The type in which matrix products run; weights may be wider.
+        lean: Its trunk computed lean, on the CPU and where its architecture is known; else None.
     """
 
     model: PreTrainedModel
@@ -64,6 +69,34 @@ class LanguageModel:
     context: int
     name: str
     digest: str
+    stored: torch.dtype = torch.float32
+    dtype: torch.dtype = torch.float32
+    lean: LeanTrunk | None = None
+
+    def computing(self) -> AbstractContextManager[None]:
+        """Return the context in which the library's own model computes in `dtype`."""
+        if self.dtype == self.stored:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+    def weights_may_have_moved(self) -> None:
+        """Let the lean trunk read trained weights anew: not every optimiser says it moved them."""
+        if self.lean is not None and any(p.requires_grad for p in self.model.parameters()):
+            self.lean.outdate()
+
+    def in_precision(self, dtype: torch.dtype, *, checkpointing: bool = False) -> "LanguageModel":
+        """Return the same model with its matrix products in another type.
+
+        Args:
+            dtype: float32 or bfloat16.
+            checkpointing: Trade time for memory in the backward pass: keep each block's input only.
+        """
+        if self.device.type != "cpu":
+            if checkpointing:
+                self.model.gradient_checkpointing_enable({"use_reentrant": False})
+            return replace(self, dtype=dtype)
+        lean = LeanTrunk.of(self.model, dtype, checkpointing=checkpointing)
+        return replace(self, dtype=dtype, lean=lean)
 
 
 def pick_device(setting: str) -> torch.device:
@@ -89,7 +122,11 @@ def pick_device(setting: str) -> torch.device:
 
 
 def load_language_model(
-    path: str, device: torch.device, *, trainable: bool = False
+    path: str,
+    device: torch.device,
+    *,
+    trainable: bool = False,
+    stored: torch.dtype | None = None,
 ) -> LanguageModel:
     """Load a causal language model and its tokenizer.
 
@@ -100,6 +137,7 @@ def load_language_model(
         path: A folder in Hugging Face format, or a hub id.
         device: Where to put it.
         trainable: Whether its weights will be updated.
+        stored: Type of a frozen model's weights, instead.
 
     Raises:
         ModelError: It cannot be loaded, lacks weights, has no tokenizer or no end-of-sequence
@@ -108,7 +146,9 @@ def load_language_model(
     transformers_logging.disable_progress_bar()
     refuse_missing_folder(path)
     tokenizer = load_tokenizer(path)
-    dtype = torch.float32 if trainable or device.type == "cpu" else torch.bfloat16
+    on_cpu = device.type == "cpu"
+    usual = torch.float32 if trainable or on_cpu else torch.bfloat16
+    dtype = stored or usual
     model = _load_whole(path, dtype)
     model.eval().to(device)
     model.requires_grad_(trainable)
@@ -124,6 +164,9 @@ def load_language_model(
         context=int(getattr(model.config, "max_position_embeddings", None) or 2**30),
         name=path,
         digest=model_digest(path),
+        stored=dtype,
+        dtype=dtype,
+        lean=LeanTrunk.of(model, dtype) if on_cpu else None,
     )
 
 

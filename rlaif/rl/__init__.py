@@ -6,19 +6,20 @@ from rlaif.rl.advantages import (
     masked_mean,
     masked_sum,
     masked_var,
-    place_scores,
     whiten,
 )
+from rlaif.rl.averaging import ema_update
 from rlaif.rl.batch import Batch, Rollout, micro_batches, pad
+from rlaif.rl.control import AdaptiveKL, FixedKL, KLController, LagrangianKL
+from rlaif.rl.head_loss import HeadLoss, head_loss
 from rlaif.rl.kl import (
-    AdaptiveKL,
-    FixedKL,
-    KLController,
     KLEstimator,
+    MeanKL,
     exact_kl,
     k1,
     k2,
     k3,
+    mean_and_error,
     sequence_kl,
     token_kl,
 )
@@ -26,12 +27,18 @@ from rlaif.rl.logprobs import HeadLogprobs, chunked_logprobs, entropy, token_log
 from rlaif.rl.losses import (
     PolicyLoss,
     ValueLoss,
-    bradley_terry_loss,
     explained_variance,
-    listwise_loss,
-    pairwise_hinge_loss,
+    kl_loss,
     policy_loss,
     value_loss,
+)
+from rlaif.rl.preference_losses import bradley_terry_loss, listwise_loss, pairwise_hinge_loss
+from rlaif.rl.rewards import (
+    RunningScale,
+    clip_scores,
+    ensemble_score,
+    length_penalty,
+    place_scores,
 )
 
 __all__ = [
@@ -40,24 +47,35 @@ __all__ = [
     "Batch",
     "FixedKL",
     "HeadLogprobs",
+    "HeadLoss",
     "KLController",
     "KLEstimator",
+    "LagrangianKL",
+    "MeanKL",
     "PolicyLoss",
     "Rollout",
+    "RunningScale",
     "ValueLoss",
     "bradley_terry_loss",
     "chunked_logprobs",
+    "clip_scores",
+    "ema_update",
+    "ensemble_score",
     "entropy",
     "exact_kl",
     "explained_variance",
     "gae",
+    "head_loss",
     "k1",
     "k2",
     "k3",
+    "kl_loss",
+    "length_penalty",
     "listwise_loss",
     "masked_mean",
     "masked_sum",
     "masked_var",
+    "mean_and_error",
     "micro_batches",
     "pad",
     "pairwise_hinge_loss",

@@ -1,4 +1,4 @@
-"""Masked statistics, rewards on tokens, and generalised advantage estimation.
+"""Masked statistics and generalised advantage estimation.
 
 Throughout, `response_mask` is True at a real response token, the EOS included, and each row's real
 tokens are the beginning of the row. Cells outside the mask never influence a result, whatever they
@@ -53,30 +53,6 @@ def whiten(
     mean = masked_mean(kept, mask)
     white = (kept - mean) * (masked_var(kept, mask) + 1e-8).rsqrt()
     return (white if shift_mean else white + mean).masked_fill(~mask, 0.0)
-
-
-def place_scores(
-    kl_penalty: Float[Tensor, "batch response"],
-    scores: Float[Tensor, " batch"],
-    response_mask: Bool[Tensor, "batch response"],
-) -> Float[Tensor, "batch response"]:
-    """Reward of each token: minus its KL penalty, plus the score on the last real token.
-
-    r_t = -penalty_t + score * [t is last] (Ouyang et al. 2022, eq. 2, spread over tokens).
-
-    Args:
-        kl_penalty: Cost of each token in units of reward: beta times its KL estimate, positive
-            where the policy is likelier than the reference to say the token.
-        scores: One score for each response.
-        response_mask: True = a real response token.
-
-    Returns:
-        Rewards, 0 outside the mask. A row without a real token gets none.
-    """
-    rewards = (-kl_penalty).masked_fill(~response_mask, 0.0)
-    places = torch.arange(1, response_mask.shape[1] + 1, device=response_mask.device)
-    is_last = response_mask & (places == response_mask.sum(dim=1, keepdim=True))
-    return rewards + torch.where(is_last, scores.unsqueeze(1), 0.0)
 
 
 class Advantages(NamedTuple):

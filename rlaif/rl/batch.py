@@ -149,6 +149,17 @@ class Rollout:
         """
         return slice(self.query_width - 1, self.input_ids.shape[1] - 1)
 
+    def rows(self, *, drop_last: bool = False) -> list[list[int]]:
+        """Each row's real tokens.
+
+        Args:
+            drop_last: Leave out each row's last token, which predicts nothing.
+        """
+        starts = self.token_mask.int().argmax(dim=1)
+        ends = starts + self.token_mask.sum(dim=1) - int(drop_last)
+        spans = zip(self.input_ids.tolist(), starts.tolist(), ends.tolist(), strict=True)
+        return [ids[start:end] for ids, start, end in spans]
+
     def select(self, rows: Int[Tensor, " rows"] | slice) -> "Rollout":
         """The given rows, in the given order, at unchanged width."""
         return replace(self, input_ids=self.input_ids[rows], token_mask=self.token_mask[rows])

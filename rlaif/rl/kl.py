@@ -1,13 +1,10 @@
-"""Kullback-Leibler divergence of the policy from the reference, and control of its weight beta.
+"""Kullback-Leibler divergence of the policy from the reference.
 
 The direction is always KL(policy || reference), estimated on tokens that the policy sampled, in
 nats per token; `sequence_kl` adds tokens up to nats per sequence, the unit of the controllers.
 """
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
@@ -97,145 +94,24 @@ def sequence_kl(
     return masked_sum(kl, response_mask, dim=1)
 
 
-class KLController(Protocol):
-    """What decides beta, the weight of the KL in the reward or in the loss.
+class MeanKL(NamedTuple):
+    """A mean of nats per sequence, and its standard error (NaN for fewer than two sequences)."""
 
-    Attributes:
-        beta: The weight in force: units of reward per nat.
+    mean: float
+    error: float
+
+
+def mean_and_error(kl: Float[Tensor, " batch"]) -> MeanKL:
+    """Mean of a KL over sequences with its standard error, sqrt(unbiased variance / n).
+
+    Args:
+        kl: Nats per sequence, one of each independent sequence.
+
+    Raises:
+        ValueError: There is no sequence.
     """
-
-    beta: float
-
-    def update(self, kl: float, episodes: int) -> float:
-        """Take in the mean KL (nats per sequence) of some episodes; return the new beta."""
-        ...
-
-    def state_dict(self) -> dict[str, float]:
-        """What changes over time, as plain numbers that go into a checkpoint."""
-        ...
-
-    def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Go on from a state that `state_dict` gave."""
-        ...
-
-
-def _check_kl(kl: float, episodes: int) -> None:
-    if not math.isfinite(kl) or episodes < 0:
-        raise ValueError(
-            f"KL {kl} over {episodes} episodes: expected a finite number of nats per sequence and "
-            "no negative count; a KL that is not finite means that training has diverged"
-        )
-
-
-def _beta_from(state: Mapping[str, float]) -> float:
-    beta = state.get("beta", math.nan)
-    if set(state) != {"beta"} or not (math.isfinite(beta) and beta >= 0):
-        raise ValueError(
-            f"controller state is {dict(state)}, expected beta alone, finite and not negative: "
-            "load the state of a checkpoint that this version wrote"
-        )
-    return beta
-
-
-@dataclass
-class FixedKL:
-    """A beta that stays what it is.
-
-    Attributes:
-        beta: Weight of the KL, in units of reward per nat; 0 or more.
-    """
-
-    beta: float
-
-    def __post_init__(self) -> None:
-        """Check the weight.
-
-        Raises:
-            ValueError: `beta` is negative or not finite.
-        """
-        _beta_from({"beta": self.beta})
-
-    def update(self, kl: float, episodes: int) -> float:
-        """Return beta, which no KL changes.
-
-        Raises:
-            ValueError: `kl` is not finite, or `episodes` is negative.
-        """
-        _check_kl(kl, episodes)
-        return self.beta
-
-    def state_dict(self) -> dict[str, float]:
-        """Beta."""
-        return {"beta": self.beta}
-
-    def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Take over beta from a checkpoint.
-
-        Raises:
-            ValueError: The state is not one of this controller's.
-        """
-        self.beta = _beta_from(state)
-
-
-@dataclass
-class AdaptiveKL:
-    """A beta that rises while the KL is above a target and falls while it is below.
-
-    beta <- beta (1 + clip(KL / target - 1, -limit, limit) * episodes / horizon): Ziegler et al.
-    2019, "Fine-Tuning Language Models from Human Preferences", section 2.2.
-
-    Attributes:
-        beta: Weight of the KL, in units of reward per nat; above 0, or it could never change.
-        target: Wanted KL, in nats per sequence.
-        horizon: Episodes over which an error of 100% would double beta, were it not clipped.
-        error_limit: Bound of the proportional error.
-    """
-
-    beta: float
-    target: float = 6.0
-    horizon: float = 10_000.0
-    error_limit: float = 0.2
-
-    def __post_init__(self) -> None:
-        """Check the settings.
-
-        Raises:
-            ValueError: One of them is not finite and above 0.
-        """
-        for name in ("beta", "target", "horizon", "error_limit"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} is {value}, expected a finite number above 0")
-
-    def update(self, kl: float, episodes: int) -> float:
-        """Move beta towards the target and return it.
-
-        Args:
-            kl: Mean KL of the latest episodes, in nats per sequence.
-            episodes: How many episodes (responses) that is.
-
-        Raises:
-            ValueError: `kl` is not finite, or so many episodes come at once for this horizon that
-                one update could make beta negative.
-        """
-        _check_kl(kl, episodes)
-        if self.error_limit * episodes >= self.horizon:
-            raise ValueError(
-                f"{episodes} episodes at once are too many for a horizon of {self.horizon:g}: "
-                f"beta could turn negative, so set it above {self.error_limit * episodes:g}"
-            )
-        error = min(max(kl / self.target - 1.0, -self.error_limit), self.error_limit)
-        self.beta *= 1.0 + error * episodes / self.horizon
-        return self.beta
-
-    def state_dict(self) -> dict[str, float]:
-        """Beta: the target and the horizon are settings, not state."""
-        return {"beta": self.beta}
-
-    def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Take over beta from a checkpoint.
-
-        Raises:
-            ValueError: The state is not one of this controller's.
-        """
-        self.beta = _beta_from(state)
+    if not len(kl):
+        raise ValueError("no sequence to take the mean KL of")
+    wide = kl.double()
+    error = (wide.var(correction=1) / len(kl)).sqrt() if len(kl) > 1 else torch.tensor(torch.nan)
+    return MeanKL(float(wide.mean()), float(error))

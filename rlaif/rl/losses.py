@@ -1,6 +1,6 @@
-"""Losses of the policy, the value function and the reward model.
+"""Losses of the policy and the value function.
 
-The losses of PPO are sums over real response tokens, divided by a token count that the caller
+They are sums over real response tokens, divided by a token count that the caller
 gives: that of the whole optimiser step, over all its micro-batches and processes. So losses and
 figures of micro-batches add up to those of the step, however the rows were cut.
 """
@@ -10,10 +10,9 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
 from rlaif.rl.advantages import masked_sum, masked_var
-from rlaif.rl.kl import clamped_log_ratio, k3
+from rlaif.rl.kl import KLEstimator, clamped_log_ratio, k2, k3
 
 
 class PolicyLoss(NamedTuple):
@@ -75,6 +74,37 @@ def policy_loss(
     return PolicyLoss(losses.sum() / token_count, clip_fraction, approx_kl)
 
 
+def kl_loss(
+    logprobs: Float[Tensor, "batch response"],
+    ref_logprobs: Float[Tensor, "batch response"],
+    response_mask: Bool[Tensor, "batch response"],
+    token_count: int | Float[Tensor, ""] | Int[Tensor, ""],
+    estimator: KLEstimator = "k2",
+) -> Float[Tensor, ""]:
+    """A KL to the reference as a term of the loss, nats per token, without a coefficient.
+
+    On tokens that the policy sampled, the gradient of k2 is that of KL(policy || reference) in
+    expectation: (log p - log q) grad log p. That of k3 is (1 - q/p) grad log p, which is that of
+    KL(reference || policy). That of k1 is grad log p, 0 in expectation, so k1 is refused.
+
+    Args:
+        logprobs: Log-probs of the sampled tokens under the policy, with gradient.
+        ref_logprobs: The same under the reference.
+        response_mask: True = a real response token.
+        token_count: Real response tokens in the whole optimiser step.
+        estimator: k2 or k3.
+
+    Raises:
+        ValueError: The estimator is k1.
+    """
+    if estimator == "k1":
+        raise ValueError(
+            "k1 in the loss has no gradient on average: take k2, or put it in the reward"
+        )
+    kl = {"k2": k2, "k3": k3}[estimator](logprobs, ref_logprobs.detach())
+    return masked_sum(kl, response_mask) / token_count
+
+
 class ValueLoss(NamedTuple):
     """What `value_loss` returns; the last carries no gradient.
 
@@ -131,63 +161,3 @@ def explained_variance(
     where the returns do not vary.
     """
     return 1 - masked_var(returns - values, response_mask) / masked_var(returns, response_mask)
-
-
-def bradley_terry_loss(
-    first: Float[Tensor, " pairs"],
-    second: Float[Tensor, " pairs"],
-    p_first: Float[Tensor, " pairs"],
-) -> Float[Tensor, ""]:
-    """Mean cross-entropy of soft preferences under Bradley and Terry (1952), in nats.
-
-    -[p log sigmoid(d) + (1 - p) log sigmoid(-d)], where d = first - second; at p = 1 it is the
-    reward-model loss of Ouyang et al. 2022, eq. 1.
-
-    Args:
-        first: Rewards of the first answers.
-        second: Rewards of the second answers.
-        p_first: Probability that the first is better; 0.5 is a tie.
-    """
-    gap = first - second
-    return -(p_first * logsigmoid(gap) + (1 - p_first) * logsigmoid(-gap)).mean()
-
-
-def pairwise_hinge_loss(
-    first: Float[Tensor, " pairs"],
-    second: Float[Tensor, " pairs"],
-    p_first: Float[Tensor, " pairs"],
-    margin: float = 1.0,
-) -> Float[Tensor, ""]:
-    """Mean hinge on the reward gap, weighted by soft preferences.
-
-    p max(0, m - d) + (1 - p) max(0, m + d), where d = first - second (Joachims 2002, made soft).
-
-    Args:
-        first: Rewards of the first answers.
-        second: Rewards of the second answers.
-        p_first: Probability that the first is better; 0.5 is a tie.
-        margin: m, the gap beyond which a certain pair costs nothing, in units of reward.
-    """
-    gap = first - second
-    return (p_first * (margin - gap).relu() + (1 - p_first) * (margin + gap).relu()).mean()
-
-
-def listwise_loss(
-    scores: Float[Tensor, "groups items"], item_mask: Bool[Tensor, "groups items"]
-) -> Float[Tensor, ""]:
-    """Mean negative log-likelihood of rankings under Plackett and Luce, in nats per group.
-
-    The best is chosen among all, the next among the rest, and so on (Xia et al. 2008, "Listwise
-    Approach to Learning to Rank", ListMLE). For groups of two it is Bradley-Terry at p = 1.
-
-    Args:
-        scores: Rewards of each group's items, the best item first.
-        item_mask: True = a real item; groups of different sizes are filled at the end.
-    """
-    size = scores.shape[1]
-    everyone = torch.ones(size, size, dtype=torch.bool, device=scores.device)
-    itself = torch.eye(size, dtype=torch.bool, device=scores.device)
-    remaining = (everyone.triu() & item_mask.unsqueeze(1)) | itself
-    kept = scores.masked_fill(~item_mask, 0.0)
-    among = kept.unsqueeze(1).masked_fill(~remaining, -torch.inf).logsumexp(dim=-1)
-    return masked_sum(among - kept, item_mask, dim=1).mean()

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from rlaif.config import EvaluationConfig
-from rlaif.models.actor_critic import response_outputs
+from rlaif.models.actor_critic import score_responses
 from rlaif.models.loading import LanguageModel, encode_answer, encode_conversation
 from rlaif.records import Message, PairVerdict, WinRate
 from rlaif.rl import Rollout, k1, sequence_kl
@@ -133,8 +133,8 @@ def log_ratios(
         part = rows[start : start + KL_BATCH]
         rollout = Rollout.from_lists([q for q, _ in part], [a for _, a in part], policy.pad_id)
         rollout = rollout.to(policy.device)
-        mine = response_outputs(policy.model, rollout, temperature).logprobs
-        theirs = response_outputs(base.model, rollout, temperature).logprobs
+        mine = score_responses(policy, rollout, temperature).logprobs
+        theirs = score_responses(base, rollout, temperature).logprobs
         found += sequence_kl(k1(mine, theirs), rollout.response_mask).tolist()
     return found
 

@@ -20,7 +20,7 @@ from trl.trainer.reward_trainer import RewardTrainer
 from rlaif.config import RewardModelConfig
 from rlaif.models.padding import right_pad
 from rlaif.models.reward import RewardModel
-from rlaif.rl.losses import bradley_terry_loss, listwise_loss, pairwise_hinge_loss
+from rlaif.rl.preference_losses import bradley_terry_loss, listwise_loss, pairwise_hinge_loss
 from rlaif.stages.trl_checkpoints import (
     CheckpointedTrainer,
     Progress,

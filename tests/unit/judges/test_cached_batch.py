@@ -1,3 +1,6 @@
+import dataclasses
+from collections.abc import Sequence
+
 import pytest
 import torch
 from hypothesis import given
@@ -93,14 +96,21 @@ def test_rows_can_be_taken_several_times(tiny_lm: LanguageModel) -> None:
     assert_after(tiny_lm, logits, [[*B, 80], [*A, 81, 82], [*B, 83]])
 
 
-def test_a_common_beginning_is_read_once(tiny_lm: LanguageModel) -> None:
+@pytest.mark.parametrize("kind", ["lean", "library"])
+def test_a_common_beginning_is_read_once(
+    tiny_lm: LanguageModel, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lm = tiny_lm if kind == "lean" else dataclasses.replace(tiny_lm, lean=None)
     stem = list(range(20, 40))
     rows = [[*stem, 1], [*stem, 2, 3], [*stem, 4], [7, 8], [*stem[:3], 9]]
     seen: list[int] = []
-    handle = tiny_lm.model.register_forward_pre_hook(
-        lambda _module, _args, kwargs: seen.append(kwargs["input_ids"].shape[0]), with_kwargs=True
-    )
-    _, logits = read_together(tiny_lm, rows)
-    handle.remove()
+    extend = CachedBatch.extend
+
+    def counted(self: CachedBatch, pieces: Sequence[Sequence[int]]) -> torch.Tensor:
+        seen.append(len(pieces))
+        return extend(self, pieces)
+
+    monkeypatch.setattr(CachedBatch, "extend", counted)
+    _, logits = read_together(lm, rows)
     assert seen == [3, 5]
     assert_after(tiny_lm, logits, rows)

@@ -21,6 +21,7 @@ from rlaif.judges import (
     request_hash,
 )
 from rlaif.judges.transformers_judge import find_label_form
+from rlaif.models.lean.trunk import LeanTrunk
 from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.testing import make_tiny_lm
 
@@ -130,7 +131,9 @@ def test_a_model_that_cannot_step_back_reads_again(tiny_lm: LanguageModel) -> No
     stateful = copy.copy(tiny_lm.model)
     stateful._is_stateful = True
     asked = [request("The capital? " * 4 + tail) for tail in ("one", "two", "three and four")]
-    again = TransformersJudge(dataclasses.replace(tiny_lm, model=stateful), CONFIG).judge(asked)
+    again = TransformersJudge(
+        dataclasses.replace(tiny_lm, model=stateful, lean=None), CONFIG
+    ).judge(asked)
     for one, other in zip(again, TransformersJudge(tiny_lm, CONFIG).judge(asked), strict=True):
         assert one.call is not None
         assert other.call is not None
@@ -187,7 +190,9 @@ def test_a_request_that_breaks_the_model_costs_only_itself(tiny_lm: LanguageMode
     sick = copy.deepcopy(tiny_lm.model)
     with torch.no_grad():
         sick.get_input_embeddings().weight[token] = float("nan")
-    judge = TransformersJudge(dataclasses.replace(tiny_lm, model=sick), CONFIG)
+    judge = TransformersJudge(
+        dataclasses.replace(tiny_lm, model=sick, lean=LeanTrunk.of(sick, torch.float32)), CONFIG
+    )
     replies = judge.judge([request(text) for text in ("a", "b ~", "c", "d", "e", "f ~")])
     failures = [reply.failure for reply in replies]
     assert [failure is not None for failure in failures] == [False, True, False, False, False, True]
@@ -213,7 +218,7 @@ class Mute(torch.nn.Module):
 
 def test_a_judge_without_words_gives_no_verdict(tiny_lm: LanguageModel) -> None:
     mute = Mute(tiny_lm.model, min(tiny_lm.eos_ids))
-    judge = TransformersJudge(dataclasses.replace(tiny_lm, model=mute), CONFIG)
+    judge = TransformersJudge(dataclasses.replace(tiny_lm, model=mute, lean=None), CONFIG)
     (reply,) = judge.judge([request("Say something")])
     assert "wrote no critique" in (reply.failure or "")
     assert reply.call is not None
@@ -243,7 +248,7 @@ def test_a_critique_stops_at_the_judges_own_cue(tmp_path: Path) -> None:
     start = len(lm.tokenizer.encode("<|user|>Q<|end|><|assistant|>")) - 1
     reciting = Reciting(list(lm.tokenizer.encode(said)), start)
     long = JudgeConfig(max_critique_tokens=40, min_label_mass=0.0)
-    judge = TransformersJudge(dataclasses.replace(lm, model=reciting), long)
+    judge = TransformersJudge(dataclasses.replace(lm, model=reciting, lean=None), long)
     (reply,) = judge.judge([request("Q")])
     assert reply.critique == "It is so."
     assert reply.call is not None

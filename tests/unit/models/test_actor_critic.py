@@ -1,5 +1,6 @@
 """Log-probs, entropies and values of responses, against a plain forward pass."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ from rlaif.errors import ModelError
 from rlaif.models.actor_critic import (
     ValueHead,
     check_plain_head,
-    response_outputs,
-    scored_by_length,
+    response_states,
+    score_responses,
 )
 from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.rl import Rollout
@@ -26,50 +27,67 @@ def lm(tmp_path: Path) -> LanguageModel:
     return load_language_model(str(make_tiny_lm(tmp_path)), CPU, trainable=True)
 
 
-def test_log_probs_equal_those_of_each_row_alone(lm: LanguageModel) -> None:
-    rollout = Rollout.from_lists(QUERIES, RESPONSES, lm.pad_id)
-    found = response_outputs(lm.model, rollout, 0.8, with_entropy=True)
+@pytest.fixture(params=["lean", "library"])
+def either(lm: LanguageModel, request: pytest.FixtureRequest) -> LanguageModel:
+    return lm if request.param == "lean" else dataclasses.replace(lm, lean=None)
+
+
+def rollout_of(lm: LanguageModel, responses: list[list[int]] = RESPONSES) -> Rollout:
+    return Rollout.from_lists(QUERIES, responses, lm.pad_id)
+
+
+def test_log_probs_equal_those_of_each_row_alone(either: LanguageModel) -> None:
+    found = score_responses(either, rollout_of(either), 0.8)
     for row, (query, response) in enumerate(zip(QUERIES, RESPONSES, strict=True)):
-        logits = lm.model(torch.tensor([query + response])).logits[0] / 0.8
+        logits = either.model(torch.tensor([query + response])).logits[0] / 0.8
         log_p = logits.log_softmax(-1)[len(query) - 1 : -1]
         expected = log_p[range(len(response)), response]
         torch.testing.assert_close(found.logprobs[row, : len(response)], expected)
-        entropy = -(log_p.exp() * log_p).sum(-1)
-        torch.testing.assert_close(found.entropy[row, : len(response)], entropy)
         assert not found.logprobs[row, len(response) :].any()
+    assert not found.values.any()
 
 
-def test_values_are_zero_at_first_and_read_the_state_before_the_token(lm: LanguageModel) -> None:
-    rollout = Rollout.from_lists(QUERIES, RESPONSES, lm.pad_id)
-    head = ValueHead(lm.model.config.hidden_size)
-    assert not response_outputs(lm.model, rollout, 1.0, head).values.any()
+def test_values_are_zero_at_first_and_read_the_state_before_the_token(
+    either: LanguageModel,
+) -> None:
+    head = ValueHead(either.model.config.hidden_size)
+    assert not score_responses(either, rollout_of(either), 1.0, head).values.any()
     torch.nn.init.normal_(head.weight)
-    values = response_outputs(lm.model, rollout, 1.0, head).values
-    other = [[*RESPONSES[0][:-1], 20], RESPONSES[1]]
-    changed = Rollout.from_lists(QUERIES, other, lm.pad_id)
-    torch.testing.assert_close(response_outputs(lm.model, changed, 1.0, head).values, values)
+    values = score_responses(either, rollout_of(either), 1.0, head).values
+    changed = rollout_of(either, [[*RESPONSES[0][:-1], 20], RESPONSES[1]])
+    torch.testing.assert_close(score_responses(either, changed, 1.0, head).values, values)
 
 
-def test_rows_of_like_length_together_give_the_same(lm: LanguageModel) -> None:
+def test_rows_of_like_length_together_give_the_same(either: LanguageModel) -> None:
     queries = [[5, 6, 7], [8], [9, 10], [11, 12, 13, 14]]
     responses = [[1, 2, 3, 4, 5], [6], [7, 8, 9], [10, 11]]
-    rollout = Rollout.from_lists(queries, responses, lm.pad_id)
-    head = ValueHead(lm.model.config.hidden_size)
+    rollout = Rollout.from_lists(queries, responses, either.pad_id)
+    head = ValueHead(either.model.config.hidden_size)
     torch.nn.init.normal_(head.weight)
-    plain = response_outputs(lm.model, rollout, 0.7, head)
-    found = scored_by_length(lm.model, rollout, 0.7, head, rows_at_once=2)
+    plain = score_responses(either, rollout, 0.7, head)
+    found = score_responses(either, rollout, 0.7, head, rows_at_once=2)
     torch.testing.assert_close(found.logprobs, plain.logprobs)
     torch.testing.assert_close(found.values, plain.values)
 
 
-def test_gradients_reach_trunk_and_head(lm: LanguageModel) -> None:
-    rollout = Rollout.from_lists(QUERIES, RESPONSES, lm.pad_id)
-    head = ValueHead(lm.model.config.hidden_size)
-    out = response_outputs(lm.model, rollout, 1.0, head)
-    (out.logprobs.sum() + (out.values - 1).square().sum()).backward()
-    assert head.weight.grad is not None
-    assert head.weight.grad.any()
-    assert all(p.grad is not None and p.grad.any() for p in lm.model.parameters())
+def test_gradients_reach_the_whole_trunk(either: LanguageModel) -> None:
+    states = response_states(either, rollout_of(either))
+    assert states.shape == (5, either.model.config.hidden_size)
+    states.square().sum().backward()
+    trunk = either.model.base_model.parameters()
+    assert all(p.grad is not None and p.grad.any() for p in trunk)
+
+
+def test_states_come_row_by_row_in_the_order_of_the_mask(either: LanguageModel) -> None:
+    rollout = rollout_of(either)
+    states = response_states(either, rollout)
+    expected = [
+        either.model.base_model(torch.tensor([query + response])).last_hidden_state[
+            0, len(query) - 1 : -1
+        ]
+        for query, response in zip(QUERIES, RESPONSES, strict=True)
+    ]
+    torch.testing.assert_close(states, torch.cat(expected))
 
 
 def test_a_head_that_is_not_plain_is_refused(lm: LanguageModel) -> None:

@@ -14,7 +14,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from rlaif.artifacts import file_sha256, verify
 from rlaif.config import BestOfNConfig, DpoConfig, GenerationConfig, GrpoConfig, RlooConfig
 from rlaif.errors import ModelError, StageError, TrainingError
-from rlaif.models.actor_critic import response_outputs
+from rlaif.models.actor_critic import score_responses
 from rlaif.models.decoding import DecodeSettings, decode
 from rlaif.models.loading import (
     encode_answer,
@@ -139,7 +139,7 @@ def logprob(policy: str, pair: PolicyPair, text: str, ended: bool) -> float:
     query, answer = encode_conversation(lm, pair.prompt), encode_answer(lm, text, ended)
     rollout = Rollout.from_lists([query], [answer], lm.pad_id)
     with torch.no_grad():
-        return float(response_outputs(lm.model, rollout, 1.0).logprobs.sum())
+        return float(score_responses(lm, rollout, 1.0).logprobs.sum())
 
 
 def margin(job: OptimiserJob, policy: str, pair: PolicyPair) -> float:

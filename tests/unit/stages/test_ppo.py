@@ -1,19 +1,21 @@
 """PPO end to end on a tiny model: it learns, stops where it must, and resumes to the bit."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from rlaif.artifacts import file_sha256, verify
 from rlaif.config import GenerationConfig, PpoConfig
 from rlaif.errors import ModelError, TrainingError
 from rlaif.models.reward import RewardModel
+from rlaif.models.scoring import Answer
 from rlaif.records import Message
 from rlaif.stages.metrics import read_metrics
 from rlaif.stages.ppo import PpoJob, train_ppo
-from rlaif.stages.ppo_trainer import PpoTrainer
+from rlaif.stages.ppo.learning import Epochs
+from rlaif.stages.ppo.trainer import PpoTrainer
 from rlaif.testing import make_tiny_lm
 
 SETTINGS = PpoConfig(
@@ -23,6 +25,7 @@ SETTINGS = PpoConfig(
     epochs=2,
     checkpoint_updates=2,
     learning_rate=2e-3,
+    precision="float32",
     kl_beta=0.01,
 )
 
@@ -71,12 +74,22 @@ def series(job: PpoJob, name: str) -> list[float]:
     return [m.value for m in read_metrics(job.output) if m.name == name]
 
 
+class Brief:
+    """A rule in the reward model's place: one letter is all it likes."""
+
+    def score(self, answers: Sequence[Answer]) -> torch.Tensor:
+        return torch.tensor([float(len(text) == 1) for _, text, _ in answers])
+
+
 def test_the_reward_rises_and_every_update_is_measured(job: PpoJob) -> None:
-    job = replace(job, ppo=SETTINGS.model_copy(update={"updates": 16}))
-    report = train_ppo(job)
+    settings = SETTINGS.model_copy(
+        update={"updates": 6, "rollout_batch": 128, "minibatch": 32, "kl_early_stop": 1.0}
+    )
+    short = {"ppo": settings, "generation": GenerationConfig(max_tokens=1)}
+    report = train_ppo(job.model_copy(update=short), scorer=Brief())
     rewards = series(job, "reward")
-    assert sum(rewards[-4:]) / 4 > sum(rewards[:4]) / 4 + 0.1
-    assert report.updates == len(rewards) == 16
+    assert rewards[-1] > rewards[0] + 0.1
+    assert report.updates == len(rewards) == 6
     assert verify(job.output) == report.artifact.digest
     wanted = {"kl_reference", "beta", "entropy", "clip_fraction", "explained_variance", "length"}
     assert wanted <= {m.name for m in read_metrics(job.output)}
@@ -89,7 +102,9 @@ def test_the_first_update_starts_at_the_reference(job: PpoJob) -> None:
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(job: PpoJob, tmp_path: Path) -> None:
-    straight = replace(job, output=tmp_path / "straight", work=tmp_path / "straight-work")
+    straight = job.model_copy(
+        update={"output": tmp_path / "straight", "work": tmp_path / "straight-work"}
+    )
     undisturbed = train_ppo(straight)
     with pytest.raises(Stopped):
         train_ppo(job, stop_after(5))
@@ -104,7 +119,9 @@ def test_a_stopped_run_goes_on_to_the_same_bits(job: PpoJob, tmp_path: Path) -> 
 def test_a_damaged_checkpoint_costs_one_interval_not_the_result(
     job: PpoJob, tmp_path: Path
 ) -> None:
-    straight = replace(job, output=tmp_path / "straight", work=tmp_path / "straight-work")
+    straight = job.model_copy(
+        update={"output": tmp_path / "straight", "work": tmp_path / "straight-work"}
+    )
     train_ppo(straight)
     with pytest.raises(Stopped):
         train_ppo(job, stop_after(5))
@@ -119,12 +136,12 @@ def test_a_damaged_checkpoint_costs_one_interval_not_the_result(
 def test_a_loss_that_is_not_finite_ends_at_the_last_good_checkpoint(
     job: PpoJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = PpoTrainer._apply
+    original = Epochs._apply
 
-    def poisoned(self: PpoTrainer, figures: dict[str, float]) -> float:
-        return original(self, figures | {"loss": float("nan")} if self.done == 3 else figures)
+    def poisoned(self: Epochs, figures: dict[str, float], update: int) -> float:
+        return original(self, figures | {"loss": float("nan")} if update == 3 else figures, update)
 
-    monkeypatch.setattr(PpoTrainer, "_apply", poisoned)
+    monkeypatch.setattr(Epochs, "_apply", poisoned)
     report = train_ppo(job)
     assert report.updates == 2
     assert "after update 2" in report.stopped
@@ -135,12 +152,12 @@ def test_a_loss_that_is_not_finite_ends_at_the_last_good_checkpoint(
 def test_without_any_good_checkpoint_training_fails_and_says_so(
     job: PpoJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = PpoTrainer._apply
+    original = Epochs._apply
 
-    def poisoned(self: PpoTrainer, figures: dict[str, float]) -> float:
-        return original(self, figures | {"loss": float("nan")})
+    def poisoned(self: Epochs, figures: dict[str, float], update: int) -> float:
+        return original(self, figures | {"loss": float("nan")}, update)
 
-    monkeypatch.setattr(PpoTrainer, "_apply", poisoned)
+    monkeypatch.setattr(Epochs, "_apply", poisoned)
     with pytest.raises(TrainingError, match="update 0"):
         train_ppo(job)
     assert not job.output.exists()
@@ -152,27 +169,30 @@ def test_weights_that_break_without_a_nan_loss_are_no_challenger(job: PpoJob, ra
         update={"learning_rate": rate, "epochs": 1, "minibatch": 16, "checkpoint_updates": 1}
     )
     with pytest.raises(TrainingError):
-        train_ppo(replace(job, ppo=broken))
+        train_ppo(job.model_copy(update={"ppo": broken}))
     assert not list(job.work.glob("update-*"))
 
 
 def test_a_checkpoint_of_another_job_is_not_used(job: PpoJob, tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         train_ppo(job, stop_after(5))
-    other = replace(job, seed=12)
+    other = job.model_copy(update={"seed": 12})
     train_ppo(other)
-    fresh = replace(other, output=tmp_path / "fresh", work=tmp_path / "fresh-work")
+    fresh = other.model_copy(update={"output": tmp_path / "fresh", "work": tmp_path / "fresh-work"})
     train_ppo(fresh)
     assert read_metrics(other.output) == read_metrics(fresh.output)
 
 
 def test_cutting_into_micro_batches_changes_nothing(job: PpoJob, tmp_path: Path) -> None:
-    whole = replace(job, ppo=SETTINGS.model_copy(update={"updates": 1, "micro_batch": 8}))
-    cut = replace(
-        job,
-        ppo=SETTINGS.model_copy(update={"updates": 1, "micro_batch": 3}),
-        output=tmp_path / "cut",
-        work=tmp_path / "cut-work",
+    whole = job.model_copy(
+        update={"ppo": SETTINGS.model_copy(update={"updates": 1, "micro_batch": 8})}
+    )
+    cut = job.model_copy(
+        update={
+            "ppo": SETTINGS.model_copy(update={"updates": 1, "micro_batch": 3}),
+            "output": tmp_path / "cut",
+            "work": tmp_path / "cut-work",
+        }
     )
     train_ppo(whole)
     train_ppo(cut)
@@ -181,19 +201,24 @@ def test_cutting_into_micro_batches_changes_nothing(job: PpoJob, tmp_path: Path)
 
 
 def test_a_cut_off_answer_gets_the_constant_score(job: PpoJob) -> None:
-    job = replace(job, missing_eos_score=-7.0, generation=GenerationConfig(max_tokens=1))
-    train_ppo(replace(job, ppo=SETTINGS.model_copy(update={"updates": 1})))
+    job = job.model_copy(
+        update={"missing_eos_score": -7.0, "generation": GenerationConfig(max_tokens=1)}
+    )
+    train_ppo(job.model_copy(update={"ppo": SETTINGS.model_copy(update={"updates": 1})}))
     ended = series(job, "ended")[0]
     assert ended < 0.5
     assert series(job, "reward")[0] < -7.0 * (1 - ended) + 3.0 * ended + 0.01
 
 
 def test_beta_is_fixed_or_moves_towards_the_target(job: PpoJob, tmp_path: Path) -> None:
-    fixed = replace(
-        job, ppo=SETTINGS.model_copy(update={"kl_control": "fixed"}), output=tmp_path / "fixed"
+    fixed = job.model_copy(
+        update={
+            "ppo": SETTINGS.model_copy(update={"kl_control": "fixed"}),
+            "output": tmp_path / "fixed",
+        }
     )
     assert train_ppo(fixed).beta == pytest.approx(0.01)
-    adaptive = replace(job, work=tmp_path / "other-work")
+    adaptive = job.model_copy(update={"work": tmp_path / "other-work"})
     expected = 0.01
     report = train_ppo(adaptive)
     for kl in series(adaptive, "kl_reference"):
@@ -205,13 +230,12 @@ def test_beta_is_fixed_or_moves_towards_the_target(job: PpoJob, tmp_path: Path) 
 def test_a_prompt_without_room_stops_before_anything_runs(job: PpoJob) -> None:
     long = (Message(role="user", content="word " * 400),)
     with pytest.raises(ModelError, match="context"):
-        train_ppo(replace(job, conversations=(*job.conversations, long)))
+        train_ppo(job.model_copy(update={"conversations": (*job.conversations, long)}))
 
 
 def test_whole_passes_over_the_prompts(job: PpoJob) -> None:
     trainer = PpoTrainer(job)
     drawn: list[int] = []
     for update in range(5):
-        trainer.done = update
-        drawn += trainer._draw()
+        drawn += trainer._roller.draw(update)
     assert sorted(drawn) == sorted(list(range(20)) * 4)

@@ -1,0 +1,1 @@
+"""Lean transformer blocks for the CPU: the library's models, computed with less."""

@@ -1,0 +1,110 @@
+"""A lean trunk that reads rows token by token, with the keys and values of what it has read."""
+
+import torch
+from torch import Tensor
+
+from rlaif.models.lean.attention import attend
+from rlaif.models.lean.block import Plan, feed_forward, normed, project_heads
+from rlaif.models.lean.trunk import LeanTrunk
+
+ROOM = 64
+
+
+class LeanStepper:
+    """Rows that grow together by columns; which columns a row sees is a mask.
+
+    Keys and values lie in buffers that grow by `ROOM` columns at a time, so a step writes in place.
+
+    Args:
+        trunk: The model's trunk, with its head.
+        rows: How many rows, all empty.
+    """
+
+    def __init__(self, trunk: LeanTrunk, rows: int) -> None:
+        self._trunk = trunk
+        self._read = 0
+        shape = (rows * trunk.sizes.key_heads, 0, trunk.sizes.head)
+        self._keys = [torch.empty(shape, dtype=trunk.dtype) for _ in trunk.blocks]
+        self._values = [torch.empty(shape, dtype=trunk.dtype) for _ in trunk.blocks]
+
+    @torch.no_grad()
+    def read(self, ids: Tensor, seen_mask: Tensor, positions: Tensor) -> Tensor:
+        """Append columns of tokens and run the trunk over them.
+
+        Args:
+            ids: Tokens [rows, new].
+            seen_mask: True = a column that the row sees [rows, columns so far + new].
+            positions: Place of each token in its own row [rows, new].
+
+        Returns:
+            Final hidden states of the last column [rows, width].
+        """
+        rows, new = ids.shape
+        self._make_room(new)
+        rotation = self._trunk.rotation(positions.flatten())
+        plan = Plan(self._trunk.sizes, (), rotation)
+        bias = self._bias(seen_mask, new)
+        x = self._trunk.embed(ids.flatten())
+        for number, weights in enumerate(self._trunk.blocks):
+            fed = normed(x, weights.attention_norm, weights, plan)
+            heads = [self._by_row(part, rows) for part in project_heads(fed, weights, plan)]
+            mixed = self._attend(number, *heads, bias=bias)
+            x = (
+                x
+                + mixed.reshape(rows, -1, new, self._trunk.sizes.head)
+                .transpose(1, 2)
+                .reshape(rows * new, -1)
+                @ weights.out.T
+            )
+            x = feed_forward(x, weights, plan)[0]
+        self._read += new
+        return self._trunk.final_norm(x.unflatten(0, (rows, new))[:, -1])
+
+    def select(self, rows: Tensor) -> None:
+        """Keep these rows, in this order; a row may be taken several times."""
+        heads = self._trunk.sizes.key_heads
+        places = (rows.unsqueeze(1) * heads + torch.arange(heads)).flatten()
+        self._keys = [x[places] for x in self._keys]
+        self._values = [x[places] for x in self._values]
+
+    def _attend(
+        self, number: int, query: Tensor, key: Tensor, value: Tensor, *, bias: Tensor | None
+    ) -> Tensor:
+        """Append keys and values to a block's buffers and attend to all columns so far."""
+        columns = slice(self._read, self._read + key.shape[1])
+        self._keys[number][:, columns] = key
+        self._values[number][:, columns] = value
+        keys, values = (x[number][:, : columns.stop] for x in (self._keys, self._values))
+        return attend(query, keys, values, bias)
+
+    def _by_row(self, x: Tensor, rows: int) -> Tensor:
+        """[rows * new, heads, head width] -> [rows * key heads, heads per key head * new, ...]."""
+        sizes = self._trunk.sizes
+        split: Tensor = x.unflatten(0, (rows, -1))
+        return split.transpose(1, 2).reshape(rows * sizes.key_heads, -1, sizes.head)
+
+    def _bias(self, seen_mask: Tensor, new: int) -> Tensor | None:
+        """0 where a new token may look, a large negative number where not; None if anywhere.
+
+        A finite one: a row's filler sees nothing, and a softmax over nothing would be NaN.
+        """
+        columns = seen_mask.shape[1]
+        later = torch.ones(new, columns, dtype=torch.bool).triu(columns - new + 1)
+        hidden = ~seen_mask.unsqueeze(1) | later
+        if not hidden.any():
+            return None
+        bias = torch.zeros(hidden.shape, dtype=self._trunk.dtype).masked_fill_(hidden, -1e30)
+        sizes = self._trunk.sizes
+        return bias.repeat(1, sizes.group, 1).repeat_interleave(sizes.key_heads, dim=0)
+
+    def _make_room(self, new: int) -> None:
+        if self._read + new <= self._keys[0].shape[1]:
+            return
+        room = self._read + new + ROOM
+        self._keys = [self._grown(x, room) for x in self._keys]
+        self._values = [self._grown(x, room) for x in self._values]
+
+    def _grown(self, x: Tensor, room: int) -> Tensor:
+        grown = x.new_empty(len(x), room, x.shape[2])
+        grown[:, : self._read] = x[:, : self._read]
+        return grown

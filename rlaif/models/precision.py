@@ -1,0 +1,28 @@
+"""In which type matrix products run."""
+
+from typing import Literal
+
+import torch
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def product_dtype(setting: Precision, device: torch.device) -> torch.dtype:
+    """Return the type for a setting; ``auto`` takes bfloat16 where the hardware computes in it.
+
+    Args:
+        setting: The setting.
+        device: Where products run.
+    """
+    if setting != "auto":
+        return torch.bfloat16 if setting == "bfloat16" else torch.float32
+    return torch.bfloat16 if _computes_in_bfloat16(device) else torch.float32
+
+
+def _computes_in_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        found = torch.cpu.get_capabilities()
+        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    return False

@@ -1,0 +1,17 @@
+"""PPO with KL control: from an incumbent, a reward model and prompts to a challenger.
+
+What differs from the textbook (Schulman et al. 2017; Ziegler et al. 2019):
+
+- the value head sits on the policy's trunk, so one pass gives log-probs and values;
+- log-probs and values are kept from sampling, so ratios are those to the very distribution that
+  was sampled from, and no pass is spent on computing them again;
+- rewards are not whitened, since the reward model is already re-centred to mean 0 and deviation 1
+  on the reference policy's answers;
+- every loss is divided by the tokens of the whole optimiser step, so how a minibatch is cut into
+  micro-batches changes nothing.
+"""
+
+from rlaif.stages.ppo.job import Example, PpoJob
+from rlaif.stages.ppo.running import train_ppo
+
+__all__ = ["Example", "PpoJob", "train_ppo"]

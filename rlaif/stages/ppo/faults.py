@@ -1,0 +1,11 @@
+"""What ends or bends a PPO run, apart from its end."""
+
+from rlaif.errors import TrainingError
+
+
+class NonFiniteLossError(TrainingError):
+    """A loss, a gradient or a weight was NaN or infinite."""
+
+
+class SpikeError(TrainingError):
+    """Step after step would have thrown the policy far off: training has lost its way."""

@@ -1,0 +1,224 @@
+"""Learning from a rollout: epochs of minibatches of micro-batches."""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from rlaif.models.actor_critic import head_weight, response_states, working_head
+from rlaif.rl import Batch, PolicyLoss, kl_loss, micro_batches, policy_loss, value_loss
+from rlaif.rl.head_loss import head_loss
+from rlaif.seeds import derive_seed, torch_generator
+from rlaif.stages.ppo.actors import Learner
+from rlaif.stages.ppo.examples import Examples
+from rlaif.stages.ppo.faults import NonFiniteLossError, SpikeError
+from rlaif.stages.ppo.job import PpoJob
+
+EARLY_STOP_FACTOR = 1.5
+SPIKES_IN_A_ROW = 3
+FIGURES = ("loss", "policy_loss", "value_loss", "kl_loss", "approx_kl", "clip_fraction",
+           "value_clip_fraction")  # fmt: skip
+
+
+class _Flat(NamedTuple):
+    """A micro-batch's real response tokens in a row: [tokens] each."""
+
+    tokens: Tensor
+    old_logprobs: Tensor
+    ref_logprobs: Tensor
+    old_values: Tensor
+    advantages: Tensor
+    returns: Tensor
+
+
+class Epochs:
+    """Runs the inner epochs of an update.
+
+    Args:
+        job: The job.
+        learner: What learns.
+        examples: For the ptx term.
+    """
+
+    def __init__(self, job: PpoJob, learner: Learner, examples: Examples) -> None:
+        self._job = job
+        self._settings = job.ppo
+        self._learner = learner
+        self._examples = examples
+        self._spikes = 0
+
+    def run(self, batch: Batch, update: int, beta: float) -> dict[str, float]:
+        """Learn from a rollout; stop once approximate KL passes its bound.
+
+        Args:
+            batch: The rollout.
+            update: Its number, for the seeds.
+            beta: The KL coefficient in force, for a KL term in the loss.
+
+        Returns:
+            Means over the optimiser steps, and their number.
+
+        Raises:
+            NonFiniteLossError: A loss or gradient was NaN or infinite; weights are as before it.
+            SpikeError: Several steps in a row would have thrown the policy far off.
+        """
+        totals: dict[str, float] = {}
+        steps = 0
+        for part in self._minibatches(batch, update):
+            step = self._step(part, update, beta)
+            steps += 1
+            for name, value in step.items():
+                totals[name] = totals.get(name, 0.0) + value
+            if step["approx_kl"] > EARLY_STOP_FACTOR * self._settings.kl_early_stop:
+                break
+        means = {name: value / steps for name, value in totals.items()}
+        return {**means, "optimizer_steps": float(steps), "skipped": totals["skipped"]}
+
+    def _minibatches(self, batch: Batch, update: int) -> Iterator[Batch]:
+        size = self._settings.minibatch
+        for epoch in range(self._settings.epochs):
+            generator = torch_generator(
+                derive_seed(self._job.seed, "update", update, "epoch", epoch)
+            )
+            order = torch.randperm(batch.size, generator=generator).to(batch.old_logprobs.device)
+            for start in range(0, batch.size, size):
+                yield batch.select(order[start : start + size]).trim()
+
+    def _step(self, batch: Batch, update: int, beta: float) -> dict[str, float]:
+        """Make one optimiser step on a minibatch, in micro-batches of rows of like length.
+
+        Every loss is a sum over tokens divided by the tokens of the whole minibatch, so how it is
+        cut changes nothing but time and memory.
+        """
+        self._learner.optimizer.zero_grad(set_to_none=True)
+        count = int(batch.response_mask.sum())
+        order = batch.rollout.response_lengths.argsort(stable=True)
+        parts = micro_batches(batch.select(order), self._settings.micro_batch)
+        figures = torch.stack([self._backward(part.trim(), count, beta) for part in parts]).sum(0)
+        ptx = self._examples.backward(update, batch.size)
+        norm = torch.nn.utils.clip_grad_norm_(
+            self._learner.parameters, self._settings.max_grad_norm, foreach=True
+        )
+        seen = torch.stack([*figures.unbind(), ptx, norm]).tolist()
+        named = dict(zip((*FIGURES, "ptx_loss", "grad_norm"), seen, strict=True))
+        return {**named, "skipped": self._apply(named, update)}
+
+    def _apply(self, figures: dict[str, float], update: int) -> float:
+        """Take the step, unless it is broken (raise) or leads far off (skip it: return 1)."""
+        loss, norm = figures["loss"], figures["grad_norm"]
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise NonFiniteLossError(
+                f"loss {loss}, gradient norm {norm} at update {update}",
+                "finite numbers",
+                "lower ppo.learning_rate; the ledger keeps everything before it",
+            )
+        if figures["approx_kl"] <= self._settings.spike_kl:
+            self._spikes = 0
+            self._learner.optimizer.step()
+            return 0.0
+        self._spikes += 1
+        if self._spikes >= SPIKES_IN_A_ROW:
+            raise SpikeError(
+                f"{self._spikes} steps in a row with an approximate KL beyond ppo.spike_kl = "
+                f"{self._settings.spike_kl} nats per token, the last of "
+                f"{figures['approx_kl']:.3g}, at update {update}",
+                "a policy that stays near the one that sampled",
+                "lower ppo.learning_rate or ppo.kl_early_stop",
+            )
+        return 1.0
+
+    def _backward(self, batch: Batch, count: int, beta: float) -> Tensor:
+        """Add a micro-batch's gradients; return its share of the minibatch's figures."""
+        policy, settings = self._learner.policy, self._settings
+        flat = _flat(batch)
+        states = response_states(policy, batch.rollout)
+        found = head_loss(
+            states,
+            head_weight(policy.model),
+            flat.tokens,
+            lambda logprobs, entropy, places: self._token_loss(
+                logprobs, entropy, _cut(flat, places), count, beta
+            ),
+            self._job.generation.temperature,
+            working_head=working_head(policy),
+            with_entropy=settings.entropy_coefficient > 0,
+        )
+        value = value_loss(
+            _row(self._learner.value_head(states)),
+            _row(flat.old_values),
+            _row(flat.returns),
+            _ones(flat.tokens),
+            count,
+            settings.value_clip,
+        )
+        loss = found.loss + settings.value_coefficient * value.loss
+        loss.backward()
+        surrogate = self._surrogate(found.logprobs, flat, count)
+        in_loss = settings.kl_place == "loss"
+        kl = self._kl_loss(found.logprobs, flat, count) if in_loss else torch.zeros_like(loss)
+        return torch.stack(
+            [
+                loss.detach(),
+                surrogate.loss,
+                value.loss.detach(),
+                kl.detach(),
+                surrogate.approx_kl.detach(),
+                surrogate.clip_fraction,
+                value.clip_fraction,
+            ]
+        )
+
+    def _token_loss(
+        self, logprobs: Tensor, entropy: Tensor | None, flat: _Flat, count: int, beta: float
+    ) -> Tensor:
+        """The loss of some tokens, but for their values."""
+        loss = self._surrogate(logprobs, flat, count).loss
+        if self._settings.kl_place == "loss":
+            loss = loss + beta * self._kl_loss(logprobs, flat, count)
+        if entropy is not None:
+            loss = loss - self._settings.entropy_coefficient * entropy.sum() / count
+        return loss
+
+    def _surrogate(self, logprobs: Tensor, flat: _Flat, count: int) -> PolicyLoss:
+        dual = self._settings.dual_clip
+        return policy_loss(
+            _row(logprobs),
+            _row(flat.old_logprobs),
+            _row(flat.advantages),
+            _ones(flat.tokens),
+            count,
+            self._settings.clip,
+            None if dual == "off" else dual,
+        )
+
+    def _kl_loss(self, logprobs: Tensor, flat: _Flat, count: int) -> Tensor:
+        return kl_loss(
+            _row(logprobs),
+            _row(flat.ref_logprobs),
+            _ones(flat.tokens),
+            count,
+            self._settings.kl_estimator,
+        )
+
+
+def _flat(batch: Batch) -> _Flat:
+    mask = batch.response_mask
+    return _Flat(
+        batch.rollout.response_ids[mask],
+        *(getattr(batch, name)[mask] for name in _Flat._fields[1:]),
+    )
+
+
+def _cut(flat: _Flat, places: slice) -> _Flat:
+    return _Flat(*(x[places] for x in flat))
+
+
+def _row(x: Tensor) -> Tensor:
+    """[tokens] -> [1, tokens]: the losses take rectangles."""
+    return x.unsqueeze(0)
+
+
+def _ones(tokens: Tensor) -> Tensor:
+    return torch.ones(1, len(tokens), dtype=torch.bool, device=tokens.device)

@@ -1,0 +1,177 @@
+"""Rollouts: what the policy says to some prompts, how good that was, how far it has moved."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from rlaif.models.actor_critic import score_responses
+from rlaif.models.decoding import Decoded, DecodeSettings, NonFiniteLogitsError, decode
+from rlaif.models.loading import LanguageModel, check_context, encode_conversation
+from rlaif.models.scoring import Answer
+from rlaif.rl import Batch, Rollout, gae, k1, place_scores, sequence_kl, token_kl, whiten
+from rlaif.seeds import derive_seed, numpy_generator, torch_generator
+from rlaif.stages.ppo.actors import Learner
+from rlaif.stages.ppo.faults import NonFiniteLossError
+from rlaif.stages.ppo.job import PpoJob
+from rlaif.stages.ppo.shaping import RewardShaper
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """One update's rollout with its scores.
+
+    Attributes:
+        batch: All that learning needs.
+        scores: What the reward model, or the constant for cut-off completions, said of each.
+        shaped: The scores as PPO takes them.
+        kl: KL to the reference of each completion, nats per sequence (k1).
+        entropy: Mean of minus the log-probs of what was sampled: an unbiased estimate of the
+            policy's entropy, nats per token.
+        ended: Share of completions that ended by themselves.
+    """
+
+    batch: Batch
+    scores: Tensor
+    shaped: Tensor
+    kl: Tensor
+    entropy: float
+    ended: float
+
+
+class Scorer(Protocol):
+    """Gives rewards: a reward model, or a rule."""
+
+    def score(self, answers: Sequence[Answer]) -> Tensor:
+        """Return a reward [answers] for each conversation, answer, and whether it ended itself."""
+        ...
+
+
+class Roller:
+    """Samples and scores rollouts.
+
+    Args:
+        job: The job.
+        learner: Who samples.
+        scorer: Gives the rewards.
+        shaper: Turns rewards into scores.
+    """
+
+    def __init__(self, job: PpoJob, learner: Learner, scorer: Scorer, shaper: RewardShaper) -> None:
+        self._job = job
+        self._learner = learner
+        self._scorer = scorer
+        self._shaper = shaper
+        self._prompts = [encode_conversation(learner.policy, c) for c in job.conversations]
+        longest = max(map(len, self._prompts))
+        check_context(learner.policy, longest, job.generation.max_tokens, "a PPO rollout")
+
+    @property
+    def probe(self) -> list[int]:
+        """A prompt, to try the policy on."""
+        return self._prompts[0]
+
+    @torch.no_grad()
+    def roll(self, update: int, beta: float, reference: LanguageModel) -> Rolled:
+        """Sample and score the rollout of an update.
+
+        Args:
+            update: Its number, from 0.
+            beta: The KL coefficient in force.
+            reference: What KL is measured against.
+
+        Raises:
+            NonFiniteLossError: The policy gave logits that are not finite.
+        """
+        rows = self.draw(update)
+        queries = [self._prompts[row] for row in rows]
+        answers = self._sample(update, queries)
+        policy = self._learner.policy
+        rollout = Rollout.from_lists(queries, [list(a.token_ids) for a in answers], policy.pad_id)
+        rollout = rollout.to(policy.device)
+        mask = rollout.response_mask
+        logprobs, values = (
+            _laid([getattr(a, name) for a in answers], mask) for name in ("logprobs", "probed")
+        )
+        temperature = self._job.generation.temperature
+        reference_logprobs = score_responses(reference, rollout, temperature).logprobs
+        scores = self._score(rows, answers)
+        shaped = self._shaper.shape(scores, rollout.response_lengths)
+        costs = self._costs(logprobs, reference_logprobs, beta)
+        found = gae(
+            place_scores(costs, shaped, mask), values, mask, self._job.ppo.gamma, self._job.ppo.lam
+        )
+        batch = Batch(
+            rollout,
+            logprobs,
+            reference_logprobs,
+            values,
+            whiten(found.advantages, mask),
+            found.returns,
+        )
+        return Rolled(
+            batch,
+            scores,
+            shaped,
+            sequence_kl(k1(logprobs, reference_logprobs), mask),
+            float(-logprobs[mask].mean()),
+            sum(a.ended for a in answers) / len(answers),
+        )
+
+    def draw(self, update: int) -> list[int]:
+        """Indices of an update's prompts: whole passes over all, each newly shuffled."""
+        size, total = self._job.ppo.rollout_batch, len(self._prompts)
+        first = update * size
+        passes = range(first // total, (first + size - 1) // total + 1)
+        order: list[int] = []
+        for number in passes:
+            generator = numpy_generator(derive_seed(self._job.seed, "pass", number))
+            order += generator.permutation(total).tolist()
+        skip = first - (first // total) * total
+        return order[skip : skip + size]
+
+    def _sample(self, update: int, queries: Sequence[Sequence[int]]) -> list[Decoded]:
+        """Sample an answer to each query; log-probs and values are kept as they were then.
+
+        So the ratio of PPO is that of the policy to the very distribution that was sampled from.
+        """
+        settings = self._job.generation
+        policy = self._learner.policy
+        seed = derive_seed(self._job.seed, "update", update, "rollout")
+        try:
+            return decode(
+                policy,
+                queries,
+                DecodeSettings(settings.max_tokens, settings.temperature),
+                torch_generator(seed, str(policy.device)),
+                probe=self._learner.value_head,
+            )
+        except NonFiniteLogitsError as exc:
+            raise NonFiniteLossError(exc.seen, exc.expected, exc.action) from exc
+
+    def _score(self, rows: list[int], answers: list[Decoded]) -> Tensor:
+        items = [
+            (self._job.conversations[row], answer.text, answer.ended)
+            for row, answer in zip(rows, answers, strict=True)
+        ]
+        device = self._learner.policy.device
+        scores = self._scorer.score(items).to(device)
+        constant = self._job.missing_eos_score
+        if constant is None:
+            return scores
+        ended = torch.tensor([a.ended for a in answers], device=device)
+        return torch.where(ended, scores, torch.full_like(scores, constant))
+
+    def _costs(self, logprobs: Tensor, reference: Tensor, beta: float) -> Tensor:
+        """Cost of each token in the reward; nothing where KL is a term of the loss."""
+        if self._job.ppo.kl_place == "loss":
+            return torch.zeros_like(logprobs)
+        return beta * token_kl(logprobs, reference, self._job.ppo.kl_estimator)
+
+
+def _laid(rows: Sequence[Sequence[float]], mask: Tensor) -> Tensor:
+    """Lay numbers of unlike rows over the True cells of a mask; 0 elsewhere."""
+    flat = torch.tensor([x for row in rows for x in row], device=mask.device)
+    return flat.new_zeros(mask.shape).masked_scatter(mask, flat)

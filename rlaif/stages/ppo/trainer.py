@@ -1,0 +1,171 @@
+"""The PPO trainer: one update after the other, from the newest checkpoint on."""
+
+import math
+from typing import Any
+
+import torch
+
+from rlaif.artifacts import landing
+from rlaif.errors import StageError
+from rlaif.models.loading import LanguageModel, model_digest, pick_device
+from rlaif.models.memory import keep_freed_memory
+from rlaif.models.scoring import RewardScorer
+from rlaif.models.training_state import latest_checkpoint, load_state, save_state, saving
+from rlaif.records import Metric
+from rlaif.rl import AdaptiveKL, Batch, FixedKL, KLController, LagrangianKL, explained_variance
+from rlaif.stages.ppo.actors import Learner
+from rlaif.stages.ppo.examples import Examples
+from rlaif.stages.ppo.faults import NonFiniteLossError
+from rlaif.stages.ppo.job import PpoJob
+from rlaif.stages.ppo.learning import Epochs
+from rlaif.stages.ppo.reference import Reference
+from rlaif.stages.ppo.rollouts import Rolled, Roller, Scorer
+from rlaif.stages.ppo.shaping import RewardShaper
+
+CHECKPOINT = "update-"
+
+
+class PpoTrainer:
+    """Holds the models and moves them one update at a time.
+
+    Args:
+        job: What to train on and how.
+        scorer: Gives rewards in the place of the job's reward model.
+
+    Attributes:
+        done: Updates finished.
+        metrics: What was measured so far, in order.
+        learner: The policy with its value head and optimiser.
+    """
+
+    def __init__(self, job: PpoJob, scorer: Scorer | None = None) -> None:
+        self._job = job
+        self._device = pick_device(job.device)
+        self._given_scorer = scorer
+        keep_freed_memory()
+        self._fingerprint = job.fingerprint(model_digest(job.policy), model_digest(job.reference))
+        self.done = 0
+        self.metrics: list[Metric] = []
+        self.restore()
+
+    @property
+    def beta(self) -> float:
+        """The KL coefficient in force: reward per nat."""
+        return self._controller.beta
+
+    @property
+    def controller_state(self) -> dict[str, float]:
+        """What the next cycle's controller goes on from."""
+        return self._controller.state_dict()
+
+    def restore(self) -> None:
+        """Go on from the newest whole checkpoint, or from the start where there is none."""
+        folder = latest_checkpoint(self._job.work, CHECKPOINT)
+        state: dict[str, Any] = {} if folder is None else load_state(folder)
+        if state.get("job") != self._fingerprint:
+            folder, state = None, {}
+        settings = self._job.ppo
+        if folder is None:
+            self.learner = Learner(self._job.policy, self._device, settings)
+        else:
+            self.learner = Learner.restored(folder, self._device, settings)
+        self._reference = Reference(self._job, self._device, folder)
+        scorer = self._given_scorer or _reward_model(self._job, self.learner.policy)
+        self._shaper = RewardShaper(settings)
+        self._controller = _controller(self._job)
+        self.done = int(state.get("done", 0))
+        self.metrics = [Metric.model_validate(m) for m in state.get("metrics", [])]
+        if state:
+            self._controller.load_state_dict(state["controller"])
+            self._shaper.load_state_dict(state["shaper"])
+        self._roller = Roller(self._job, self.learner, scorer, self._shaper)
+        self._examples = Examples(self._job, self.learner)
+        self._epochs = Epochs(self._job, self.learner, self._examples)
+
+    def save_checkpoint(self) -> None:
+        """Write everything that going on needs, whole."""
+        target = self._job.work / f"{CHECKPOINT}{self.done:05d}"
+        with saving(target), landing(target) as folder:
+            self.learner.save(folder)
+            self._reference.save(folder)
+            state = {
+                "job": self._fingerprint,
+                "done": self.done,
+                "metrics": [m.model_dump() for m in self.metrics],
+                "controller": self._controller.state_dict(),
+                "shaper": self._shaper.state_dict(),
+            }
+            save_state(state, folder)
+
+    def update(self) -> None:
+        """Sample a rollout, learn from it, move beta.
+
+        Raises:
+            NonFiniteLossError: The loss or its gradient was NaN or infinite.
+            SpikeError: Step after step would have thrown the policy far off.
+        """
+        self.learner.set_rates(self.done)
+        self._examples.restart()
+        rolled = self._roller.roll(self.done, self.beta, self._reference.policy)
+        learned = self._epochs.run(rolled.batch, self.done, self.beta)
+        self._refuse_broken_weights()
+        self._reference.follow(self.learner.policy)
+        kl = float(rolled.kl.mean())
+        self.metrics += [
+            Metric(step=self.done, name=name, value=value)
+            for name, value in {**_figures(rolled), "beta": self.beta, **learned}.items()
+        ]
+        self._controller.update(kl, rolled.batch.size)
+        self.done += 1
+
+    @torch.no_grad()
+    def _refuse_broken_weights(self) -> None:
+        """Stop before weights that an optimiser step has broken reach a checkpoint."""
+        policy = self.learner.policy
+        probe = torch.tensor([self._roller.probe], device=self._device)
+        norms = torch._foreach_norm([p.detach() for p in self.learner.parameters])
+        values = [torch.stack(norms), policy.model(input_ids=probe).logits]
+        if not all(bool(torch.isfinite(value).all()) for value in values):
+            raise NonFiniteLossError(
+                f"weights or logits that are not finite after update {self.done}",
+                "finite numbers",
+                "lower ppo.learning_rate",
+            )
+
+
+def _reward_model(job: PpoJob, policy: LanguageModel) -> Scorer:
+    if job.reward_model is None:
+        raise StageError("a PPO job without rewards", "a reward model, or a scorer", "name one")
+    return RewardScorer.load(job.reward_model, policy)
+
+
+def _figures(rolled: Rolled) -> dict[str, float]:
+    return {
+        "reward": float(rolled.scores.mean()),
+        "score": float(rolled.shaped.mean()),
+        "kl_reference": float(rolled.kl.mean()),
+        "entropy": rolled.entropy,
+        "length": float(rolled.batch.rollout.response_lengths.float().mean()),
+        "ended": rolled.ended,
+        "explained_variance": _explained(rolled.batch),
+    }
+
+
+def _controller(job: PpoJob) -> KLController:
+    settings = job.ppo
+    found: KLController
+    if settings.kl_control == "fixed":
+        return FixedKL(job.beta)
+    if settings.kl_control == "lagrangian":
+        found = LagrangianKL(job.beta, settings.kl_target, float(settings.kl_horizon))
+    else:
+        found = AdaptiveKL(job.beta, settings.kl_target, float(settings.kl_horizon))
+    if set(job.controller) == set(found.state_dict()):  # else another kind of control left it
+        found.load_state_dict(job.controller)
+    return found
+
+
+def _explained(batch: Batch) -> float:
+    """Explained variance of the values; 0 where the returns do not vary."""
+    found = float(explained_variance(batch.old_values, batch.returns, batch.response_mask))
+    return found if math.isfinite(found) else 0.0
