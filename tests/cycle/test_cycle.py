@@ -229,7 +229,7 @@ def test_a_cycle_runs_with_each_optimizer_and_may_be_stopped(
     groups = {"updates": 3, "rollout_batch": 12, "minibatch": 6, "micro_batch": 6, "group_size": 3}
     changes: dict[str, dict[str, object]] = {
         "policy": {"optimizer": optimizer},
-        "dpo": {"epochs": 1, "batch_size": 8, "micro_batch": 8, "checkpoint_steps": 1},
+        "dpo": {"epochs": 3, "batch_size": 4, "micro_batch": 4, "checkpoint_steps": 1},
         "rloo": {**groups, "checkpoint_updates": 1},
         "grpo": {**groups, "checkpoint_updates": 1},
         "best_of_n": {"samples": 2, "batch_size": 4, "micro_batch": 4, "checkpoint_steps": 1},
