@@ -3,7 +3,8 @@
 The budget is the number of completions that a method samples while it trains: 1,280, as PPO's
 defaults are. RLOO and GRPO sample as many in as many rounds; best-of-n takes the n that comes
 nearest over the cycle's prompts (6 of each of 208: 1,248); DPO samples none, since it trains on the
-judged answers (832) that all methods share through the reward model. Seconds are beside it.
+judged answers (832) that all methods share through the reward model. Beside it stand seconds of the
+clock and of the processor, models' loading included.
 
 All begin at one project whose first cycle has stopped after the reward model. Each challenger
 answers every held-out prompt twice; the exact grader compares it with the base on the same prompts,
@@ -51,6 +52,7 @@ ANSWERS = 2
 BATCH = 200
 CPU = torch.device("cpu")
 Row = dict[str, Any]
+Seconds = tuple[float, float]
 Answer = tuple[tuple[Message, ...], str, bool]
 
 
@@ -100,7 +102,7 @@ def with_settings(config: RlaifConfig, method: str, overrides: list[str]) -> Rla
     return RlaifConfig.model_validate(sections)
 
 
-def trained(project: Project, config: RlaifConfig) -> tuple[PolicyReport, Path, float]:
+def trained(project: Project, config: RlaifConfig) -> tuple[PolicyReport, Path, Seconds]:
     """Train the challenger of a project's first cycle; return its report, folder and seconds."""
     with Ledger.open(project.ledger_path) as ledger:
         ctx = CycleContext(
@@ -113,9 +115,9 @@ def trained(project: Project, config: RlaifConfig) -> tuple[PolicyReport, Path, 
             number=1,
             incumbent=BASE,
         )
-        start = time.perf_counter()
+        start, busy = time.perf_counter(), time.process_time()
         ppo(ctx)
-        seconds = time.perf_counter() - start
+        seconds = (time.perf_counter() - start, time.process_time() - busy)
         report = PolicyReport.model_validate(ledger.report(1, PPO))
         return report, artifact_folder(ctx, "challenger"), seconds
 
@@ -144,15 +146,19 @@ def win_rate(mine: list[float], other: list[float]) -> tuple[float, float]:
 
 
 def row(
-    method: str, base: LanguageModel, before: Measured, found: Measured, policy: LanguageModel
+    config: RlaifConfig,
+    base: LanguageModel,
+    before: Measured,
+    policy: LanguageModel,
+    found: Measured,
 ) -> Row:
     """Return a challenger's figures against the base."""
-    temperature = 1.0
+    temperature = config.generation.temperature
     ratios = log_ratios(policy, base, found.answers, temperature)
     rate, rate_error = win_rate(found.scores, before.scores)
     kl, kl_error = _mean_and_error(ratios)
     return {
-        "optimizer": method,
+        "optimizer": config.policy.optimizer,
         "oracle_win_rate": round(rate, 4),
         "oracle_win_rate_error": round(rate_error, 4),
         "oracle_score": round(statistics.fmean(found.scores), 4),
@@ -182,15 +188,16 @@ def run_seed(scratch: Path, seed: int, methods: list[str], overrides: list[str])
         found = measured(challenger, prompts, config)
         rows.append(
             {
-                **row(method, base, before, found, challenger),
-                "seconds": round(seconds, 1),
+                **row(config, base, before, challenger, found),
+                "seconds": round(seconds[0], 1),
+                "cpu_seconds": round(seconds[1], 1),
                 "samples": report.samples,
                 "judged_answers_used": judged if method == "dpo" else 0,
                 "updates": report.updates,
                 "stopped": report.stopped,
             }
         )
-        print(f"seed {seed}: {rows[-1]}", file=sys.stderr)
+        print(f"seed {seed}: {rows[-1]}", file=sys.stderr, flush=True)
     return {
         "seed": seed,
         "seconds_before": round(shared, 1),
@@ -208,6 +215,7 @@ def table(seeds: list[Row]) -> str:
         "KL to base, nats per sequence",
         "completions sampled",
         "seconds",
+        "CPU seconds",
     )
     lines = [titles, ("---",) * len(titles)]
     for place, first in enumerate(seeds[0]["optimizers"]):
@@ -222,6 +230,7 @@ def table(seeds: list[Row]) -> str:
                 f"{mean['kl_base']:.2f} ± {error['kl_base']:.2f}",
                 f"{mean['samples']:,.0f}",
                 f"{mean['seconds']:.0f}",
+                f"{mean['cpu_seconds']:.0f}",
             )
         )
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -18,7 +18,7 @@ class DpoConfig(Section):
     )
     learning_rate: Rate = Field("auto", description="peak rate, or auto: by the policy's size")
     beta: PositiveFloat = Field(
-        0.1,
+        0.3,
         description="the optimal policy is the reference times exp(reward / beta): lower goes "
         "farther from the reference",
     )
@@ -87,7 +87,9 @@ class GrpoConfig(GroupConfig):
         0.04, description="weight of the KL to the reference in the loss, per token"
     )
     scale_rewards: Literal["group", "batch", "none"] = Field(
-        "group", description="whose standard deviation advantages are divided by"
+        "none",
+        description="whose standard deviation advantages are divided by; rewards have deviation 1 "
+        "on the reference's answers as it is",
     )
     loss: Literal["grpo", "dapo", "dr_grpo"] = Field(
         "dapo",
@@ -100,7 +102,7 @@ class BestOfNConfig(Section):
     """Supervised training on the best of n answers by reward."""
 
     samples: Annotated[int, Field(ge=2)] = Field(6, description="answers sampled per prompt: the n")
-    epochs: PositiveInt = Field(3, description="passes over the best answers")
+    epochs: PositiveInt = Field(6, description="passes over the best answers")
     batch_size: PositiveInt = Field(32, description="answers per optimiser step")
     micro_batch: PositiveInt = Field(
         16, description="answers run through the policy at once; saves memory, changes nothing"

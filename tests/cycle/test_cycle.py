@@ -15,6 +15,7 @@ from rlaif.models.loading import model_digest
 from rlaif.policies import previous_policy, promote_policy
 from rlaif.progress import Silent
 from rlaif.project import Project, load_project
+from rlaif.report import build_report
 from rlaif.testing import make_tiny_lm
 from tests.cycle.conftest import JUDGED, RULES, SMALL, Maker
 
@@ -34,6 +35,17 @@ class StopAfter(Silent):
         self.left -= (done - 1, total, noun) == self.last
         self.last = (done, total, noun)
         if self.left < 0:
+            raise Stopped
+
+
+class StopAtUpdate(Silent):
+    """Raises once when so many updates of the policy are done."""
+
+    def __init__(self, update: int) -> None:
+        self.update = update
+
+    def units(self, done: int, total: int, noun: str) -> None:  # noqa: ARG002 - the protocol's
+        if (done, noun) == (self.update, "updates"):
             raise Stopped
 
 
@@ -177,6 +189,65 @@ def test_settings_changed_under_way_wait_for_the_next_cycle(make_project: Maker)
         assert len(reads.completions(1, "train")) == 36
         assert len(reads.completions(2, "train")) == 48
         assert "config-changed" in {e.kind for e in reads.events()}
+
+
+class StopAtStage(Silent):
+    """Raises where a stage begins."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def stage(self, cycle: int, stage: str) -> None:  # noqa: ARG002 - the protocol's
+        if stage == self.name:
+            raise Stopped
+
+
+def test_the_optimizer_can_be_chosen_until_its_stage_is_done(make_project: Maker) -> None:
+    project = make_project()
+    with pytest.raises(Stopped):
+        run_cycles(project, more=1, watcher=StopAtStage("ppo"))
+    settings = project.config_path.read_text(encoding="utf-8")
+    for old, new in (('"ppo"', '"dpo"'), ('path = "lm"\n# how a', 'path = "else"\n# how a')):
+        assert old in settings
+        settings = settings.replace(old, new)
+    project.config_path.write_text(settings, encoding="utf-8")
+    with pytest.raises(Stopped):
+        run_cycles(load_project(project.root), more=1, watcher=StopAtStage("evaluation"))
+    project.config_path.write_text(settings.replace('"dpo"', '"rloo"'), encoding="utf-8")
+    run_cycles(load_project(project.root), more=1, watcher=Silent())
+    with LedgerReader.open(project.ledger_path) as reads:
+        report = reads.report(1, "ppo")
+        assert report is not None
+        assert report["optimizer"] == "dpo"
+        assert {m.name for m in reads.metrics(1, "ppo")} >= {"loss", "margin"}
+
+
+@pytest.mark.parametrize("optimizer", ["dpo", "rloo", "grpo", "best_of_n"])
+def test_a_cycle_runs_with_each_optimizer_and_may_be_stopped(
+    make_project: Maker, optimizer: str
+) -> None:
+    groups = {"updates": 3, "rollout_batch": 12, "minibatch": 6, "micro_batch": 6, "group_size": 3}
+    changes: dict[str, dict[str, object]] = {
+        "policy": {"optimizer": optimizer},
+        "dpo": {"epochs": 3, "batch_size": 4, "micro_batch": 4, "checkpoint_steps": 1},
+        "rloo": {**groups, "checkpoint_updates": 1},
+        "grpo": {**groups, "checkpoint_updates": 1},
+        "best_of_n": {"samples": 2, "batch_size": 4, "micro_batch": 4, "checkpoint_steps": 1},
+    }
+    calm, stopped = make_project("calm", **changes), make_project("stopped", **changes)
+    run_cycles(calm, more=1, watcher=Silent())
+    with pytest.raises(Stopped):
+        run_cycles(stopped, more=1, watcher=StopAtUpdate(2))
+    run_cycles(stopped, more=1, watcher=Silent())
+    assert digest(calm) == digest(stopped)
+    with LedgerReader.open(calm.ledger_path) as reads:
+        report = build_report(reads)
+    figures = report.cycles[0].ppo
+    assert figures is not None
+    assert figures.optimizer == optimizer
+    assert figures.kl_base is not None
+    assert (figures.kl_reference is None) == (optimizer in {"dpo", "best_of_n"})
+    assert report.notes == ()
 
 
 def test_a_second_process_is_told_who_holds_the_project(make_project: Maker) -> None:

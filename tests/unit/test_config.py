@@ -60,6 +60,27 @@ def test_every_setting_is_described() -> None:
         ('[run]\ndevice = "tpu"\n', 2, ["run.device", "'cuda'"]),
         ("[run\n", 1, ["TOML"]),
         ("[ppo]\nrollout_batch = 10\nminibatch = 4\n", 3, ["ppo.minibatch = 4 does not divide"]),
+        (
+            '[policy]\noptimizer = "rloo"\n[rloo]\ngroup_size = 3\n',
+            4,
+            ["rloo.group_size = 3 does not divide rloo.rollout_batch = 64"],
+        ),
+        (
+            '[policy]\noptimizer = "grpo"\n[grpo]\nminibatch = 48\n',
+            4,
+            ["grpo.minibatch = 48 does not divide grpo.rollout_batch = 64"],
+        ),
+        (
+            '[policy]\noptimizer = "dpo"\n[dpo]\nmicro_batch = 5\n',
+            4,
+            ["dpo.micro_batch = 5 does not divide dpo.batch_size = 32"],
+        ),
+        (
+            '[policy]\noptimizer = "best_of_n"\n[best_of_n]\nbatch_size = 24\n',
+            3,
+            ["best_of_n.micro_batch = 16 does not divide best_of_n.batch_size = 24"],
+        ),
+        ('[policy]\noptimizer = "sgd"\n', 2, ["optimizer", "rloo"]),
         ("[ppo]\nkl_horizon = 12\n", 2, ["ppo.kl_horizon = 12", "above 12.8"]),
         (
             "[judging]\npairs_per_prompt = 99\n",
@@ -123,3 +144,13 @@ def test_names_resolve_to_folders_bundled_ones_and_hub_ids(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="does not ship"):
         project.resolve("bundled:nothing")
     assert share("prompts", "rubrics", "helpdesk.toml").is_file()
+
+
+def test_what_an_unused_optimizer_says_is_let_be(tmp_path: Path) -> None:
+    unused = "[rloo]\ngroup_size = 3\n[dpo]\nmicro_batch = 5\n[best_of_n]\nmicro_batch = 5\n"
+    path = tmp_path / "rlaif.toml"
+    path.write_text(unused, encoding="utf-8")
+    assert read_config(path).policy.optimizer == "ppo"
+    other = '[policy]\noptimizer = "grpo"\n[ppo]\nminibatch = 48\n'
+    path.write_text(other, encoding="utf-8")
+    assert read_config(path).ppo.minibatch == 48

@@ -35,7 +35,7 @@ from rlaif.stages.optimisers.rewards import Rewards
 from rlaif.stages.optimisers.sampler import FixedOrder
 from rlaif.stages.trl_checkpoints import on_one_device
 
-RATE_SCALE = 0.7
+RATE_SCALE = 0.7  # as PPO: 5e-4 for the bundled policy
 PROMPTS_AT_ONCE = 32
 _OUTPUTS = ("log_probs", "entropy", "is_top1")
 _NO_LOSS = -100

@@ -32,7 +32,7 @@ from rlaif.stages.optimisers.policy_trainer import (
 from rlaif.stages.optimisers.sampler import FixedOrder
 from rlaif.stages.trl_checkpoints import on_one_device
 
-RATE_SCALE = 0.35
+RATE_SCALE = 0.85  # 6e-4 for the bundled policy
 _OUTPUTS = ("log_probs", "entropy", "mean_logits", "is_top1")
 _P_CHOSEN = "p_chosen"
 

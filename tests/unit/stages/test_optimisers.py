@@ -29,7 +29,7 @@ from rlaif.seeds import torch_generator
 from rlaif.stages.metrics import read_metrics
 from rlaif.stages.optimisers import OptimiserJob, PolicyPair, train_challenger
 from rlaif.stages.optimisers.policy_trainer import prepare
-from rlaif.stages.trl_checkpoints import CheckpointedTrainer
+from rlaif.stages.trl_checkpoints import CheckpointedTrainer, last_good_checkpoint, read_progress
 from rlaif.testing import make_tiny_lm
 
 CPU = torch.device("cpu")
@@ -234,6 +234,33 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
     assert seen == [(n, total) for n in range(first, total + 1)]
     assert file_sha256(job.output / WEIGHTS) == weights
     assert read_metrics(job.output) == metrics
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_finished_job_asked_for_again_trains_no_more(make_job: Maker, method: str) -> None:
+    job = make_job(method)
+    report = train_challenger(job)
+    seen: list[int] = []
+    assert train_challenger(job, lambda done, _: seen.append(done)) == report
+    assert seen == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_checkpoint_that_was_cut_short_is_not_trusted(
+    make_job: Maker, calm: dict[str, Any], method: str
+) -> None:
+    report, weights, _ = undisturbed(calm, make_job, method)
+    job = make_job(method)
+    with pytest.raises(Stopped):
+        train_challenger(job, stop_after(5))
+    newest = last_good_checkpoint(job.work, read_progress(next(job.work.glob("ch*")))["job"])
+    assert newest is not None
+    damaged = newest / "optimizer.pt"
+    damaged.write_bytes(damaged.read_bytes()[:-100])
+    seen: list[int] = []
+    assert train_challenger(job, lambda done, _: seen.append(done)) == report
+    assert seen[0] == 3
+    assert file_sha256(job.output / WEIGHTS) == weights
 
 
 @pytest.mark.parametrize("method", METHODS)
