@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench-demo models clean
+.PHONY: demo test test-slow check bench-demo bench-overoptimisation models clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,9 @@ check: $(STAMP)
 
 bench-demo: $(STAMP)
 	$(BIN)/python benchmarks/demo.py
+
+bench-overoptimisation: $(STAMP)
+	$(BIN)/python benchmarks/overoptimisation.py
 
 models: $(STAMP)
 	$(BIN)/python -m rlaif.bundled.build
