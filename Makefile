@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench-demo bench-optimizers models clean
+.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo models clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,9 @@ bench-demo: $(STAMP)
 
 bench-optimizers: $(STAMP)
 	$(BIN)/python benchmarks/optimizers.py
+
+bench-overoptimisation: $(STAMP)
+	$(BIN)/python benchmarks/overoptimisation.py
 
 models: $(STAMP)
 	$(BIN)/python -m rlaif.bundled.build

@@ -201,7 +201,10 @@ class RewardModelReport(Record):
     """How the reward model was trained and measured in one cycle.
 
     ``accuracy`` and ``ece`` are on held-out preferences; ``length_correlation`` is Pearson's, of
-    reward with completion length in tokens. Rewards are ``gain * raw + bias``.
+    reward with completion length in tokens. Rewards are ``gain * raw + bias``. All of an
+    ensemble's figures are those of its members' mean. ``disagreement`` is the members' standard
+    deviation, its mean over the reference policy's answers, in units of reward: None where there
+    is one member, or no such answer. ``train_loss`` is the mean over steps, and over members.
     """
 
     preferences: int
@@ -212,6 +215,8 @@ class RewardModelReport(Record):
     train_loss: float
     gain: float
     bias: float
+    members: int = 1
+    disagreement: float | None = None
     artifact: ArtifactRef
 
 

@@ -23,4 +23,13 @@ class RewardModelConfig(Section):
     calibration_prompts: PositiveInt = Field(
         64, description="reference completions on which rewards are re-centred to mean 0, std 1"
     )
+    ensemble: PositiveInt = Field(1, description="reward models that score together, K")
+    ensemble_kind: Literal["heads", "trunks"] = Field(
+        "trunks",
+        description="what the members of an ensemble have of their own: a head on a shared trunk, "
+        "which costs next to nothing, or a whole trunk, which costs as many times as there are",
+    )
+    ensemble_penalty: Annotated[float, Field(ge=0.0)] = Field(
+        1.0, description="reward = mean over the members - this times their standard deviation"
+    )
     checkpoint_steps: PositiveInt = Field(20, description="optimiser steps between checkpoints")

@@ -1,7 +1,8 @@
-"""The reward model: a policy's trunk, and one number read off it at the last real token.
+"""The reward model's network: a policy's trunk, and numbers read off it at the last real token.
 
-Its folder is the trunk in Hugging Face format (``AutoModel`` reads it as it is) with the head
-beside it in ``reward_head.safetensors``.
+Its folder is the trunk in Hugging Face format (``AutoModel`` reads it as it is) with the heads
+beside it in ``reward_head.safetensors``. What the heads of one trunk, or several such networks,
+say together is the business of ``rlaif.models.reward_ensemble``.
 """
 
 import copy
@@ -16,25 +17,27 @@ from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from rlaif.errors import ModelError
+from rlaif.models.lean.layout import Layout
+from rlaif.models.lean.trunk import LeanTrunk
+from rlaif.models.lean.weights import is_supported
 from rlaif.models.loading import LOADING_FAULTS, load_language_model
 from rlaif.seeds import torch_generator
 
 HEAD_FILE = "reward_head.safetensors"
-_FLAT = 1e-6
 
 
 class RewardModel(nn.Module):
-    """Scores a conversation with its answer: ``reward = gain * raw + bias``.
+    """Gives a conversation with its answer one raw number a head.
 
-    The raw number is linear in the trunk's last hidden state at the last real token, which is
+    Raw numbers are linear in the trunk's last hidden state at the last real token, which is
     known from the mask, never from token ids, so padding with the end token is harmless. Weights
     are float32 whatever they were stored in.
 
     Attributes:
         trunk: The policy's network without its language-model head.
-        head: From hidden state to raw number.
-        gain: Scale of the reward, set by :meth:`recentre`.
-        bias: Shift of the reward, set by :meth:`recentre`.
+        head: From hidden state to raw numbers, one for each member of an ensemble.
+        gain: Scale of the rewards, ``gain * raw + bias`` [].
+        bias: Shift of each head's rewards [heads].
         config: The trunk's configuration, as one that has a single label.
     """
 
@@ -42,46 +45,57 @@ class RewardModel(nn.Module):
     gain: Tensor
     bias: Tensor
 
-    def __init__(self, trunk: PreTrainedModel) -> None:
+    def __init__(self, trunk: PreTrainedModel, heads: int = 1) -> None:
         super().__init__()
-        self.trunk = trunk.float().eval()
+        self.trunk = trunk.eval()
+        self._lean: LeanTrunk | None = None
         self.config: PreTrainedConfig = copy.deepcopy(trunk.config)
         self.config.num_labels = 1
         width = int(trunk.config.get_text_config().hidden_size)
-        self.head = nn.Linear(width, 1, bias=False)
+        self.head = nn.Linear(width, heads, bias=False)
         self.register_buffer("gain", torch.ones(()))
-        self.register_buffer("bias", torch.zeros(()))
+        self.register_buffer("bias", torch.zeros(heads))
         embeddings = trunk.get_input_embeddings()
         if isinstance(embeddings, nn.Embedding):
             # Where padding is the end token, torch would never train the end token's row.
             embeddings.padding_idx = None
 
     @classmethod
-    def from_trunk(cls, trunk: PreTrainedModel, seed: int) -> Self:
-        """Put a new head on a trunk, which becomes the reward model's own.
+    def from_trunk(cls, trunk: PreTrainedModel, seed: int, heads: int = 1) -> Self:
+        """Put new heads on a trunk, which becomes the reward model's own.
 
-        The head starts at standard deviation 1 / sqrt(h + 1), h being the width of the hidden
-        state (Stiennon et al. 2020, appendix B.1).
+        Each starts at standard deviation 1 / sqrt(h + 1), h being the width of the hidden state
+        (Stiennon et al. 2020, appendix B.1), and no two alike.
         """
-        model = cls(trunk)
+        model = cls(trunk.float(), heads)
         std = (model.head.in_features + 1) ** -0.5
         with torch.no_grad():
             model.head.weight.normal_(std=std, generator=torch_generator(seed))
         return model.to(trunk.device)
 
     @classmethod
-    def from_policy(cls, path: str, seed: int) -> Self:
+    def from_policy(cls, path: str, seed: int, heads: int = 1) -> Self:
         """Start from a policy's weights, its language-model head left out, on the CPU.
 
         Raises:
             ModelError: The policy cannot be loaded.
         """
         policy = load_language_model(path, torch.device("cpu"), trainable=True)
-        return cls.from_trunk(trunk_of(policy.model), seed)
+        return cls.from_trunk(trunk_of(policy.model), seed, heads)
 
     @classmethod
-    def load(cls, folder: Path, device: torch.device | None = None) -> Self:
+    def load(
+        cls,
+        folder: Path,
+        device: torch.device | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> Self:
         """Read a folder that :meth:`save` wrote, frozen and ready to score.
+
+        Args:
+            folder: The folder.
+            device: Where to put it; the CPU if not said.
+            dtype: Type of the trunk's weights and products.
 
         Raises:
             ModelError: The folder holds no readable reward model.
@@ -89,13 +103,13 @@ class RewardModel(nn.Module):
         transformers_logging.disable_progress_bar()
         try:
             trunk = AutoModel.from_pretrained(
-                folder, dtype=torch.float32, local_files_only=True, trust_remote_code=False
+                folder, dtype=dtype, local_files_only=True, trust_remote_code=False
             )
-            model = cls(trunk)
             head = load_file(folder / HEAD_FILE)
+            model = cls(trunk, len(head["weight"]))
             model.head.load_state_dict({"weight": head["weight"]})
             model.gain.copy_(head["gain"])
-            model.bias.copy_(head["bias"])
+            model.bias.copy_(head["bias"].reshape(-1))
         except LOADING_FAULTS as exc:
             raise ModelError(
                 f"{folder} holds no readable reward model: {exc}",
@@ -105,16 +119,25 @@ class RewardModel(nn.Module):
         return model.requires_grad_(False).to(device or torch.device("cpu"))
 
     def save(self, folder: Path) -> None:
-        """Write the trunk in Hugging Face format and the head beside it."""
+        """Write the trunk in Hugging Face format and the heads beside it.
+
+        The bias of a single head is written as a number without dimension.
+        """
         self.trunk.save_pretrained(folder)
-        head = {"weight": self.head.weight.detach(), "gain": self.gain, "bias": self.bias}
+        bias = self.bias.squeeze(0) if self.heads == 1 else self.bias
+        head = {"weight": self.head.weight.detach(), "gain": self.gain, "bias": bias}
         save_file({name: x.cpu().contiguous() for name, x in head.items()}, folder / HEAD_FILE)
 
     def train(self, mode: bool = True) -> Self:
-        """Set the head's mode; the trunk stays in evaluation, so nothing drops out."""
+        """Set the heads' mode; the trunk stays in evaluation, so nothing drops out."""
         self.training = mode
         self.head.train(mode)
         return self
+
+    @property
+    def heads(self) -> int:
+        """How many numbers an answer gets."""
+        return self.head.out_features
 
     @property
     def device(self) -> torch.device:
@@ -122,7 +145,7 @@ class RewardModel(nn.Module):
         return self.head.weight.device
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the raw number of each row, with gradient.
+        """Return the raw numbers of each row, with gradient.
 
         Rows are run in micro-batches of like length, so that short ones pay for no padding.
 
@@ -131,9 +154,11 @@ class RewardModel(nn.Module):
             attention_mask: True (or 1) = a real token [batch, tokens]; at least one a row.
 
         Returns:
-            float32 [batch].
+            float32 [batch, heads].
         """
         real = attention_mask.bool()
+        if input_ids.device.type == "cpu" and is_supported(self.trunk):
+            return self._run_lean(input_ids, real)
         to_the_left = (~real).int().argsort(dim=1, stable=True)
         ids = input_ids.gather(1, to_the_left)
         lengths = real.sum(dim=1)
@@ -142,43 +167,20 @@ class RewardModel(nn.Module):
         parts = [self._run(ids[rows], lengths[rows]) for rows in order.split(size)]
         return torch.cat(parts)[order.argsort()]
 
-    @torch.no_grad()
-    def score(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Return the reward of each row, ``gain * raw + bias``, without gradient.
-
-        Args:
-            input_ids: Token ids [batch, tokens], padded on any side.
-            attention_mask: True (or 1) = a real token [batch, tokens]; at least one a row.
-
-        Returns:
-            float32 [batch].
-
-        Raises:
-            ValueError: A row has no real token.
-        """
-        if not attention_mask.any(dim=1).all():
-            raise ValueError("a row has no real token: there is nothing to score")
-        scores: Tensor = self.gain * self(input_ids, attention_mask) + self.bias
-        return scores
-
-    @torch.no_grad()
-    def recentre(self, raw: Tensor) -> None:
-        """Set gain and bias so that the rewards of ``raw`` have mean 0 and standard deviation 1.
-
-        Raw numbers that are all alike are shifted but not stretched; none at all change nothing.
-
-        Args:
-            raw: Raw numbers [n] of the reference policy's answers.
-        """
-        if not len(raw):
-            return
-        std = raw.std(correction=0)
-        gain = torch.where(std > _FLAT, 1 / std.clamp(min=_FLAT), torch.ones_like(std))
-        self.gain.copy_(gain)
-        self.bias.copy_(-gain * raw.mean())
-
     def add_model_tags(self, tags: Sequence[str] | str) -> None:
         """Take no tags: TRL adds its own to every model, for cards on a hub."""
+
+    def _run_lean(self, ids: Tensor, real: Tensor) -> Tensor:
+        """Score rows on the lean trunk, whose last block runs for last tokens only."""
+        trunk = self._lean or LeanTrunk(self.trunk, self.trunk.dtype)
+        self._lean = trunk
+        if self.trunk.dtype == torch.float32:
+            trunk.outdate()  # it may be in training, by an optimiser that does not say so
+        rows = [row[mask].tolist() for row, mask in zip(ids, real, strict=True)]
+        layout = Layout.of(rows, 0)
+        states = trunk.states(layout, layout.starts + real.sum(dim=1) - 1)
+        raw: Tensor = self.head(states.float())
+        return raw
 
     def _run(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """Score rows that begin in column 0.
@@ -190,7 +192,7 @@ class RewardModel(nn.Module):
             states = self.trunk(input_ids=ids[:, : int(lengths.max())], use_cache=False)
         rows = torch.arange(len(ids), device=ids.device)
         last = states.last_hidden_state[rows, lengths - 1]
-        raw: Tensor = self.head(last.float()).squeeze(-1)
+        raw: Tensor = self.head(last.float())
         return raw
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from rlaif.models.loading import LanguageModel, encode_exchange
 from rlaif.models.padding import right_pad
-from rlaif.models.reward import RewardModel
+from rlaif.models.reward_ensemble import RewardEnsemble, Rewards
 from rlaif.records import Message
 
 Answer = tuple[Sequence[Message], str, bool]
@@ -17,27 +17,43 @@ Answer = tuple[Sequence[Message], str, bool]
 class RewardScorer:
     """A reward model with the tokenizer of the policy whose trunk it has."""
 
-    def __init__(self, model: RewardModel, policy: LanguageModel) -> None:
+    def __init__(self, model: RewardEnsemble, policy: LanguageModel) -> None:
         self._model = model
         self._policy = policy
 
     @classmethod
     def load(cls, folder: Path, policy: LanguageModel) -> "RewardScorer":
-        """Read a reward model beside the policy that it scores.
+        """Read a reward model beside the policy that it scores, whose precision it takes.
 
         Raises:
             ModelError: The folder holds none.
         """
-        return cls(RewardModel.load(folder, policy.device), policy)
+        return cls(RewardEnsemble.load(folder, policy.device, policy.dtype), policy)
+
+    @property
+    def members(self) -> int:
+        """How many reward models score together; one has no spread."""
+        return self._model.members
 
     def score(self, answers: Sequence[Answer]) -> Tensor:
-        """Return rewards [answers], float32: mean 0 and deviation 1 on the reference's answers.
+        """Return rewards [answers], float32, the penalty for disagreement taken off.
+
+        The members' mean has mean 0 and deviation 1 on the reference policy's answers.
+
+        Args:
+            answers: Conversation, text, and whether the answer ended itself.
+        """
+        return self.estimate(answers).reward
+
+    def estimate(self, answers: Sequence[Answer]) -> Rewards:
+        """Return rewards with the members' mean and standard deviation, from which they come.
 
         Args:
             answers: Conversation, text, and whether the answer ended itself.
         """
         if not answers:
-            return torch.zeros(0, device=self._policy.device)
+            nothing = torch.zeros(0, device=self._policy.device)
+            return Rewards(nothing, nothing, nothing)
         rows = [
             encode_exchange(self._policy, messages, text, ended)
             for messages, text, ended in answers

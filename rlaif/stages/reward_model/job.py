@@ -7,6 +7,7 @@ from pydantic import Field
 
 from rlaif.config import RewardModelConfig
 from rlaif.records import Message, Probability, Record, digest_of
+from rlaif.seeds import derive_seed
 
 
 class RewardPair(Record):
@@ -57,6 +58,21 @@ class RewardModelJob(Record):
     output: Path
     work: Path
 
+    def member(self, number: int) -> "RewardModelJob":
+        """Return the job of one trunk of an ensemble: alone, with a seed and a folder of its own.
+
+        It trains on all pairs, its head and the order of its prompts drawn anew. No bootstrap:
+        nets that begin and travel differently disagree enough, and each would see but 63% of what
+        there is to learn from (Lakshminarayanan et al. 2017, section 2.4).
+        """
+        return self.model_copy(
+            update={
+                "config": self.config.model_copy(update={"ensemble": 1}),
+                "seed": derive_seed(self.seed, "member", number),
+                "work": self.work / f"member-{number}",
+            }
+        )
+
     def fingerprint(self, policy_digest: str) -> str:
         """Return a digest of all that shapes the weights: a checkpoint belongs to one of them.
 
@@ -64,6 +80,7 @@ class RewardModelJob(Record):
             policy_digest: Digest of the policy's files, wherever they lie.
         """
         shaping = self.model_dump(mode="json", include={"config", "seed", "device"})
-        del shaping["config"]["checkpoint_steps"]
+        for name in ("checkpoint_steps", "ensemble_penalty"):
+            del shaping["config"][name]
         trained = [pair.model_dump(mode="json") for pair in self.pairs if pair.split == "train"]
         return digest_of([policy_digest, shaping, trained])

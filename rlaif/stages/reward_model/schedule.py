@@ -10,12 +10,14 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rlaif.records import Message
 from rlaif.seeds import derive_seed, numpy_generator
 from rlaif.stages.reward_model.job import RewardPair
 
 Tokens = tuple[int, ...]
+Draws = NDArray[np.int64]
 Encode = Callable[[tuple[Message, ...], str, bool], Tokens]
 _SUREST = 0.99
 
@@ -82,12 +84,34 @@ def plan_batches(
     return batches
 
 
-def as_row(batch: Sequence[Comparison]) -> dict[str, Any]:
+def draw_prompts(comparisons: Sequence[Comparison], members: int, seed: int) -> Draws:
+    """Draw for each head of an ensemble how often it sees each prompt: a bootstrap sample.
+
+    Counts are Poisson of mean 1, which is what drawing with replacement comes to (Oza and Russell
+    2001, "Online bagging and boosting"). Heads that saw the same would end alike, for they read
+    the same features; the trunk that they share sees every prompt that one of them sees. A single
+    head sees every prompt once.
+
+    Returns:
+        Counts [members, prompts].
+    """
+    prompts = 1 + max(comparison.prompt for comparison in comparisons)
+    if members == 1:
+        return np.ones((1, prompts), dtype=np.int64)
+    return numpy_generator(derive_seed(seed, "bootstrap")).poisson(size=(members, prompts))
+
+
+def as_row(batch: Sequence[Comparison], draws: Draws) -> dict[str, Any]:
     """Write a batch as a data set's row: each different answer once, and who is compared.
+
+    Args:
+        batch: The comparisons.
+        draws: How often each member sees each prompt [members, prompts].
 
     Returns:
         ``sequences``, the answers' tokens; ``places``, for each comparison the answers' indices
-        in ``sequences``; ``values``, the same shape.
+        in ``sequences``; ``values``, the same shape; ``draws``, for each member how often each
+        comparison counts.
     """
     index: dict[Tokens, int] = {}
     places = [[index.setdefault(a, len(index)) for a in c.answers] for c in batch]
@@ -95,6 +119,7 @@ def as_row(batch: Sequence[Comparison]) -> dict[str, Any]:
         "sequences": [list(answer) for answer in index],
         "places": places,
         "values": [list(c.values) for c in batch],
+        "draws": draws[:, [c.prompt for c in batch]].tolist(),
     }
 
 

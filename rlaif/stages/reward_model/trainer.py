@@ -84,7 +84,10 @@ class SoftRewardTrainer(CheckpointedTrainer, RewardTrainer):
     ) -> Any:  # noqa: ANN401 - as above
         """Return the batch's loss, and the raw rewards where the trainer asks for them."""
         raw = model(inputs["input_ids"], inputs["attention_mask"])
-        loss = soft_loss(self.loss, raw[inputs["places"]], inputs["values"], inputs["real"])
+        scores = raw[inputs["places"]]
+        loss = members_loss(
+            self.loss, scores, inputs["values"], inputs["real"], draws=inputs["draws"]
+        )
         return (loss, {"raw": raw}) if return_outputs else loss
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:  # noqa: ANN401 - as above
@@ -92,6 +95,30 @@ class SoftRewardTrainer(CheckpointedTrainer, RewardTrainer):
 
     def _get_train_sampler(self, *_: Any) -> SequentialSampler:  # noqa: ANN401 - as above
         return SequentialSampler(self.rows)
+
+
+def members_loss(
+    loss: Loss, scores: Tensor, values: Tensor, real: Tensor, *, draws: Tensor
+) -> Tensor:
+    """Return the mean over an ensemble's members of each one's loss on what it drew.
+
+    A member's loss is its sum divided by the comparisons of the batch, drawn or not: so one that
+    drew little of a batch also learns little from it.
+
+    Args:
+        loss: Which one.
+        scores: Raw rewards [comparisons, answers, members].
+        values: P(better) of each answer of a pair, or strengths in a list [comparisons, answers].
+        real: True = a real answer [comparisons, answers].
+        draws: How often each comparison counts, integers [members, comparisons].
+    """
+    total = scores.sum() * 0.0  # all may have drawn nothing, and a step needs its gradient
+    for own, counts in zip(scores.unbind(dim=-1), draws, strict=True):
+        rows = torch.arange(len(own), device=own.device).repeat_interleave(counts)
+        if len(rows):
+            share = len(rows) / len(own)
+            total = total + share * soft_loss(loss, own[rows], values[rows], real[rows])
+    return total / len(draws)
 
 
 def soft_loss(loss: Loss, scores: Tensor, values: Tensor, real: Tensor) -> Tensor:
@@ -162,6 +189,7 @@ class _Collator:
             "places": places,
             "real": real,
             "values": torch.tensor(values, dtype=torch.float32),
+            "draws": torch.tensor(row["draws"]),
         }
 
 

@@ -18,6 +18,7 @@ from rlaif.models.loading import (
 from rlaif.models.padding import right_pad
 from rlaif.models.rates import auto_learning_rate
 from rlaif.models.reward import RewardModel, trunk_of
+from rlaif.models.reward_ensemble import RewardEnsemble, penalised
 from rlaif.models.training_state import saving
 from rlaif.records import ArtifactRef, Message, RewardModelReport
 from rlaif.seeds import derive_seed
@@ -29,6 +30,7 @@ from rlaif.stages.reward_model.schedule import (
     Tokens,
     as_row,
     compare_pairs,
+    draw_prompts,
     plan_batches,
     rank_lists,
 )
@@ -37,15 +39,15 @@ from rlaif.stages.reward_model.schedule import (
 # from: 2 gives 1.5e-3 x 0.7 (capped at 1e-3) at a million weights, 1e-5 at one billion, 3e-6 at
 # seven, as published reward models use.
 RATE_SCALE = 2.0
+Progress = Callable[[int, int], None]
 
 
-def train_reward_model(
-    job: RewardModelJob, progress: Callable[[int, int], None] | None = None
-) -> RewardModelReport:
+def train_reward_model(job: RewardModelJob, progress: Progress | None = None) -> RewardModelReport:
     """Train, re-centre, measure and save a reward model.
 
     A job that was cut off goes on from its last checkpoint, and on one CPU ends with the weights
-    that it would have had. Held-out figures are None where no held-out pair allows them.
+    that it would have had. Held-out figures are those of the members' mean, None where no held-out
+    pair allows them.
 
     Args:
         job: What to train on, how, and where to write.
@@ -73,10 +75,10 @@ def train_reward_model(
     def encode(prompt: tuple[Message, ...], text: str, ended: bool) -> Tokens:
         return tuple(encode_exchange(lm, prompt, text, ended))
 
-    model = RewardModel.from_trunk(trunk_of(lm.model), derive_seed(job.seed, "head"))
-    losses = _fit(job, model, lm, compare_pairs(pairs, encode), progress)
+    model, losses = _fit(job, lm, compare_pairs(pairs, encode), progress)
     reference = [encode(answer.prompt, answer.text, answer.ended) for answer in job.calibration]
-    model.recentre(_raw(model, reference, lm.pad_id))
+    raw = _raw(model, reference, lm.pad_id)
+    model.recentre(raw.to(model.device))
     figures = _heldout_figures(model, heldout, encode, lm.pad_id)
     with saving(job.output), landing(job.output) as folder:
         model.save(folder)
@@ -85,8 +87,10 @@ def train_reward_model(
         preferences=len(pairs),
         heldout=len(heldout),
         train_loss=sum(losses) / len(losses),
-        gain=float(model.gain),
-        bias=float(model.bias),
+        gain=model.gain,
+        bias=model.bias,
+        members=model.members,
+        disagreement=_disagreement(model, raw),
         artifact=ArtifactRef(name=job.output.name, digest=verify(job.output)),
         **figures,
     )
@@ -94,12 +98,39 @@ def train_reward_model(
 
 def _fit(
     job: RewardModelJob,
+    lm: LanguageModel,
+    comparisons: list[Comparison],
+    progress: Progress | None,
+) -> tuple[RewardEnsemble, list[float]]:
+    """Train every network and return them with the loss of every step.
+
+    Trunks are trained one after the other, each as a job of its own: what a kill costs is no
+    more than for one.
+    """
+    settings = job.config
+    own_trunks = settings.ensemble_kind == "trunks" and settings.ensemble > 1
+    jobs = [job.member(n) for n in range(settings.ensemble)] if own_trunks else [job]
+    parts: list[RewardModel] = []
+    losses: list[float] = []
+    for number, member in enumerate(jobs):
+        policy = load_language_model(job.policy, lm.device, trainable=True) if number else lm
+        part = RewardModel.from_trunk(
+            trunk_of(policy.model), derive_seed(member.seed, "head"), member.config.ensemble
+        )
+        told = None if progress is None else _share(progress, number, len(jobs))
+        losses += _fit_one(member, part, lm, comparisons, told)
+        parts.append(part)
+    return RewardEnsemble(parts, settings.ensemble_penalty), losses
+
+
+def _fit_one(
+    job: RewardModelJob,
     model: RewardModel,
     lm: LanguageModel,
     comparisons: list[Comparison],
-    progress: Callable[[int, int], None] | None,
+    progress: Progress | None,
 ) -> list[float]:
-    """Train in place and return the loss of every step."""
+    """Train a network in place and return the loss of every step."""
     # Importing TRL takes seconds, which nobody should pay who only reads a job.
     from rlaif.stages.reward_model.trainer import SoftRewardTrainer
 
@@ -107,11 +138,12 @@ def _fit(
     if settings.loss == "listwise":
         comparisons = rank_lists(comparisons)
     batches = plan_batches(comparisons, settings.batch_size, settings.epochs, job.seed)
+    draws = draw_prompts(comparisons, model.heads, job.seed)
     size = sum(weights.numel() for weights in model.parameters())
     rate = settings.learning_rate
     trainer = SoftRewardTrainer(
         model,
-        [as_row(batch) for batch in batches],
+        [as_row(batch, draws) for batch in batches],
         settings=settings,
         learning_rate=auto_learning_rate(size, RATE_SCALE) if rate == "auto" else rate,
         seed=job.seed,
@@ -123,20 +155,32 @@ def _fit(
     return trainer.fit()
 
 
-@torch.no_grad()
-def _raw(model: RewardModel, rows: Sequence[Tokens], pad_id: int) -> Tensor:
+def _share(
+    progress: Callable[[int, int], None], number: int, jobs: int
+) -> Callable[[int, int], None]:
+    """Tell of one job's steps as part of those of all, which are equally long."""
+    return lambda done, steps: progress(number * steps + done, jobs * steps)
+
+
+def _raw(model: RewardEnsemble, rows: Sequence[Tokens], pad_id: int) -> Tensor:
     if not rows:
-        return torch.zeros(0)
-    raw: Tensor = model(*right_pad(rows, pad_id, model.device))
-    return raw.cpu()
+        return torch.zeros(0, model.members)
+    return model.raw(*right_pad(rows, pad_id, model.device)).cpu()
+
+
+def _disagreement(model: RewardEnsemble, raw: Tensor) -> float | None:
+    """Return how far members lie apart on the reference's answers, in units of reward."""
+    if model.members == 1 or not len(raw):
+        return None
+    return float(penalised(model.scaled(raw.to(model.device)), 0.0).std.mean())
 
 
 def _heldout_figures(
-    model: RewardModel, pairs: Sequence[RewardPair], encode: Encode, pad_id: int
+    model: RewardEnsemble, pairs: Sequence[RewardPair], encode: Encode, pad_id: int
 ) -> dict[str, float | None]:
     first = [encode(pair.prompt, pair.first, pair.first_ended) for pair in pairs]
     second = [encode(pair.prompt, pair.second, pair.second_ended) for pair in pairs]
-    raw = _raw(model, first + second, pad_id).double().numpy()
+    raw = _raw(model, first + second, pad_id).mean(dim=1).double().numpy()
     gaps = raw[: len(pairs)] - raw[len(pairs) :]
     labels = [pair.label for pair in pairs]
     lengths = [pair.first_length for pair in pairs] + [pair.second_length for pair in pairs]

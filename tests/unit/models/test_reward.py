@@ -56,7 +56,7 @@ def test_the_raw_number_is_linear_in_the_state_at_the_last_token(
     raw = model(*padded(ROWS, 0))
     expected = [by_hand(policy, model, row) for row in ROWS]
     assert raw.dtype == torch.float32
-    assert raw.tolist() == pytest.approx(expected, abs=1e-5)
+    assert raw.flatten().tolist() == pytest.approx(expected, abs=1e-5)
     assert len({round(x, 3) for x in expected}) == len(ROWS)
 
 
@@ -65,15 +65,15 @@ def test_the_raw_number_is_linear_in_the_state_at_the_last_token(
 def test_neither_amount_nor_side_nor_token_of_padding_matters(
     model: RewardModel, rows: list[list[int]], filler: int, left: int, right: int
 ) -> None:
-    alone = [float(model.score(torch.tensor([row]), torch.ones(1, len(row)))) for row in rows]
-    together = model.score(*padded(rows, filler, left, right))
-    assert together.tolist() == pytest.approx(alone, abs=2e-5)
+    alone = [model(torch.tensor([row]), torch.ones(1, len(row))).item() for row in rows]
+    together = model(*padded(rows, filler, left, right))
+    assert together.flatten().tolist() == pytest.approx(alone, abs=2e-5)
 
 
 def test_more_rows_than_a_micro_batch_come_back_in_their_order(model: RewardModel) -> None:
     rows = [[index] * (1 + index % 7) for index in range(75)]
-    alone = [float(model.score(torch.tensor([row]), torch.ones(1, len(row)))) for row in rows]
-    assert model.score(*padded(rows, 5)).tolist() == pytest.approx(alone, abs=2e-5)
+    alone = [model(torch.tensor([row]), torch.ones(1, len(row))).item() for row in rows]
+    assert model(*padded(rows, 5)).flatten().tolist() == pytest.approx(alone, abs=2e-5)
 
 
 def test_padding_with_the_end_token_hides_no_real_end_token(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_padding_with_the_end_token_hides_no_real_end_token(tmp_path: Path) -> N
     ended, cut, doubled = [20, 21, end], [20, 21], [20, end, 21, end, end]
     raw = model(*padded([ended, cut, doubled], end))
     expected = [by_hand(policy, model, row) for row in (ended, cut, doubled)]
-    assert raw.tolist() == pytest.approx(expected, abs=1e-5)
+    assert raw.flatten().tolist() == pytest.approx(expected, abs=1e-5)
     assert abs(expected[0] - expected[1]) > 1e-3
 
 
@@ -133,11 +133,12 @@ def test_nothing_drops_out_in_training(tmp_path: Path) -> None:
 
 
 def test_what_is_saved_scores_the_same_after_loading(model: RewardModel, tmp_path: Path) -> None:
-    model.recentre(torch.tensor([1.0, 2.0, 6.0]))
+    model.gain.fill_(0.5)
+    model.bias.fill_(-1.5)
     model.save(tmp_path)
     loaded = RewardModel.load(tmp_path)
-    assert torch.equal(loaded.score(*padded(ROWS, 0)), model.score(*padded(ROWS, 0)))
-    assert float(loaded.gain) == float(model.gain) != 1.0
+    assert torch.equal(loaded(*padded(ROWS, 0)), model(*padded(ROWS, 0)))
+    assert (float(loaded.gain), loaded.bias.tolist()) == (0.5, [-1.5])
     assert not any(p.requires_grad for p in loaded.parameters())
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "config.json",
@@ -152,6 +153,29 @@ def test_the_saved_trunk_is_an_ordinary_hugging_face_model(policy: Path, tmp_pat
     original = AutoModelForCausalLM.from_pretrained(policy).model
     ids = torch.tensor([[4, 5, 6]])
     assert torch.equal(trunk(ids).last_hidden_state, original(ids).last_hidden_state)
+
+
+def test_the_file_of_a_single_head_is_what_it_was_before_there_were_several(
+    model: RewardModel, tmp_path: Path
+) -> None:
+    model.save(tmp_path)
+    shapes = {name: x.shape for name, x in load_file(tmp_path / HEAD_FILE).items()}
+    assert shapes == {"weight": (1, 32), "gain": (), "bias": ()}
+
+
+def test_heads_of_one_trunk_each_read_the_same_state(policy: Path, tmp_path: Path) -> None:
+    model = RewardModel.from_policy(str(policy), seed=3, heads=3)
+    raw = model(*padded(ROWS, 0))
+    assert raw.shape == (len(ROWS), 3)
+    for number, own in enumerate(raw.unbind(dim=1)):
+        alone = RewardModel.from_policy(str(policy), seed=0)
+        alone.head.load_state_dict({"weight": model.head.weight[number : number + 1]})
+        assert own.tolist() == pytest.approx([by_hand(policy, alone, r) for r in ROWS], abs=1e-5)
+    model.bias.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    model.save(tmp_path)
+    loaded = RewardModel.load(tmp_path)
+    assert loaded.bias.tolist() == [1.0, 2.0, 3.0]
+    assert torch.equal(loaded(*padded(ROWS, 0)), raw)
 
 
 @pytest.mark.parametrize("harm", ["all", "head", "weights", "torn head"])
@@ -180,44 +204,3 @@ def test_a_model_without_a_trunk_is_refused(policy: Path) -> None:
 def test_a_missing_policy_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="nowhere"):
         RewardModel.from_policy(str(tmp_path / "nowhere"), seed=0)
-
-
-def test_the_reward_is_gain_times_raw_plus_bias_without_gradient(policy: Path) -> None:
-    model = RewardModel.from_policy(str(policy), seed=1)
-    raw = model(*padded(ROWS, 0))
-    model.gain.fill_(2.0)
-    model.bias.fill_(-0.5)
-    scores = model.score(*padded(ROWS, 0))
-    assert raw.requires_grad
-    assert not scores.requires_grad
-    assert torch.allclose(scores, 2.0 * raw - 0.5, atol=1e-6)
-    assert torch.equal(model(*padded(ROWS, 0)), raw)
-
-
-@given(st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=30))
-def test_recentred_rewards_have_mean_zero_and_deviation_one(
-    model: RewardModel, values: list[float]
-) -> None:
-    raw = torch.tensor(values)
-    model.recentre(raw)
-    rewards = (model.gain * raw + model.bias).double()
-    if float(raw.std(correction=0)) > 1e-2:
-        assert float(rewards.mean()) == pytest.approx(0.0, abs=1e-2)
-        assert float(rewards.std(correction=0)) == pytest.approx(1.0, abs=1e-3)
-    assert float(model.gain) > 0
-
-
-def test_equal_raw_numbers_are_shifted_and_not_stretched(model: RewardModel) -> None:
-    model.recentre(torch.full((4,), 3.25))
-    assert (float(model.gain), float(model.bias)) == (1.0, -3.25)
-
-
-def test_recentring_on_nothing_changes_nothing(model: RewardModel) -> None:
-    model.recentre(torch.tensor([0.0, 4.0]))
-    model.recentre(torch.zeros(0))
-    assert (float(model.gain), float(model.bias)) == (0.5, -1.0)
-
-
-def test_a_row_of_padding_alone_has_no_score(model: RewardModel) -> None:
-    with pytest.raises(ValueError, match="no real token"):
-        model.score(torch.tensor([[1, 2], [3, 4]]), torch.tensor([[1, 1], [0, 0]]))

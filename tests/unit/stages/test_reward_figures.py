@@ -122,7 +122,7 @@ def test_a_pair_becomes_two_encoded_answers_with_their_probabilities() -> None:
 
 def test_an_answer_in_several_pairs_is_in_the_batch_once() -> None:
     pairs = [pair("Q", "a", "b", 0.9), pair("Q", "b", "c", 0.2), pair("R", "a", "b", 0.6)]
-    row = as_row(compare_pairs(pairs, encode))
+    row = as_row(compare_pairs(pairs, encode), np.ones((1, 2), dtype=np.int64))
     assert row["sequences"] == [[81, 97, 0], [81, 98, 0], [81, 99, 0], [82, 97, 0], [82, 98, 0]]
     assert row["places"] == [[0, 1], [1, 2], [3, 4]]
     assert [values[0] for values in row["values"]] == [0.9, 0.2, 0.6]
@@ -209,5 +209,5 @@ def test_certain_labels_and_a_pair_of_equals_are_borne() -> None:
 
 
 def test_schedule_values_survive_as_exact_numbers() -> None:
-    row = as_row(compare_pairs([pair("Q", "a", "b", 0.1)], encode))
+    row = as_row(compare_pairs([pair("Q", "a", "b", 0.1)], encode), np.ones((1, 1), dtype=np.int64))
     assert torch.tensor(row["values"], dtype=torch.float64)[0, 0] == 0.1

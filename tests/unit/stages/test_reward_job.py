@@ -51,6 +51,7 @@ def test_a_job_survives_being_written_down() -> None:
         {"pairs": PAIRS[:2]},
         {"calibration": ()},
         {"config": RewardModelConfig(checkpoint_steps=5)},
+        {"config": RewardModelConfig(ensemble_penalty=0.25)},
     ],
 )
 def test_what_does_not_shape_the_weights_leaves_the_fingerprint(change: dict[str, Any]) -> None:
@@ -66,6 +67,8 @@ def test_what_does_not_shape_the_weights_leaves_the_fingerprint(change: dict[str
         {"pairs": (PAIRS[0].model_copy(update={"label": 0.81}), *PAIRS[1:])},
         {"config": RewardModelConfig(epochs=9)},
         {"config": RewardModelConfig(loss="hinge")},
+        {"config": RewardModelConfig(ensemble=2)},
+        {"config": RewardModelConfig(ensemble_kind="heads")},
     ],
 )
 def test_what_shapes_the_weights_changes_the_fingerprint(change: dict[str, Any]) -> None:
@@ -74,3 +77,13 @@ def test_what_shapes_the_weights_changes_the_fingerprint(change: dict[str, Any])
 
 def test_another_policys_files_change_the_fingerprint() -> None:
     assert JOB.fingerprint("x") != JOB.fingerprint("y")
+
+
+def test_the_trunks_of_an_ensemble_share_neither_seed_nor_folder_nor_checkpoints() -> None:
+    whole = JOB.model_copy(update={"config": RewardModelConfig(ensemble=3)})
+    jobs = [whole, *(whole.member(n) for n in range(3))]
+    assert len({job.seed for job in jobs}) == 4
+    assert len({job.work for job in jobs}) == 4
+    assert len({job.fingerprint("x") for job in jobs}) == 4
+    assert {job.config.ensemble for job in jobs[1:]} == {1}
+    assert {job.pairs for job in jobs} == {PAIRS}

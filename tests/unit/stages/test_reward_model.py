@@ -3,32 +3,37 @@
 import json
 import math
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from reward_jobs import (
+    CALIBRATION,
+    PAIRS,
+    WORDS,
+    StopHereError,
+    make_job,
+    pair,
+    planted,
+    scorer,
+    stop_at,
+    user,
+)
 from safetensors.torch import load_file, save_file
 
 from rlaif.artifacts import verify
-from rlaif.config import RewardModelConfig
 from rlaif.errors import StageError, TrainingError
 from rlaif.models.loading import load_language_model
-from rlaif.models.reward import RewardModel
+from rlaif.models.reward_ensemble import RewardEnsemble
 from rlaif.models.scoring import RewardScorer
-from rlaif.records import Message, RewardModelReport
-from rlaif.stages.reward_model import (
-    CalibrationAnswer,
-    RewardModelJob,
-    RewardPair,
-    train_reward_model,
-)
+from rlaif.records import RewardModelReport
+from rlaif.stages.reward_model import train_reward_model
 from rlaif.testing import make_tiny_lm
 
-WORDS = ("mat", "cat", "blue", "rain", "old", "tea")
 LOSSES = ("bradley_terry", "hinge", "listwise")
 
 
@@ -37,92 +42,10 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_lm(tmp_path_factory.mktemp("policies") / "tiny")
 
 
-def user(text: str) -> tuple[Message, ...]:
-    return (Message(role="user", content=text),)
-
-
-def pair(
-    number: int,
-    answers: tuple[str, str],
-    label: float,
-    split: Literal["train", "heldout"] = "train",
-    ended: tuple[bool, bool] = (True, True),
-) -> RewardPair:
-    first, second = answers
-    return RewardPair(
-        prompt=user(f"Tell me {number}"),
-        first=first,
-        first_ended=ended[0],
-        first_length=len(first.split()),
-        second=second,
-        second_ended=ended[1],
-        second_length=len(second.split()),
-        label=label,
-        split=split,
-    )
-
-
-def planted(count: int, label: float = 0.97, heldout: int = 0) -> tuple[RewardPair, ...]:
-    """Pairs in which the answer with 'please' is better, whatever stands around it."""
-    rng = np.random.default_rng(7)
-
-    def answer(polite: bool) -> str:
-        words = [str(word) for word in rng.choice(WORDS, size=2)]
-        return " ".join([*words, "please"] if polite else [*words, "now"])
-
-    made = []
-    for number in range(count + heldout):
-        better_first = bool(rng.random() < 0.5)
-        answers = (answer(better_first), answer(not better_first))
-        split: Literal["train", "heldout"] = "train" if number < count else "heldout"
-        made.append(pair(number, answers, label if better_first else 1 - label, split))
-    return tuple(made)
-
-
-PAIRS = planted(30, heldout=5)
-CALIBRATION = tuple(
-    CalibrationAnswer(prompt=user(f"Say {n}"), text=f"{WORDS[n]} {WORDS[-n]}", ended=n % 2 == 0)
-    for n in range(6)
-)
-
-
-def make_job(
-    policy: Path, folder: Path, pairs: tuple[RewardPair, ...], **changes: Any
-) -> RewardModelJob:
-    settings = {"learning_rate": 3e-3, "epochs": 2, "batch_size": 8, **changes}
-    return RewardModelJob(
-        policy=str(policy),
-        pairs=pairs,
-        calibration=CALIBRATION,
-        config=RewardModelConfig.model_validate(settings),
-        seed=11,
-        device="cpu",
-        output=folder / "reward-model",
-        work=folder / "work",
-    )
-
-
 @pytest.fixture(scope="module")
 def calm(policy: Path, tmp_path_factory: pytest.TempPathFactory) -> RewardModelReport:
     """What comes of ``PAIRS`` in a run that nothing disturbs."""
     return train_reward_model(make_job(policy, tmp_path_factory.mktemp("calm"), PAIRS))
-
-
-class StopHereError(Exception):
-    """Stands for the death of the process."""
-
-
-def stop_at(step: int) -> Callable[[int, int], None]:
-    def progress(done: int, _total: int) -> None:
-        if done == step:
-            raise StopHereError
-
-    return progress
-
-
-def scorer(job: RewardModelJob) -> RewardScorer:
-    lm = load_language_model(job.policy, torch.device("cpu"))
-    return RewardScorer.load(job.output, lm)
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -143,7 +66,7 @@ def test_soft_labels_become_probabilities(policy: Path, tmp_path: Path) -> None:
     held = [pair(n, ("tea", "rain"), 0.75, "heldout") for n in range(8)]
     job = make_job(policy, tmp_path, (*pairs, *held), epochs=12)
     report = train_reward_model(job)
-    model = RewardModel.load(job.output)
+    model = RewardEnsemble.load(job.output)
     answers = [(user(f"Tell me {n}"), text, True) for n in range(8) for text in ("tea", "rain")]
     gaps = (scorer(job).score(answers) / model.gain).reshape(8, 2).diff(dim=1).neg().flatten()
     assert gaps.sigmoid().tolist() == pytest.approx([0.75] * 8, abs=0.05)
@@ -157,10 +80,10 @@ def test_training_starts_at_the_loss_of_the_untrained_head(policy: Path, tmp_pat
     pairs = planted(6, label=0.8)
     job = make_job(policy, tmp_path, pairs, epochs=1, learning_rate=1e-7)
     report = train_reward_model(job)
-    model = RewardModel.load(job.output)
+    model = RewardEnsemble.load(job.output)
     lm = load_language_model(str(policy), torch.device("cpu"))
-    model.gain.fill_(1.0)
-    model.bias.fill_(0.0)
+    model.parts[0].gain.fill_(1.0)
+    model.parts[0].bias.fill_(0.0)
     ahead = RewardScorer(model, lm).score([(p.prompt, p.first, p.first_ended) for p in pairs])
     behind = RewardScorer(model, lm).score([(p.prompt, p.second, p.second_ended) for p in pairs])
     gaps = (ahead - behind).double().tolist()
@@ -190,8 +113,8 @@ def test_rewards_of_the_calibration_answers_are_centred(policy: Path, tmp_path: 
     rewards = scorer(job).score([(c.prompt, c.text, c.ended) for c in CALIBRATION]).double()
     assert float(rewards.mean()) == pytest.approx(0.0, abs=1e-5)
     assert float(rewards.std(correction=0)) == pytest.approx(1.0, abs=1e-5)
-    model = RewardModel.load(job.output)
-    assert (report.gain, report.bias) == (float(model.gain), float(model.bias))
+    model = RewardEnsemble.load(job.output)
+    assert (report.gain, report.bias) == (model.gain, model.bias)
 
 
 def test_held_out_pairs_do_not_train_and_their_absence_is_told(
