@@ -36,6 +36,16 @@ bench-optimizers: $(STAMP)
 bench-overoptimisation: $(STAMP)
 	$(BIN)/python benchmarks/overoptimisation.py
 
+# TRL's last PPO trainer, in an environment of its own.
+.venv-trl/.installed: benchmarks/trl-constraints.txt
+	$(PYTHON) -m venv .venv-trl
+	.venv-trl/bin/python -m pip install --quiet --constraint benchmarks/trl-constraints.txt torch
+	.venv-trl/bin/python -m pip install --quiet --constraint benchmarks/trl-constraints.txt trl
+	touch .venv-trl/.installed
+
+bench-ppo: $(STAMP) .venv-trl/.installed
+	$(BIN)/python benchmarks/ppo_vs_trl.py
+
 models: $(STAMP)
 	$(BIN)/python -m rlaif.bundled.build
 

@@ -2,37 +2,80 @@
 
 import argparse
 import json
-import sys
-import time
 from pathlib import Path
 
 from rlaif.config import GenerationConfig, PpoConfig, hide_model_hub_noise
 
-hide_model_hub_noise()
+hide_model_hub_noise()  # before torch is imported: it also says how torch takes memory
 
-from side import Side
-from worlds import read_shape
-from rlaif.records import Message
-from rlaif.stages.ppo import PpoJob
-from rlaif.stages.ppo.trainer import PpoTrainer
+from side import RATE, Side  # noqa: E402
+from worlds import Shape, read_shape  # noqa: E402
 
-p=argparse.ArgumentParser(); p.add_argument("world",type=Path); p.add_argument("--precision",default="bfloat16"); p.add_argument("--updates",type=int); p.add_argument("--profile",action="store_true"); a=p.parse_args()
-shape=read_shape(a.world)
-prompts=json.loads((a.world/"prompts.json").read_text())
-words=lambda ids: " ".join(f"w{i}" for i in ids)
-S=PpoConfig(updates=a.updates,rollout_batch=shape.batch,minibatch=shape.batch,micro_batch=shape.batch,epochs=shape.epochs,learning_rate=1e-7,value_learning_rate=1e-7,precision=a.precision,kl_control="fixed",kl_beta=0.05,kl_early_stop=1e9,max_grad_norm=1e9,reference="base")
-job=PpoJob(policy=str(a.world/"policy"),reference=str(a.world/"policy"),reward_model=a.world/"reward",conversations=tuple((Message(role="user",content=words(q)),) for q in prompts),generation=GenerationConfig(max_tokens=shape.response),ppo=S,seed=1,device="cpu",missing_eos_score=None,beta=0.05,output=a.world/"out",work=a.world/"work")
-tr=PpoTrainer(job)
-side=Side()
-side.ready()
-n=0
-while side.wait():
-    if a.profile and n==2:
-        import cProfile,pstats; c=cProfile.Profile(); c.enable(); tr.update(); c.disable(); pstats.Stats(c,stream=sys.stderr).sort_stats("cumulative").print_stats(45)
-    elif a.profile and n==1:
-        from torch.profiler import profile, ProfilerActivity
-        with profile(activities=[ProfilerActivity.CPU]) as pr: tr.update()
-        print(pr.key_averages().table(sort_by="self_cpu_time_total",row_limit=30,max_name_column_width=40),file=sys.stderr)
-    else: tr.update()
-    side.done(length=tr.metrics and next(m.value for m in reversed(tr.metrics) if m.name=="length"))
-    n+=1
+from rlaif.records import Message  # noqa: E402
+from rlaif.stages.ppo import PpoJob  # noqa: E402
+from rlaif.stages.ppo.trainer import PpoTrainer  # noqa: E402
+
+NEVER = 1e9
+BETA = 0.05
+
+
+def main() -> None:
+    """Load the world that is named, then make an update for each line that comes."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("world", type=Path)
+    parser.add_argument("--updates", type=int, required=True)
+    parser.add_argument("--precision", choices=["float32", "bfloat16"], required=True)
+    given = parser.parse_args()
+    side = Side()
+    trainer = PpoTrainer(_job(given.world, given.updates, given.precision))
+    side.ready()
+    while side.wait():
+        trainer.update()
+        figures = {m.name: m.value for m in trainer.metrics}
+        side.done(length=figures["length"])
+
+
+def _job(world: Path, updates: int, precision: str) -> PpoJob:
+    shape = read_shape(world)
+    prompts = json.loads((world / "prompts.json").read_text(encoding="utf-8"))
+    policy = str(world / "policy")
+    return PpoJob(
+        policy=policy,
+        reference=policy,
+        reward_model=world / "reward",
+        conversations=tuple((_message(ids),) for ids in prompts),
+        generation=GenerationConfig(max_tokens=shape.response),
+        ppo=_settings(shape, updates, precision),
+        seed=1,
+        device="cpu",
+        missing_eos_score=None,
+        beta=BETA,
+        output=world / "challenger",
+        work=world / "work",
+    )
+
+
+def _settings(shape: Shape, updates: int, precision: str) -> PpoConfig:
+    """TRL's own way: one optimiser step an epoch, no gradient clipping, no early stop."""
+    return PpoConfig(
+        updates=updates,
+        rollout_batch=shape.batch,
+        minibatch=shape.batch,
+        micro_batch=shape.batch,
+        epochs=shape.epochs,
+        learning_rate=RATE,
+        value_learning_rate=RATE,
+        precision=precision,
+        kl_control="fixed",
+        kl_beta=BETA,
+        kl_early_stop=NEVER,
+        max_grad_norm=NEVER,
+    )
+
+
+def _message(ids: list[int]) -> Message:
+    return Message(role="user", content=" ".join(f"w{i}" for i in ids))
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,8 @@ import resource
 import sys
 import time
 
+RATE = 1e-7  # of both sides; so low that answers keep their length over the updates measured
+
 
 class Side:
     """One side; whatever else the process prints goes to standard error."""

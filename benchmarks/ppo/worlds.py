@@ -10,14 +10,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from rlaif.models.reward import RewardModel
+from rlaif.seeds import seed_everything, torch_generator
+
 PAD, END = 0, 1
-CARRIER = 0.02
+CARRIED = 0.2
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,18 @@ SHAPES = {
 
 
 def make_world(shape: Shape, folder: Path, updates: int, seed: int = 0) -> None:
-    """Write policy, reward model's head, tokenizer and prompts of a shape into a folder."""
-    generator = torch.Generator().manual_seed(seed)
+    """Write policy, reward model, tokenizer and prompts of a shape into a folder."""
+    generator = torch_generator(seed)
+    seed_everything(seed)
     model = _policy(shape, generator)
     tokenizer = _tokenizer(shape)
     model.save_pretrained(folder / "policy")
     tokenizer.save_pretrained(folder / "policy")
-    head = torch.randn(1, shape.width, generator=generator) / (shape.width + 1) ** 0.5
-    save_file({"weight": head}, folder / "reward_head.safetensors")
-    prompts = torch.randint(
-        2, shape.vocab, (shape.batch * updates, shape.prompt), generator=generator
-    )
+    reward = RewardModel.from_policy(str(folder / "policy"), seed)
+    reward.save(folder / "reward")
+    tokenizer.save_pretrained(folder / "reward")
+    count = (shape.batch * updates, shape.prompt)
+    prompts = torch.randint(2, shape.vocab, count, generator=generator)
     (folder / "prompts.json").write_text(json.dumps(prompts.tolist()), encoding="utf-8")
     (folder / "shape.json").write_text(json.dumps(asdict(shape)), encoding="utf-8")
 
@@ -78,6 +81,20 @@ def make_world(shape: Shape, folder: Path, updates: int, seed: int = 0) -> None:
 def read_shape(folder: Path) -> Shape:
     """Read the shape of a world."""
     return Shape(**json.loads((folder / "shape.json").read_text(encoding="utf-8")))
+
+
+def flops_of_update(shape: Shape, mean_length: float) -> float:
+    """Return the operations that an update needs, of which both sides do at least as many.
+
+    Two for each weight and token of: sampling, the reference's log-probs, the reward, and three
+    times as much (forward, and backward twice) for each epoch. The head counts for response tokens
+    only; products of attention, a few percent at these lengths, are left out.
+    """
+    block = 4 * shape.width**2 + 3 * shape.width * shape.inner
+    tokens = shape.batch * (shape.prompt + mean_length)
+    trunk = 2 * shape.layers * block * tokens
+    head = 2 * shape.vocab * shape.width * shape.batch * mean_length
+    return (2 + 3 * shape.epochs) * (trunk + head) + trunk
 
 
 def _config(shape: Shape) -> LlamaConfig:
@@ -97,14 +114,9 @@ def _config(shape: Shape) -> LlamaConfig:
 
 
 def _policy(shape: Shape, generator: torch.Generator) -> LlamaForCausalLM:
-    with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(
-            int(torch.randint(2**31, (), generator=generator))
-        )
-        model = LlamaForCausalLM(_config(shape))
-    model.requires_grad_(requires_grad=False)
-    embedding = model.get_input_embeddings().weight
-    embedding[:, 0] = CARRIER * 10
+    """Return a policy whose residual stream carries one number that no block changes."""
+    model = LlamaForCausalLM(_config(shape)).requires_grad_(requires_grad=False)
+    model.get_input_embeddings().weight[:, 0] = CARRIED
     for layer in model.model.layers:
         layer.self_attn.o_proj.weight[0] = 0.0
         layer.mlp.down_proj.weight[0] = 0.0
@@ -113,29 +125,23 @@ def _policy(shape: Shape, generator: torch.Generator) -> LlamaForCausalLM:
 
 
 def _set_ending(model: LlamaForCausalLM, shape: Shape, generator: torch.Generator) -> None:
-    """Set the end token's reading of the carrier so that answers end at the wanted rate."""
+    """Set by bisection how strongly the end token reads the carried number."""
     embedding = model.get_input_embeddings().weight
-    probe = torch.randint(2, shape.vocab, (16, 64), generator=generator)
     if shape.mean_length is None:
         embedding[END, 0] = -100.0
         return
+    probe = torch.randint(2, shape.vocab, (16, 64), generator=generator)
     low, high = -20.0, 20.0
     for _ in range(40):
-        embedding[END, 0] = (low + high) / 2
+        middle = (low + high) / 2
+        embedding[END, 0] = middle
         chance = model(probe).logits.softmax(-1)[..., END].mean()
-        low, high = (
-            (low, embedding[END, 0].item())
-            if chance > 1 / shape.mean_length
-            else (embedding[END, 0].item(), high)
-        )
+        low, high = (low, middle) if chance > 1 / shape.mean_length else (middle, high)
 
 
 def _tokenizer(shape: Shape) -> PreTrainedTokenizerFast:
-    words = {"<pad>": PAD, "<end>": END} | {f"w{i}": i for i in range(2, shape.vocab)}
-    tokenizer = Tokenizer(WordLevel(words, unk_token="<pad>"))
+    filler, end = "<pad>", "<end>"
+    words = {filler: PAD, end: END} | {f"w{i}": i for i in range(2, shape.vocab)}
+    tokenizer = Tokenizer(WordLevel(words, unk_token=filler))
     tokenizer.pre_tokenizer = WhitespaceSplit()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="<pad>",
-        eos_token="<end>",  # noqa: S106
-    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=filler, eos_token=end)

@@ -12,7 +12,7 @@ from rlaif.models.loading import LanguageModel, check_context
 from rlaif.models.padding import left_pad
 from rlaif.models.stepping import Step, stepper
 
-COMPACT_BELOW = 0.9
+ROWS_STEP = 8  # rows leave in groups, so that few shapes occur: new ones cost a compilation
 LOOK_EVERY = {"cpu": 1}
 LOOK_ELSEWHERE = 16
 
@@ -166,10 +166,12 @@ class _Batch:
 
     def _compact(self) -> None:
         """Let finished rows go once enough of them have gathered."""
-        kept = self._live.nonzero().squeeze(-1)
-        self.alive = bool(len(kept))
-        if not self.alive or len(kept) > COMPACT_BELOW * len(self._live):
+        left = int(self._live.sum())
+        self.alive = bool(left)
+        room = -(-left // ROWS_STEP) * ROWS_STEP
+        if not self.alive or room >= len(self._live):
             return
+        kept = (~self._live).int().argsort(stable=True)[:room].sort().values
         self._stepper.select(kept)
         self._mask, self._positions, self._next, self._rows, self._live = (
             x[kept] for x in (self._mask, self._positions, self._next, self._rows, self._live)

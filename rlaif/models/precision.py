@@ -4,19 +4,26 @@ from typing import Literal
 
 import torch
 
+WORTH_HALVING = 3_000_000
+
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
-def product_dtype(setting: Precision, device: torch.device) -> torch.dtype:
-    """Return the type for a setting; ``auto`` takes bfloat16 where the hardware computes in it.
+def product_dtype(setting: Precision, device: torch.device, parameters: int) -> torch.dtype:
+    """Return the type for a setting.
+
+    ``auto`` takes bfloat16 where the hardware computes in it and products are large enough to gain
+    by it: on a CPU a model of a million weights is faster in float32 (docs/LOG.md).
 
     Args:
         setting: The setting.
         device: Where products run.
+        parameters: Weights of the model.
     """
     if setting != "auto":
         return torch.bfloat16 if setting == "bfloat16" else torch.float32
-    return torch.bfloat16 if _computes_in_bfloat16(device) else torch.float32
+    large = device.type != "cpu" or parameters >= WORTH_HALVING
+    return torch.bfloat16 if large and _computes_in_bfloat16(device) else torch.float32
 
 
 def _computes_in_bfloat16(device: torch.device) -> bool:

@@ -2,7 +2,9 @@
 
 On a CPU torch's fused attention is slow backwards in bfloat16 (on the machine of docs/LOG.md five
 times slower than the products written out), so they are written out here, a slice of heads at a
-time: scores exist for one slice only and are computed again in the backward pass.
+time: scores exist for one slice only and are computed again in the backward pass. They run in
+float32 at least: for bfloat16 torch would compile a kernel for each new shape, and shapes here are
+many (ibid.).
 
 Queries come scaled by 1 / sqrt(head width), and with the heads that share one key head side by
 side: [slices, group * tokens, head width], where a slice is one key head of one row.
@@ -32,10 +34,11 @@ def causal_bias(tokens: int, group: int, dtype: torch.dtype) -> Float[Tensor, "1
     Args:
         tokens: Tokens of a row.
         group: Query heads that share a key head.
-        dtype: Type of the scores.
+        dtype: Type of queries, keys and values; the scores' own is float32 at least.
     """
     later = torch.ones(tokens, tokens, dtype=torch.bool).triu(1)
-    bias = torch.zeros(tokens, tokens, dtype=dtype).masked_fill_(later, -torch.inf)
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    bias = torch.zeros(tokens, tokens, dtype=wide).masked_fill_(later, -torch.inf)
     return bias.repeat(group, 1).unsqueeze(0)
 
 
@@ -45,11 +48,11 @@ def attend(
     value: Float[Tensor, "slices keys head"],
     bias: Float[Tensor, "#slices #queries keys"] | None,
 ) -> Float[Tensor, "slices queries head"]:
-    """Return softmax(query key' + bias) value; the softmax is taken in float32 at least."""
+    """Return softmax(query key' + bias) value, in the type of the queries; the bias is wide."""
     found = torch.empty_like(query)
     for part in _slices(query, key):
-        weights = _weights(query[part], key[part], _of(bias, part))
-        torch.bmm(weights.to(value.dtype), value[part], out=found[part])
+        q, k, v = (_wide(x[part]) for x in (query, key, value))
+        found[part] = _weights(q, k, _of(bias, part)) @ v
     return found
 
 
@@ -68,21 +71,23 @@ def attend_backward(
     """
     grads = AttentionGrads(*(torch.empty_like(x) for x in (query, key, value)))
     for part in _slices(query, key):
-        weights = _weights(query[part], key[part], _of(bias, part))
-        half = weights.to(grad.dtype)
-        torch.bmm(half.mT, grad[part], out=grads.value[part])
-        inner = torch.bmm(grad[part], value[part].mT).to(weights.dtype)
-        mean = (grad[part].to(weights.dtype) * found[part]).sum(-1, keepdim=True)
-        slope = inner.sub_(mean).mul_(weights).to(grad.dtype)
-        torch.bmm(slope, key[part], out=grads.query[part])
-        torch.bmm(slope.mT, query[part], out=grads.key[part])
+        upper, o, q, k, v = (_wide(x[part]) for x in (grad, found, query, key, value))
+        weights = _weights(q, k, _of(bias, part))
+        grads.value[part] = weights.mT @ upper
+        mean = (upper * o).sum(-1, keepdim=True)
+        slope = (upper @ v.mT).sub_(mean).mul_(weights)
+        grads.query[part] = slope @ k
+        grads.key[part] = slope.mT @ q
     return grads
 
 
 def _weights(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor:
     scores = query @ key.mT if bias is None else torch.baddbmm(bias, query, key.mT)
-    wide = torch.float64 if scores.dtype == torch.float64 else torch.float32
-    return scores.softmax(-1, dtype=wide)
+    return scores.softmax(-1)
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def _slices(query: Tensor, key: Tensor) -> Iterator[slice]:

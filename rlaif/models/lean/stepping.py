@@ -6,6 +6,7 @@ from torch import Tensor
 from rlaif.models.lean.attention import attend
 from rlaif.models.lean.block import Plan, feed_forward, normed, project_heads
 from rlaif.models.lean.trunk import LeanTrunk
+from rlaif.models.lean.weights import wide_of
 
 ROOM = 64
 
@@ -24,8 +25,9 @@ class LeanStepper:
         self._trunk = trunk
         self._read = 0
         shape = (rows * trunk.sizes.key_heads, 0, trunk.sizes.head)
-        self._keys = [torch.empty(shape, dtype=trunk.dtype) for _ in trunk.blocks]
-        self._values = [torch.empty(shape, dtype=trunk.dtype) for _ in trunk.blocks]
+        self._wide = wide_of(trunk.dtype)
+        self._keys = [torch.empty(shape, dtype=self._wide) for _ in trunk.blocks]
+        self._values = [torch.empty(shape, dtype=self._wide) for _ in trunk.blocks]
 
     @torch.no_grad()
     def read(self, ids: Tensor, seen_mask: Tensor, positions: Tensor) -> Tensor:
@@ -93,7 +95,7 @@ class LeanStepper:
         hidden = ~seen_mask.unsqueeze(1) | later
         if not hidden.any():
             return None
-        bias = torch.zeros(hidden.shape, dtype=self._trunk.dtype).masked_fill_(hidden, -1e30)
+        bias = torch.zeros(hidden.shape, dtype=self._wide).masked_fill_(hidden, -1e30)
         sizes = self._trunk.sizes
         return bias.repeat(1, sizes.group, 1).repeat_interleave(sizes.key_heads, dim=0)
 

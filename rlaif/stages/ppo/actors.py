@@ -36,12 +36,13 @@ class Learner:
     def __init__(self, path: str, device: torch.device, settings: PpoConfig) -> None:
         loaded = load_language_model(path, device, trainable=True)
         check_plain_head(loaded)
-        dtype = product_dtype(settings.precision, device)
-        self.policy = loaded.in_precision(dtype, checkpointing=settings.gradient_checkpointing)
         model = loaded.model
+        parameters = sum(p.numel() for p in model.parameters())
+        dtype = product_dtype(settings.precision, device, parameters)
+        self.policy = loaded.in_precision(dtype, checkpointing=settings.gradient_checkpointing)
         self.value_head = ValueHead(model.config.get_text_config().hidden_size).to(device)
         self._settings = settings
-        self._rates = _rates(settings, sum(p.numel() for p in model.parameters()))
+        self._rates = _rates(settings, parameters)
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": list(model.parameters()), "lr": self._rates[0]},
@@ -96,17 +97,16 @@ class Learner:
 
 
 def frozen_policy(
-    path: str, device: torch.device, settings: PpoConfig, *, wide: bool
+    path: str, device: torch.device, dtype: torch.dtype, *, wide: bool
 ) -> LanguageModel:
-    """Load a policy that only scores, in PPO's precision.
+    """Load a policy that only scores.
 
     Args:
         path: Folder or hub id.
         device: Where it runs.
-        settings: PPO's settings.
+        dtype: The type of its products: the trained policy's.
         wide: Whether its weights are kept in float32, because they will move.
     """
-    dtype = product_dtype(settings.precision, device)
     stored = torch.float32 if wide else dtype
     return load_language_model(path, device, stored=stored).in_precision(dtype)
 

@@ -18,18 +18,21 @@ class Reference:
     Args:
         job: The job.
         device: Where it runs.
+        dtype: The type of its products.
         checkpoint: Folder of the checkpoint to go on from, if any.
 
     Attributes:
         policy: The model.
     """
 
-    def __init__(self, job: PpoJob, device: torch.device, checkpoint: Path | None) -> None:
+    def __init__(
+        self, job: PpoJob, device: torch.device, dtype: torch.dtype, checkpoint: Path | None
+    ) -> None:
         self._follows = job.ppo.reference == "ema"
         self._decay = job.ppo.ema_decay
         resumed = self._follows and checkpoint is not None
         path = str(checkpoint / AVERAGE) if resumed and checkpoint is not None else job.reference
-        self.policy: LanguageModel = frozen_policy(path, device, job.ppo, wide=self._follows)
+        self.policy: LanguageModel = frozen_policy(path, device, dtype, wide=self._follows)
 
     def follow(self, policy: LanguageModel) -> None:
         """Move an average towards the policy, once an update (Polyak averaging)."""

@@ -69,7 +69,7 @@ class PpoTrainer:
             self.learner = Learner(self._job.policy, self._device, settings)
         else:
             self.learner = Learner.restored(folder, self._device, settings)
-        self._reference = Reference(self._job, self._device, folder)
+        self._reference = Reference(self._job, self._device, self.learner.policy.dtype, folder)
         scorer = self._given_scorer or _reward_model(self._job, self.learner.policy)
         self._shaper = RewardShaper(settings)
         self._controller = _controller(self._job)
