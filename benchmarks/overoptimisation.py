@@ -8,7 +8,7 @@ given, in deviations of the base's rewards) and the exact grader's score are mea
 
 The grader's gain over the base, in deviations of the base's scores, is fitted by R(d) = d (a - b
 log d), d = sqrt(KL) (Gao et al. 2022, "Scaling laws for reward model overoptimization", section
-3.1); its peak is at d = exp(a / b - 1) where b > 0.
+3.1); it peaks at d = exp(a / b - 1) where b > 0.
 
 Prints JSON, and draws docs/overoptimisation.svg. Run it with ``make bench-overoptimisation``.
 """
@@ -251,7 +251,8 @@ def fitted(curve: list[Measured], unit: float) -> Row:
         unit: The deviation of the base's scores.
 
     Returns:
-        a, b, the share of variance explained, and the peak's place and height (None without one).
+        a, b, the share of variance explained, and the peak's place and height: None without a
+        peak, or where it would lie farther out than anything that was measured.
     """
     later = [m for m in curve[1:] if m.kl > 0]
     d = np.sqrt([m.kl for m in later])
@@ -259,7 +260,8 @@ def fitted(curve: list[Measured], unit: float) -> Row:
     columns = np.stack([d, -d * np.log(d)], axis=1)
     (a, b), *_ = np.linalg.lstsq(columns, gain, rcond=None)
     left = ((gain - columns @ np.array([a, b])) ** 2).sum()
-    peak = math.exp(a / b - 1) if b > 0 else None
+    at = math.exp(a / b - 1) if b > 0 else math.inf
+    peak = at if at <= d.max() else None
     return {
         "a": round(float(a), 4),
         "b": round(float(b), 4),

@@ -88,7 +88,7 @@ def ticks(low: float, high: float, about: int = TICKS) -> list[float]:
         raise ValueError(f"an axis from {low} to {high}: expected a higher end")
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= 0.75 * rough)
     first = math.ceil(low / step - 1e-9)
     return [n * step for n in range(first, math.floor(high / step + 1e-9) + 1)]
 

@@ -55,6 +55,15 @@ def test_a_curve_that_only_rises_has_no_peak(benchmark: ModuleType) -> None:
     assert (fit["peak_sqrt_kl"], fit["peak_gain"]) == (None, None)
 
 
+def test_a_peak_beyond_what_was_measured_is_not_told(benchmark: ModuleType) -> None:
+    """R(d) = d (1.3 - 0.6 log d) peaks at 3.2."""
+    curve = [measured(benchmark, 0.0, 0.0)]
+    curve += [measured(benchmark, d * d, d * (1.3 - 0.6 * math.log(d))) for d in (0.5, 1.0, 2.0)]
+    fit = benchmark.fitted(curve, 1.0)
+    assert fit["b"] == pytest.approx(0.6, abs=1e-3)
+    assert (fit["peak_sqrt_kl"], fit["peak_gain"]) == (None, None)
+
+
 @given(st.floats(-1e3, 1e3), st.floats(1e-3, 1e3))
 def test_ticks_are_round_evenly_spaced_and_inside(
     plot: ModuleType, low: float, width: float
