@@ -55,7 +55,7 @@ class Epochs:
         Args:
             batch: The rollout.
             update: Its number, for the seeds.
-            beta: The KL coefficient in force, for a KL term in the loss.
+            beta: Weight of a KL term in the loss, in units of whitened advantage per nat.
 
         Returns:
             Means over the optimiser steps, and their number.

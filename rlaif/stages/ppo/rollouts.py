@@ -11,7 +11,17 @@ from rlaif.models.actor_critic import score_responses
 from rlaif.models.decoding import Decoded, DecodeSettings, NonFiniteLogitsError, decode
 from rlaif.models.loading import LanguageModel, check_context, encode_conversation
 from rlaif.models.scoring import Answer
-from rlaif.rl import Batch, Rollout, gae, k1, place_scores, sequence_kl, token_kl, whiten
+from rlaif.rl import (
+    Batch,
+    Rollout,
+    gae,
+    k1,
+    masked_var,
+    place_scores,
+    sequence_kl,
+    token_kl,
+    whiten,
+)
 from rlaif.seeds import derive_seed, numpy_generator, torch_generator
 from rlaif.stages.ppo.actors import Learner
 from rlaif.stages.ppo.faults import NonFiniteLossError
@@ -27,6 +37,8 @@ class Rolled:
         batch: All that learning needs.
         scores: What the reward model, or the constant for cut-off completions, said of each.
         shaped: The scores as PPO takes them.
+        spread: Standard deviation of the advantages before they were whitened: a KL term in the
+            loss is divided by it too, or beta would not be reward per nat.
         kl: KL to the reference of each completion, nats per sequence (k1).
         entropy: Mean of minus the log-probs of what was sampled: an unbiased estimate of the
             policy's entropy, nats per token.
@@ -36,6 +48,7 @@ class Rolled:
     batch: Batch
     scores: Tensor
     shaped: Tensor
+    spread: float
     kl: Tensor
     entropy: float
     ended: float
@@ -115,6 +128,7 @@ class Roller:
             batch,
             scores,
             shaped,
+            float((masked_var(found.advantages, mask) + 1e-8).sqrt()),
             sequence_kl(k1(logprobs, reference_logprobs), mask),
             float(-logprobs[mask].mean()),
             sum(a.ended for a in answers) / len(answers),

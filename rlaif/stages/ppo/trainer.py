@@ -107,7 +107,7 @@ class PpoTrainer:
         self.learner.set_rates(self.done)
         self._examples.restart()
         rolled = self._roller.roll(self.done, self.beta, self._reference.policy)
-        learned = self._epochs.run(rolled.batch, self.done, self.beta)
+        learned = self._epochs.run(rolled.batch, self.done, self.beta / rolled.spread)
         self._refuse_broken_weights()
         self._reference.follow(self.learner.policy)
         kl = float(rolled.kl.mean())
