@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-bandit models clean
+.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-bandit mutation models clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,9 @@ bench-overoptimisation: $(STAMP)
 	.venv-trl/bin/python -m pip install --quiet --constraint benchmarks/trl-constraints.txt torch
 	.venv-trl/bin/python -m pip install --quiet --constraint benchmarks/trl-constraints.txt trl
 	touch .venv-trl/.installed
+
+mutation: $(STAMP)
+	$(BIN)/python -m tests.mutation
 
 bench-bandit: $(STAMP)
 	$(BIN)/python benchmarks/bandit.py

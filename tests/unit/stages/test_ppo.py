@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from rlaif.artifacts import file_sha256, verify
 from rlaif.config import GenerationConfig, PpoConfig
@@ -13,7 +14,7 @@ from rlaif.models.reward import RewardModel
 from rlaif.models.scoring import Answer
 from rlaif.records import Message
 from rlaif.stages.metrics import read_metrics
-from rlaif.stages.ppo import PpoJob, train_ppo
+from rlaif.stages.ppo import Example, PpoJob, train_ppo
 from rlaif.stages.ppo.learning import Epochs
 from rlaif.stages.ppo.trainer import PpoTrainer
 from rlaif.testing import make_tiny_lm
@@ -198,6 +199,64 @@ def test_cutting_into_micro_batches_changes_nothing(job: PpoJob, tmp_path: Path)
     train_ppo(cut)
     for name in ("policy_loss", "value_loss", "entropy", "approx_kl", "grad_norm"):
         assert series(cut, name) == pytest.approx(series(whole, name), rel=1e-3, abs=1e-6)
+
+
+def test_inner_epochs_end_once_the_policy_has_moved(job: PpoJob) -> None:
+    near = SETTINGS.model_copy(update={"updates": 1, "kl_early_stop": 1e-9})
+    train_ppo(job.model_copy(update={"ppo": near}))
+    assert series(job, "optimizer_steps")[0] <= 2
+
+
+def test_a_step_that_would_lead_far_off_is_skipped_and_three_end_training(job: PpoJob) -> None:
+    strict = SETTINGS.model_copy(update={"spike_kl": 1e-12, "kl_early_stop": 1.0, "epochs": 4})
+    with pytest.raises(TrainingError, match="in a row"):
+        train_ppo(job.model_copy(update={"ppo": strict}))
+
+
+def test_a_ceiling_ends_training_at_the_last_checkpoint_below_it(job: PpoJob) -> None:
+    low = SETTINGS.model_copy(update={"updates": 12, "kl_ceiling": 0.5, "checkpoint_updates": 1})
+    report = train_ppo(job.model_copy(update={"ppo": low}))
+    assert "ppo.kl_ceiling = 0.5" in report.stopped
+    assert report.updates < 12
+    assert all(kl <= 0.5 for kl in series(job, "kl_reference"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reference": "ema", "ema_decay": 0.5},
+        {"kl_control": "lagrangian", "kl_target": 1.0},
+        {"reward_scaling": "running", "reward_clip": 1.0, "length_penalty": 0.1},
+        {"critic_warmup": 1, "gradient_checkpointing": True, "dual_clip": 3.0},
+        {"kl_place": "loss", "kl_estimator": "k2", "entropy_coefficient": 0.01},
+        {"ptx_coefficient": 0.5},
+        {"precision": "bfloat16"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_every_variant_trains_and_goes_on_to_the_same_bits(
+    job: PpoJob, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    examples = (Example(messages=job.conversations[0], text="Fine.", ended=True),)
+    settings = SETTINGS.model_copy(update={"updates": 3, "checkpoint_updates": 1, **changes})
+    job = job.model_copy(update={"ppo": settings, "examples": examples})
+    straight = job.model_copy(update={"output": tmp_path / "s", "work": tmp_path / "s-work"})
+    undisturbed = train_ppo(straight)
+    with pytest.raises(Stopped):
+        train_ppo(job, stop_after(2))
+    resumed = train_ppo(job)
+    assert file_sha256(job.output / "model.safetensors") == file_sha256(
+        straight.output / "model.safetensors"
+    )
+    assert read_metrics(job.output) == read_metrics(straight.output)
+    assert resumed.controller == undisturbed.controller
+
+
+def test_in_the_critics_warm_up_the_policy_rests(job: PpoJob) -> None:
+    settings = SETTINGS.model_copy(update={"updates": 1, "critic_warmup": 1})
+    train_ppo(job.model_copy(update={"ppo": settings}))
+    before, after = (load_file(Path(p) / "model.safetensors") for p in (job.policy, job.output))
+    assert all(torch.equal(after[name], before[name].float()) for name in before)
 
 
 def test_a_cut_off_answer_gets_the_constant_score(job: PpoJob) -> None:

@@ -1,0 +1,121 @@
+"""Run the tests that watch over a file against a copy of the package with a fault planted in it.
+
+Imports what is slow once, then forks a child for each fault. Run as ``python runner.py PATCH...``; it
+prints a line of JSON for each: the patch, whether it was applied, and whether a test turned red.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import hypothesis
+import numpy  # noqa: F401  # imported once, for all children
+import pytest
+import torch
+import transformers  # noqa: F401
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 60.0
+IMPORTED_ALREADY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+RL_TESTS = ("tests/golden", "tests/unit/rl")
+WATCHERS = {
+    "rlaif/rl/": RL_TESTS,
+    "rlaif/models/lean/": ("tests/unit/models/test_lean.py",),
+    "rlaif/models/": tuple(
+        f"tests/unit/models/test_{name}.py" for name in ("actor_critic", "decoding", "drawing")
+    ),
+    "rlaif/stages/ppo/": (
+        "tests/unit/stages/test_ppo.py",
+        "tests/unit/stages/test_ppo_optimum.py",
+    ),
+}
+
+
+def patched_file(patch: Path) -> str:
+    """Return the path of the file that a patch changes."""
+    lines = patch.read_text(encoding="utf-8").splitlines()
+    return next(line[6:].strip() for line in lines if line.startswith("+++ b/"))
+
+
+def plant(patch: Path, folder: Path) -> str:
+    """Copy the package and apply a patch; return what went wrong, or nothing."""
+    ignored = shutil.ignore_patterns("__pycache__", "_share")
+    shutil.copytree(ROOT / "rlaif", folder / "rlaif", ignore=ignored)
+    for name in ("prompts", "policies"):
+        (folder / name).symlink_to(ROOT / name)
+    if patch.name == "none":
+        return ""
+    done = subprocess.run(
+        ["git", "apply", "-p1", "--recount", str(patch)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent)},
+    )
+    return done.stderr.strip()
+
+
+def test_in_child(folder: Path, tests: tuple[str, ...]) -> int:
+    """Run tests against the package in a folder, in a forked child; return their exit code."""
+    child = os.fork()
+    if child == 0:
+        _become_tester(folder, tests)
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return -signal.SIGKILL
+
+
+test_in_child.__test__ = False  # type: ignore[attr-defined]  # pytest would take it for a test
+
+
+def _become_tester(folder: Path, tests: tuple[str, ...]) -> None:
+    code = 1
+    try:
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        os.chdir(ROOT)
+        sys.path.insert(0, str(folder))
+        sys.dont_write_bytecode = True
+        hypothesis.settings.register_profile(
+            "faults", max_examples=15, derandomize=True, deadline=None, database=None
+        )
+        hypothesis.settings.load_profile("faults")
+        given = [*tests, "-x", "-q", "-p", "no:cacheprovider", *IMPORTED_ALREADY]
+        code = int(pytest.main(given))
+        import rlaif
+
+        if folder not in Path(rlaif.__file__).parents:
+            code = 99
+    finally:
+        os._exit(code)
+
+
+def main(patches: list[Path]) -> None:
+    """Judge each fault."""
+    torch.set_num_threads(1)
+    for patch in patches:
+        target = "rlaif/rl/" if patch.name == "none" else patched_file(patch)
+        tests = next(found for prefix, found in WATCHERS.items() if target.startswith(prefix))
+        with tempfile.TemporaryDirectory() as place:
+            fault = plant(patch, Path(place))
+            code = None if fault else test_in_child(Path(place), tests)
+        found = {"patch": patch.name, "refused": fault, "code": code, "red": code not in (None, 0)}
+        print(json.dumps(found), flush=True)
+
+
+if __name__ == "__main__":
+    main([Path(p).absolute() for p in sys.argv[1:]])
