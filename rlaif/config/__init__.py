@@ -103,6 +103,7 @@ class RlaifConfig(Section):
                 f"= {self.generation.batch_size} holds not even one prompt's {n} completions",
                 "raise it",
             )
+        self.reward_model.check("reward_model")
         self._check_optimizer()
         return self
 

@@ -28,7 +28,17 @@ class PpoConfig(Section):
     gradient_checkpointing: bool = Field(
         False, description="keep only each block's input for the backward pass: less memory, slower"
     )
-    learning_rate: Rate = Field("auto", description="the policy's rate, or auto: by its size")
+    lora_rank: Count = Field(
+        0,
+        description="0: all weights are trained; else the rank of adapters on a frozen base, which "
+        "reference and reward model share",
+    )
+    lora_alpha: PositiveFloat = Field(
+        32.0, description="an adapter's share is multiplied by lora_alpha / lora_rank"
+    )
+    learning_rate: Rate = Field(
+        "auto", description="the policy's rate; auto: by its size, ten times that for adapters"
+    )
     value_learning_rate: Rate = Field("auto", description="the value head's rate")
     critic_warmup: Count = Field(
         0, description="first updates of a cycle that train the value head alone"

@@ -31,7 +31,7 @@ from rlaif.errors import ConfigError, UsageError
 from rlaif.ledger.lock import ProjectLock
 from rlaif.ledger.rows import CycleRow
 from rlaif.ledger.writer import Ledger
-from rlaif.models.loading import model_digest
+from rlaif.models.identity import model_digest
 from rlaif.policies import BASE, reconcile_link
 from rlaif.progress import Watcher
 from rlaif.project import Project

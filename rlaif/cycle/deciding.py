@@ -15,7 +15,7 @@ from rlaif.cycle.training import (
     version_path,
 )
 from rlaif.ledger.unit import Unit
-from rlaif.models.loading import model_digest
+from rlaif.models.identity import model_digest
 from rlaif.policies import BASE, next_version, point_current
 from rlaif.records import (
     Completion,

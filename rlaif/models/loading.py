@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from huggingface_hub import try_to_load_from_cache
 from huggingface_hub.errors import StrictDataclassError
 from jinja2 import TemplateError
 from safetensors import SafetensorError
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedModel,
@@ -19,11 +19,14 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from rlaif.artifacts import model_folder_digest
 from rlaif.errors import ModelError
+from rlaif.models.identity import is_adapter, model_digest
 from rlaif.models.lean.trunk import LeanTrunk
-from rlaif.records import Message, digest_of
+from rlaif.records import Message
 from rlaif.text import shortened
+
+if TYPE_CHECKING:
+    from rlaif.models.shared_base import Worn
 
 # What the libraries raise where a folder's files are missing, cut short or contradict each other.
 LOADING_FAULTS = (
@@ -58,6 +61,7 @@ class LanguageModel:
         stored: The type of its weights.
         dtype: The type in which matrix products run; weights may be wider.
         lean: Its trunk computed lean, on the CPU and where its architecture is known; else None.
+        worn: Where several models share one base: which adapter this one is.
     """
 
     model: PreTrainedModel
@@ -72,17 +76,45 @@ class LanguageModel:
     stored: torch.dtype = torch.float32
     dtype: torch.dtype = torch.float32
     lean: LeanTrunk | None = None
+    worn: "Worn | None" = None
 
     def computing(self) -> AbstractContextManager[None]:
-        """Return the context in which the library's own model computes in `dtype`."""
+        """Return the context in which the library's own model is this one and computes in `dtype`.
+
+        On a shared base another adapter may be put on only when the context's gradients are done.
+        """
+        if self.worn is not None:
+            self.worn.put_on()
         if self.dtype == self.stored:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
 
     def weights_may_have_moved(self) -> None:
         """Let the lean trunk read trained weights anew: not every optimiser says it moved them."""
-        if self.lean is not None and any(p.requires_grad for p in self.model.parameters()):
+        if self.lean is not None and self.trained:
             self.lean.outdate()
+
+    @property
+    def own(self) -> list[torch.nn.Parameter]:
+        """Its parameters: those of its adapter alone, where it shares its base."""
+        return list(self.model.parameters()) if self.worn is None else self.worn.parameters
+
+    @property
+    def trained(self) -> list[torch.nn.Parameter]:
+        """Its parameters that may be trained."""
+        return [p for p in self.own if p.requires_grad]
+
+    def save(self, folder: Path) -> None:
+        """Write its weights and tokenizer into a folder that is there: an adapter as one."""
+        self.save_weights(folder)
+        self.tokenizer.save_pretrained(str(folder))
+
+    def save_weights(self, folder: Path) -> None:
+        """Write its weights alone into a folder that is there: an adapter as one."""
+        if self.worn is None:
+            self.model.save_pretrained(str(folder))
+        else:
+            self.worn.save(folder)
 
     def in_precision(self, dtype: torch.dtype, *, checkpointing: bool = False) -> "LanguageModel":
         """Return the same model with its matrix products in another type.
@@ -130,8 +162,9 @@ def load_language_model(
 ) -> LanguageModel:
     """Load a causal language model and its tokenizer.
 
-    Weights become float32 on the CPU and where they are to be trained (16-bit checkpoints get
-    float32 masters), bfloat16 for frozen models on a GPU.
+    An adapter's folder becomes the whole model that it stands for. Weights become float32 on the
+    CPU and where they are to be trained (16-bit checkpoints get float32 masters), bfloat16 for
+    frozen models on a GPU.
 
     Args:
         path: A folder in Hugging Face format, or a hub id.
@@ -145,11 +178,11 @@ def load_language_model(
     """
     transformers_logging.disable_progress_bar()
     refuse_missing_folder(path)
-    tokenizer = load_tokenizer(path)
+    tokenizer = _tokenizer_of(path)
     on_cpu = device.type == "cpu"
     usual = torch.float32 if trainable or on_cpu else torch.bfloat16
     dtype = stored or usual
-    model = _load_whole(path, dtype)
+    model = (_load_merged if is_adapter(path) else _load_whole)(path, dtype)
     model.eval().to(device)
     model.requires_grad_(trainable)
     eos_ids = _eos_ids(model, tokenizer, path)
@@ -168,6 +201,29 @@ def load_language_model(
         dtype=dtype,
         lean=LeanTrunk.of(model, dtype) if on_cpu else None,
     )
+
+
+def load_adapted(
+    folder: Path, device: torch.device, dtype: torch.dtype, beside: LanguageModel | None = None
+) -> LanguageModel:
+    """Load an adapter as such, frozen, on the base that it shares with a model that is there.
+
+    Args:
+        folder: The adapter's.
+        device: Where its base goes, if it must be loaded.
+        dtype: Type of that base's weights and products.
+        beside: A model whose base may be the adapter's own.
+
+    Raises:
+        ModelError: The base is not to be found, or one of them cannot be read.
+    """
+    # PEFT takes a second to import, which nobody should pay who has no adapter.
+    from rlaif.models.shared_base import SharedBase
+
+    shared = None if beside is None or beside.worn is None else beside.worn.shared
+    if shared is None or not shared.carries(str(folder)):
+        shared = SharedBase(load_language_model(_base_of(str(folder)), device, stored=dtype))
+    return shared.wearing(shared.unused_name(folder.name), folder)
 
 
 def refuse_missing_folder(path: str) -> None:
@@ -202,25 +258,6 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
             "save the tokenizer into the model's folder",
         )
     return tokenizer
-
-
-def model_digest(path: str) -> str:
-    """Return the digest of a model's folder, or of its hub id with the revision in the cache.
-
-    What people read about it (card, lineage, metrics) does not count: a promoted policy has the
-    digest of the challenger that it was.
-    """
-    folder = Path(path)
-    return model_folder_digest(folder) if folder.is_dir() else digest_of(_hub_model(path))
-
-
-def _hub_model(path: str) -> list[str]:
-    """Name a hub's model: its id, and the commit of the snapshot that loading takes."""
-    for name in ("config.json", "modules.json"):
-        found = try_to_load_from_cache(path, name)
-        if isinstance(found, str):
-            return ["hub", path, Path(found).parent.name]
-    return ["hub", path]
 
 
 def encode_conversation(lm: LanguageModel, messages: Sequence[Message]) -> list[int]:
@@ -276,6 +313,46 @@ def check_context(lm: LanguageModel, prompt_tokens: int, new_tokens: int, what: 
             f"at most {lm.context} tokens, the context of {lm.name}",
             "shorten the prompt, lower the limit of new tokens, or take a model with more context",
         )
+
+
+def parameter_count(path: str) -> int:
+    """Return how many weights a model has, tied ones once, without loading them.
+
+    Raises:
+        ModelError: Its configuration cannot be read.
+    """
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+    except LOADING_FAULTS as exc:
+        raise _cannot_load(path, "configuration", exc) from exc
+    return sum(p.numel() for p in model.parameters())
+
+
+def _tokenizer_of(path: str) -> PreTrainedTokenizerBase:
+    """Load a policy's tokenizer: adapters that others made may leave it with their base."""
+    own = not is_adapter(path) or (Path(path) / "tokenizer_config.json").is_file()
+    return load_tokenizer(path if own else _base_of(path))
+
+
+def _base_of(path: str) -> str:
+    # PEFT takes a second to import, which nobody should pay who has no adapter.
+    from rlaif.models.adapters import base_of
+
+    return base_of(Path(path))
+
+
+def _load_merged(path: str, dtype: torch.dtype) -> PreTrainedModel:
+    """Load the model that an adapter stands for; the sum is made in float32."""
+    from rlaif.models.adapters import merged
+
+    base: Any = _load_whole(_base_of(path), torch.float32)
+    try:
+        whole: PreTrainedModel = merged(base, Path(path)).to(dtype)  # type: ignore[arg-type]  # ours
+    except LOADING_FAULTS as exc:
+        raise _cannot_load(path, "adapter", exc) from exc
+    return whole
 
 
 def _load_whole(path: str, dtype: torch.dtype) -> PreTrainedModel:

@@ -2,6 +2,7 @@
 
 LOWEST_RATE = 1e-7
 HIGHEST_RATE = 1e-3
+ADAPTER_RATE_FACTOR = 10.0  # Schulman et al. 2025, "LoRA Without Regret": about ten times the full
 
 
 def auto_learning_rate(parameters: int, scale: float = 1.0) -> float:

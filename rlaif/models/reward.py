@@ -1,8 +1,9 @@
 """The reward model's network: a policy's trunk, and numbers read off it at the last real token.
 
-Its folder is the trunk in Hugging Face format (``AutoModel`` reads it as it is) with the heads
-beside it in ``reward_head.safetensors``. What the heads of one trunk, or several such networks,
-say together is the business of ``rlaif.models.reward_ensemble``.
+Its folder is the trunk in Hugging Face format (``AutoModel`` reads it as it is), or an adapter on
+the policy's base in PEFT's, with the heads beside it in ``reward_head.safetensors``. What the heads
+of one trunk, or several such networks, say together is the business of
+``rlaif.models.reward_ensemble``.
 """
 
 import copy
@@ -17,10 +18,11 @@ from transformers import AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from rlaif.errors import ModelError
+from rlaif.models.identity import is_adapter
 from rlaif.models.lean.layout import Layout
 from rlaif.models.lean.trunk import LeanTrunk
 from rlaif.models.lean.weights import is_supported
-from rlaif.models.loading import LOADING_FAULTS, load_language_model
+from rlaif.models.loading import LOADING_FAULTS, LanguageModel, load_adapted, load_language_model
 from rlaif.seeds import torch_generator
 
 HEAD_FILE = "reward_head.safetensors"
@@ -35,6 +37,7 @@ class RewardModel(nn.Module):
 
     Attributes:
         trunk: The policy's network without its language-model head.
+        adapted: The base under the adapter that makes this trunk of it, where one does.
         head: From hidden state to raw numbers, one for each member of an ensemble.
         gain: Scale of the rewards, ``gain * raw + bias`` [].
         bias: Shift of each head's rewards [heads].
@@ -45,10 +48,13 @@ class RewardModel(nn.Module):
     gain: Tensor
     bias: Tensor
 
-    def __init__(self, trunk: PreTrainedModel, heads: int = 1) -> None:
+    def __init__(
+        self, trunk: PreTrainedModel, heads: int = 1, adapted: LanguageModel | None = None
+    ) -> None:
         super().__init__()
         self.trunk = trunk.eval()
-        self._lean: LeanTrunk | None = None
+        self.adapted = adapted
+        self._lean: LeanTrunk | None = None if adapted is None else adapted.lean
         self.config: PreTrainedConfig = copy.deepcopy(trunk.config)
         self.config.num_labels = 1
         width = int(trunk.config.get_text_config().hidden_size)
@@ -67,11 +73,13 @@ class RewardModel(nn.Module):
         Each starts at standard deviation 1 / sqrt(h + 1), h being the width of the hidden state
         (Stiennon et al. 2020, appendix B.1), and no two alike.
         """
-        model = cls(trunk.float(), heads)
-        std = (model.head.in_features + 1) ** -0.5
-        with torch.no_grad():
-            model.head.weight.normal_(std=std, generator=torch_generator(seed))
-        return model.to(trunk.device)
+        return cls(trunk.float(), heads)._with_new_heads(seed).to(trunk.device)
+
+    @classmethod
+    def from_adapter(cls, adapted: LanguageModel, seed: int, heads: int = 1) -> Self:
+        """Put new heads on the trunk of a base under an adapter, as `from_trunk` does."""
+        model = cls(trunk_of(adapted.model), heads, adapted)
+        return model._with_new_heads(seed).to(adapted.device)
 
     @classmethod
     def from_policy(cls, path: str, seed: int, heads: int = 1) -> Self:
@@ -89,6 +97,7 @@ class RewardModel(nn.Module):
         folder: Path,
         device: torch.device | None = None,
         dtype: torch.dtype = torch.float32,
+        beside: LanguageModel | None = None,
     ) -> Self:
         """Read a folder that :meth:`save` wrote, frozen and ready to score.
 
@@ -96,34 +105,46 @@ class RewardModel(nn.Module):
             folder: The folder.
             device: Where to put it; the CPU if not said.
             dtype: Type of the trunk's weights and products.
+            beside: A policy whose base an adapter may share.
 
         Raises:
             ModelError: The folder holds no readable reward model.
         """
         transformers_logging.disable_progress_bar()
+        device = device or torch.device("cpu")
         try:
-            trunk = AutoModel.from_pretrained(
-                folder, dtype=dtype, local_files_only=True, trust_remote_code=False
-            )
             head = load_file(folder / HEAD_FILE)
-            model = cls(trunk, len(head["weight"]))
+            heads = len(head["weight"])
+            if is_adapter(str(folder)):
+                adapted = load_adapted(folder, device, dtype, beside)
+                model = cls(trunk_of(adapted.model), heads, adapted)
+            else:
+                trunk = AutoModel.from_pretrained(
+                    folder, dtype=dtype, local_files_only=True, trust_remote_code=False
+                )
+                model = cls(trunk.requires_grad_(False), heads)
             model.head.load_state_dict({"weight": head["weight"]})
             model.gain.copy_(head["gain"])
             model.bias.copy_(head["bias"].reshape(-1))
         except LOADING_FAULTS as exc:
             raise ModelError(
                 f"{folder} holds no readable reward model: {exc}",
-                f"a trunk in Hugging Face format and {HEAD_FILE} beside it",
+                f"a trunk or an adapter, and {HEAD_FILE} beside it",
                 "run the reward model's stage again",
             ) from exc
-        return model.requires_grad_(False).to(device or torch.device("cpu"))
+        model.head.requires_grad_(False)
+        return model.to(device)
 
     def save(self, folder: Path) -> None:
-        """Write the trunk in Hugging Face format and the heads beside it.
+        """Write the trunk in Hugging Face format, or its adapter in PEFT's, and the heads.
 
         The bias of a single head is written as a number without dimension.
         """
-        self.trunk.save_pretrained(folder)
+        if self.adapted is None:
+            self.trunk.save_pretrained(folder)
+        else:
+            folder.mkdir(exist_ok=True)
+            self.adapted.save_weights(folder)
         bias = self.bias.squeeze(0) if self.heads == 1 else self.bias
         head = {"weight": self.head.weight.detach(), "gain": self.gain, "bias": bias}
         save_file({name: x.cpu().contiguous() for name, x in head.items()}, folder / HEAD_FILE)
@@ -170,12 +191,17 @@ class RewardModel(nn.Module):
     def add_model_tags(self, tags: Sequence[str] | str) -> None:
         """Take no tags: TRL adds its own to every model, for cards on a hub."""
 
+    def _with_new_heads(self, seed: int) -> Self:
+        with torch.no_grad():
+            std = (self.head.in_features + 1) ** -0.5
+            self.head.weight.normal_(std=std, generator=torch_generator(seed))
+        return self
+
     def _run_lean(self, ids: Tensor, real: Tensor) -> Tensor:
         """Score rows on the lean trunk, whose last block runs for last tokens only."""
         trunk = self._lean or LeanTrunk(self.trunk, self.trunk.dtype)
         self._lean = trunk
-        if self.trunk.dtype == torch.float32:
-            trunk.outdate()  # it may be in training, by an optimiser that does not say so
+        trunk.outdate()  # it may be in training, by an optimiser that does not say so
         rows = [row[mask].tolist() for row, mask in zip(ids, real, strict=True)]
         layout = Layout.of(rows, 0)
         states = trunk.states(layout, layout.starts + real.sum(dim=1) - 1)
@@ -188,6 +214,8 @@ class RewardModel(nn.Module):
         The trunk is causal, so no real token sees the filler on its right and no mask is needed.
         """
         half = ids.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        if self.adapted is not None and self.adapted.worn is not None:
+            self.adapted.worn.put_on()
         with torch.autocast(ids.device.type, dtype=torch.bfloat16, enabled=half):
             states = self.trunk(input_ids=ids[:, : int(lengths.max())], use_cache=False)
         rows = torch.arange(len(ids), device=ids.device)

@@ -7,14 +7,16 @@ std over the members (the uncertainty-weighted optimisation of Coste et al. 2023
 ensembles help mitigate overoptimization", eq. 4, with the standard deviation in place of the
 variance, so that lambda has no unit).
 
-Members are heads on one trunk, or trunks of their own. Heads cost next to nothing and share
-all features, so they disagree little; trunks cost as many times as there are, in training, memory
-and scoring. Both begin at one pre-trained policy: errors that it gives to all its offspring no
-disagreement shows (Eisenstein et al. 2023, "Helping or herding?": other pre-training seeds help
-more than other fine-tuning seeds).
+Members are heads on one trunk, trunks of their own, or adapters on one frozen base. Heads cost next
+to nothing and share all features, so they disagree little; trunks cost as many times as there are,
+in training, memory and scoring; adapters do so in training and scoring, in memory next to nothing
+(Zhai et al. 2024, "Uncertainty-penalized RLHF with diverse reward LoRA ensembles"). All begin at
+one pre-trained policy: errors that it gives to all its offspring no disagreement shows (Eisenstein
+et al. 2023, "Helping or herding?": other pre-training seeds help more than other fine-tuning
+seeds).
 
 A folder of one member is that member's own, as ``RewardModel.save`` writes it. Others have
-``ensemble.json`` beside it; trunks lie in folders of their own, ``member-0`` and so on.
+``ensemble.json`` beside it; trunks and adapters lie in folders of their own, ``member-0`` and on.
 """
 
 from collections.abc import Sequence
@@ -26,13 +28,14 @@ from pydantic import Field
 from torch import Tensor
 
 from rlaif.errors import ModelError
-from rlaif.models.loading import LOADING_FAULTS
+from rlaif.models.loading import LOADING_FAULTS, LanguageModel
 from rlaif.models.reward import RewardModel
 from rlaif.records import Record
 from rlaif.rl import ensemble_score
 
 ENSEMBLE_FILE = "ensemble.json"
 MEMBER = "member-"
+Kind = Literal["heads", "trunks", "adapters"]
 _FLAT = 1e-6
 
 
@@ -68,7 +71,7 @@ def penalised(members: Tensor, penalty: float) -> Rewards:
 class _Facts(Record):
     """What ``ensemble.json`` says."""
 
-    kind: Literal["heads", "trunks"]
+    kind: Kind
     members: int = Field(ge=2)
     penalty: float = Field(ge=0.0)
 
@@ -174,10 +177,15 @@ class RewardEnsemble:
             for number, part in enumerate(self.parts):
                 part.save(folder / f"{MEMBER}{number}")
         if self.members > 1:
-            kind: Literal["heads", "trunks"] = "heads" if len(self.parts) == 1 else "trunks"
-            facts = _Facts(kind=kind, members=self.members, penalty=self.penalty)
+            facts = _Facts(kind=self._kind, members=self.members, penalty=self.penalty)
             text = facts.model_dump_json(indent=1) + "\n"
             (folder / ENSEMBLE_FILE).write_text(text, encoding="utf-8")
+
+    @property
+    def _kind(self) -> Kind:
+        if len(self.parts) == 1:
+            return "heads"
+        return "trunks" if self.parts[0].adapted is None else "adapters"
 
     @classmethod
     def load(
@@ -185,6 +193,7 @@ class RewardEnsemble:
         folder: Path,
         device: torch.device | None = None,
         dtype: torch.dtype = torch.float32,
+        beside: LanguageModel | None = None,
     ) -> "RewardEnsemble":
         """Read a folder that :meth:`save` wrote, frozen and ready to score.
 
@@ -192,16 +201,20 @@ class RewardEnsemble:
             folder: The folder.
             device: Where to put it; the CPU if not said.
             dtype: Type of the trunks' weights and products.
+            beside: A policy whose base adapters may share.
 
         Raises:
             ModelError: The folder holds no readable reward model, or not all its members.
         """
         facts = _read_facts(folder)
         if facts is None:
-            return cls([RewardModel.load(folder, device, dtype)])
-        trunks = range(facts.members if facts.kind == "trunks" else 0)
-        folders = [folder / f"{MEMBER}{number}" for number in trunks] or [folder]
-        parts = [RewardModel.load(place, device, dtype) for place in folders]
+            return cls([RewardModel.load(folder, device, dtype, beside)])
+        apart = range(0 if facts.kind == "heads" else facts.members)
+        folders = [folder / f"{MEMBER}{number}" for number in apart] or [folder]
+        parts: list[RewardModel] = []
+        for place in folders:
+            parts.append(RewardModel.load(place, device, dtype, beside))
+            beside = parts[-1].adapted or beside
         found = cls(parts, facts.penalty)
         if found.members != facts.members:
             raise ModelError(

@@ -23,12 +23,14 @@ class RewardScorer:
 
     @classmethod
     def load(cls, folder: Path, policy: LanguageModel) -> "RewardScorer":
-        """Read a reward model beside the policy that it scores, whose precision it takes.
+        """Read a reward model beside the policy that it scores.
+
+        It takes the policy's precision and, where it is an adapter on the same base, shares that.
 
         Raises:
             ModelError: The folder holds none.
         """
-        return cls(RewardEnsemble.load(folder, policy.device, policy.dtype), policy)
+        return cls(RewardEnsemble.load(folder, policy.device, policy.dtype, policy), policy)
 
     @property
     def members(self) -> int:

@@ -1,5 +1,6 @@
 """Reading rows of tokens step by step, by the lean trunk or the library's models."""
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -51,6 +52,14 @@ def stepper(lm: LanguageModel, rows: int, *, with_states: bool = False) -> Stepp
     if lm.lean is not None:
         return _Lean(lm, rows)
     return _Library(lm, with_states=with_states)
+
+
+def next_logits(lm: LanguageModel, ids: Sequence[int]) -> Tensor:
+    """Return the logits [1, vocabulary] of what follows a row of tokens."""
+    row = torch.tensor([list(ids)], device=lm.device)
+    lm.weights_may_have_moved()
+    positions = torch.arange(row.shape[1], device=lm.device).unsqueeze(0)
+    return stepper(lm, 1).read(row, torch.ones_like(row, dtype=torch.bool), positions).logits
 
 
 class _Lean:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import torch
-from safetensors.torch import save_model
+from safetensors.torch import save_file, save_model
 from torch import Tensor, nn
 from transformers import (
     PrinterCallback,
@@ -128,10 +128,15 @@ class CheckpointedTrainer(Trainer):
         return cast("nn.Module", module)
 
     def _save(self, output_dir: str | None = None, *_: Any) -> None:  # noqa: ANN401 - as above
-        """Save the weights alone, as the trainer will look for them."""
+        """Save the weights alone, as the trainer will look for them; frozen ones stay away."""
         folder = Path(output_dir or self.work)
         folder.mkdir(parents=True, exist_ok=True)
-        save_model(self._module, str(folder / WEIGHTS))
+        parameters = dict(self._module.named_parameters())
+        trained = {name: p.detach() for name, p in parameters.items() if p.requires_grad}
+        if len(trained) == len(parameters):
+            save_model(self._module, str(folder / WEIGHTS))
+        else:
+            save_file(trained, str(folder / WEIGHTS))
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:  # noqa: ANN401 - as above
         folder = self.work / f"{_PREFIX}{self.state.global_step}"

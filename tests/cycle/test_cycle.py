@@ -11,7 +11,7 @@ from rlaif.cycle import run_cycles
 from rlaif.errors import ConfigError, ProjectLockedError, PromptFileError, UsageError
 from rlaif.ledger.lock import ProjectLock
 from rlaif.ledger.reader import LedgerReader
-from rlaif.models.loading import model_digest
+from rlaif.models.identity import model_digest
 from rlaif.policies import previous_policy, promote_policy
 from rlaif.progress import Silent
 from rlaif.project import Project, load_project

@@ -10,7 +10,7 @@ import pytest
 
 from rlaif.cycle import run_cycles
 from rlaif.ledger.reader import LedgerReader
-from rlaif.models.loading import model_digest
+from rlaif.models.identity import model_digest
 from rlaif.progress import Silent
 from rlaif.project import Project, load_project
 from tests.cycle.conftest import Maker

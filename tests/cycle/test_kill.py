@@ -11,7 +11,7 @@ import pytest
 
 from rlaif.artifacts import verify
 from rlaif.ledger.reader import LedgerReader
-from rlaif.models.loading import model_digest
+from rlaif.models.identity import model_digest
 from rlaif.project import Project
 from tests.cycle.conftest import Maker
 

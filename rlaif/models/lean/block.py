@@ -17,7 +17,9 @@ from torch.nn.functional import silu
 
 from rlaif.models.lean.attention import attend, attend_backward, causal_bias
 from rlaif.models.lean.layout import Bucket
-from rlaif.models.lean.weights import BlockWeights, Sizes, halved
+from rlaif.models.lean.pairs import BlockPairs
+from rlaif.models.lean.products import Layer, Slope, product, product_back, product_slope
+from rlaif.models.lean.weights import BlockWeights, Sizes
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,13 @@ class Kept(NamedTuple):
 
 
 def block_forward(
-    x: Tensor, weights: BlockWeights, plan: Plan, wanted: Tensor | None
+    x: Tensor, layer: Layer, plan: Plan, wanted: Tensor | None
 ) -> tuple[Tensor, Kept]:
     """Run a block.
 
     Args:
         x: Residual stream [tokens, width].
-        weights: The block's working copies.
+        layer: The block's working copies.
         plan: What all blocks share.
         wanted: Places whose output is wanted, in order; None for all. Only the last block of a
             model may leave places out.
@@ -74,9 +76,8 @@ def block_forward(
     Returns:
         The residual stream [wanted, width], and what the backward pass needs.
     """
-    query, key, value = project_heads(
-        normed(x, weights.attention_norm, weights, plan), weights, plan
-    )
+    fed = normed(x, layer.weights.attention_norm, layer, plan)
+    query, key, value = project_heads(fed, layer, plan)
     attended = torch.empty_like(query)
     for bucket in plan.buckets:
         q, k, v = (_slice(part[bucket.span], bucket, plan.sizes) for part in (query, key, value))
@@ -84,31 +85,25 @@ def block_forward(
         attended[bucket.span] = _unslice(attend(q, k, v, bias), bucket, plan.sizes)
     attended = attended.flatten(1)
     mixed, stream = (attended, x) if wanted is None else (attended[wanted], x[wanted])
-    middle = stream + mixed @ weights.out.T
-    y, gate, up = feed_forward(middle, weights, plan)
+    middle = stream + product(layer, "out", mixed)
+    y, gate, up = feed_forward(middle, layer, plan)
     return y, Kept(x, query, key, value, attended, middle, gate, up)
 
 
-def project_heads(fed: Tensor, weights: BlockWeights, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
+def project_heads(fed: Tensor, layer: Layer, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
     """Return turned queries and keys, and values: [tokens, heads, head width] each."""
     query, key, value = (
-        _projected(fed, matrix, bias).unflatten(-1, (-1, plan.sizes.head))
-        for matrix, bias in (
-            (weights.query, weights.query_bias),
-            (weights.key, weights.key_bias),
-            (weights.value, weights.value_bias),
-        )
+        product(layer, name, fed, bias).unflatten(-1, (-1, plan.sizes.head))
+        for name, bias in _biases(layer)
     )
     return turn(query, plan.rotation.query), turn(key, plan.rotation.key), value
 
 
-def feed_forward(
-    middle: Tensor, weights: BlockWeights, plan: Plan
-) -> tuple[Tensor, Tensor, Tensor]:
+def feed_forward(middle: Tensor, layer: Layer, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
     """Return the residual stream after the feed-forward half, and its gate and inputs."""
-    fed = normed(middle, weights.feed_norm, weights, plan)
-    gate, up = fed @ weights.gate.T, fed @ weights.up.T
-    return middle + silu(gate).mul_(up) @ weights.down.T, gate, up
+    fed = normed(middle, layer.weights.feed_norm, layer, plan)
+    gate, up = product(layer, "gate", fed), product(layer, "up", fed)
+    return middle + product(layer, "down", silu(gate).mul_(up)), gate, up
 
 
 def turn(x: Tensor, angles: Tensor) -> Tensor:
@@ -117,61 +112,87 @@ def turn(x: Tensor, angles: Tensor) -> Tensor:
     return torch.view_as_real(torch.view_as_complex(wide) * angles).flatten(-2).to(x.dtype)
 
 
-def normed(x: Tensor, norm: Tensor, weights: BlockWeights, plan: Plan) -> Tensor:
+def normed(x: Tensor, norm: Tensor, layer: Layer, plan: Plan) -> Tensor:
     """Return the root-mean-square norm of the residual stream, in the computing type."""
-    return torch.rms_norm(x, (x.shape[-1],), norm, plan.sizes.epsilon).to(weights.out.dtype)
+    return torch.rms_norm(x, (x.shape[-1],), norm, plan.sizes.epsilon).to(layer.weights.out.dtype)
 
 
 def block_backward(
-    grad: Tensor, kept: Kept, weights: BlockWeights, plan: Plan, wanted: Tensor | None
-) -> tuple[Tensor, BlockWeights]:
-    """Return the gradients with respect to `x` and to the masters."""
-    middle_grad, feed = _feed_backward(grad, kept, weights, plan)
+    grad: Tensor, kept: Kept, layer: Layer, plan: Plan, wanted: Tensor | None
+) -> tuple[Tensor, list[Tensor | None]]:
+    """Return the gradient with respect to `x`, and those of what is trained.
+
+    The latter are in the order of `BlockWeights`; where an adapter is worn, of its `leaves`.
+    """
+    weights, slopes = layer.weights, _Slopes(layer, plan)
+    middle_grad, feed_norm = _feed_backward(grad, kept, slopes)
     half = middle_grad.to(weights.out.dtype)
     mixed = kept.attended if wanted is None else kept.attended[wanted]
     places = len(kept.inputs)
-    attended = _everywhere(half @ weights.out, places, wanted)
+    slopes.add("out", half, mixed)
+    attended = _everywhere(product_back(layer, "out", half), places, wanted)
     heads = _heads_backward(attended, kept, plan)
-    fed = normed(kept.inputs, weights.attention_norm, weights, plan)
-    inputs = heads[0] @ weights.query
-    for part, matrix in zip(heads[1:], (weights.key, weights.value), strict=True):
-        inputs = torch.addmm(inputs, part, matrix)
+    fed = normed(kept.inputs, weights.attention_norm, layer, plan)
+    for part, (name, bias) in zip(heads, _biases(layer), strict=True):
+        slopes.add(name, part, fed, biased=bias is not None)
+    inputs = product_back(layer, "query", heads[0])
+    inputs = product_back(layer, "key", heads[1], inputs)
+    inputs = product_back(layer, "value", heads[2], inputs)
     x_grad, attention_norm = _norm_backward(inputs, kept.inputs, weights.attention_norm, plan)
-    query, key, value = (part.T @ fed for part in heads)
-    width = plan.sizes.head
-    grads = feed._replace(
-        attention_norm=attention_norm,
-        query=halved(query, width),
-        key=halved(key, width),
-        value=value,
-        out=half.T @ mixed,
+    return (
+        x_grad.add_(_everywhere(middle_grad, places, wanted)),
+        slopes.in_order(attention_norm, feed_norm),
     )
-    if weights.query_bias is not None:
-        of_query, of_key, of_value = (part.sum(0, dtype=grad.dtype) for part in heads)
-        grads = grads._replace(
-            query_bias=halved(of_query, width), key_bias=halved(of_key, width), value_bias=of_value
-        )
-    return x_grad.add_(_everywhere(middle_grad, places, wanted)), grads
 
 
-def _feed_backward(
-    grad: Tensor, kept: Kept, weights: BlockWeights, plan: Plan
-) -> tuple[Tensor, BlockWeights]:
-    """Backward through the feed-forward half: gradients of `middle` and of its weights."""
-    half = grad.to(weights.down.dtype)
-    act = half @ weights.down
+def _feed_backward(grad: Tensor, kept: Kept, slopes: "_Slopes") -> tuple[Tensor, Tensor]:
+    """Backward through the feed-forward half: gradients of `middle` and of its norm."""
+    layer, plan = slopes.layer, slopes.plan
+    half = grad.to(layer.weights.down.dtype)
+    act = product_back(layer, "down", half)
     opened = silu(kept.gate)
     up_grad = act * opened
-    down = half.T @ opened.mul_(kept.up)
+    slopes.add("down", half, opened.mul_(kept.up))
     gate_grad = torch.ops.aten.silu_backward(act.mul_(kept.up), kept.gate)
-    fed = normed(kept.middle, weights.feed_norm, weights, plan)
-    inputs = torch.addmm(gate_grad @ weights.gate, up_grad, weights.up)
-    back, norm = _norm_backward(inputs, kept.middle, weights.feed_norm, plan)
-    nothing = fed.new_empty(0)
-    return back.add_(grad), BlockWeights(
-        nothing, nothing, nothing, nothing, nothing,
-        feed_norm=norm, gate=gate_grad.T @ fed, up=up_grad.T @ fed, down=down,
-    )  # fmt: skip
+    fed = normed(kept.middle, layer.weights.feed_norm, layer, plan)
+    slopes.add("gate", gate_grad, fed)
+    slopes.add("up", up_grad, fed)
+    inputs = product_back(layer, "up", up_grad, product_back(layer, "gate", gate_grad))
+    back, norm = _norm_backward(inputs, kept.middle, layer.weights.feed_norm, plan)
+    return back.add_(grad), norm
+
+
+class _Slopes:
+    """Gathers a block's gradients and puts them into the order in which autograd wants them."""
+
+    def __init__(self, layer: Layer, plan: Plan) -> None:
+        self.layer = layer
+        self.plan = plan
+        self._found: dict[str, Slope | None] = {}
+
+    def add(self, name: str, grad: Tensor, x: Tensor, *, biased: bool = False) -> None:
+        """Take the gradients of one product."""
+        head = self.plan.sizes.head
+        self._found[name] = product_slope(self.layer, name, grad, x, head, biased=biased)
+
+    def in_order(self, attention_norm: Tensor, feed_norm: Tensor) -> list[Tensor | None]:
+        """Return all gradients."""
+        if self.layer.pairs is not None:
+            slopes = (self._found[name] for name in BlockPairs._fields)
+            return [x for slope in slopes if slope is not None for x in slope]
+        of = {name: slope.first for name, slope in self._found.items() if slope is not None}
+        biases = {f"{name}_bias": slope.second for name, slope in self._found.items() if slope}
+        of |= {"attention_norm": attention_norm, "feed_norm": feed_norm}
+        return [of.get(name, biases.get(name)) for name in BlockWeights._fields]
+
+
+def _biases(layer: Layer) -> tuple[tuple[str, Tensor | None], ...]:
+    weights = layer.weights
+    return (
+        ("query", weights.query_bias),
+        ("key", weights.key_bias),
+        ("value", weights.value_bias),
+    )
 
 
 def _heads_backward(grad: Tensor, kept: Kept, plan: Plan) -> list[Tensor]:
@@ -191,10 +212,6 @@ def _heads_backward(grad: Tensor, kept: Kept, plan: Plan) -> list[Tensor]:
     query, key, value = found
     turned = (turn(query, plan.rotation.query.conj()), turn(key, plan.rotation.key.conj()), value)
     return [x.flatten(1) for x in turned]
-
-
-def _projected(x: Tensor, matrix: Tensor, bias: Tensor | None) -> Tensor:
-    return torch.nn.functional.linear(x, matrix, bias)
 
 
 def _slice(x: Tensor, bucket: Bucket, sizes: Sizes) -> Tensor:

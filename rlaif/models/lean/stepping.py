@@ -5,6 +5,7 @@ from torch import Tensor
 
 from rlaif.models.lean.attention import attend
 from rlaif.models.lean.block import Plan, feed_forward, normed, project_heads
+from rlaif.models.lean.products import product
 from rlaif.models.lean.trunk import LeanTrunk
 from rlaif.models.lean.weights import wide_of
 
@@ -26,8 +27,8 @@ class LeanStepper:
         self._read = 0
         shape = (rows * trunk.sizes.key_heads, 0, trunk.sizes.head)
         self._wide = wide_of(trunk.dtype)
-        self._keys = [torch.empty(shape, dtype=self._wide) for _ in trunk.blocks]
-        self._values = [torch.empty(shape, dtype=self._wide) for _ in trunk.blocks]
+        self._keys = [torch.empty(shape, dtype=self._wide) for _ in trunk.layers]
+        self._values = [torch.empty(shape, dtype=self._wide) for _ in trunk.layers]
 
     @torch.no_grad()
     def read(self, ids: Tensor, seen_mask: Tensor, positions: Tensor) -> Tensor:
@@ -47,18 +48,13 @@ class LeanStepper:
         plan = Plan(self._trunk.sizes, (), rotation)
         bias = self._bias(seen_mask, new)
         x = self._trunk.embed(ids.flatten())
-        for number, weights in enumerate(self._trunk.blocks):
-            fed = normed(x, weights.attention_norm, weights, plan)
-            heads = [self._by_row(part, rows) for part in project_heads(fed, weights, plan)]
+        for number, layer in enumerate(self._trunk.layers):
+            fed = normed(x, layer.weights.attention_norm, layer, plan)
+            heads = [self._by_row(part, rows) for part in project_heads(fed, layer, plan)]
             mixed = self._attend(number, *heads, bias=bias)
-            x = (
-                x
-                + mixed.reshape(rows, -1, new, self._trunk.sizes.head)
-                .transpose(1, 2)
-                .reshape(rows * new, -1)
-                @ weights.out.T
-            )
-            x = feed_forward(x, weights, plan)[0]
+            by_row = mixed.reshape(rows, -1, new, self._trunk.sizes.head).transpose(1, 2)
+            x = x + product(layer, "out", by_row.reshape(rows * new, -1))
+            x = feed_forward(x, layer, plan)[0]
         self._read += new
         return self._trunk.final_norm(x.unflatten(0, (rows, new))[:, -1])
 

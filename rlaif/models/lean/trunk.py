@@ -1,5 +1,6 @@
 """A model's trunk, run lean: over a layout for learning and scoring."""
 
+from copy import copy
 from typing import Any, Self
 
 import torch
@@ -9,8 +10,9 @@ from transformers import PreTrainedModel
 
 from rlaif.models.lean.block import Kept, Plan, Rotation, block_backward, block_forward
 from rlaif.models.lean.layout import Layout
+from rlaif.models.lean.pairs import WorkingPairs, pairs_of
+from rlaif.models.lean.products import Layer
 from rlaif.models.lean.weights import (
-    BlockWeights,
     WorkingCopies,
     is_supported,
     masters_of,
@@ -38,7 +40,7 @@ class LeanTrunk:
         base: Any = model.base_model
         self.sizes = sizes_of(model)
         self.dtype = dtype
-        self.checkpointing = checkpointing
+        self._checkpointing = checkpointing
         self._embedding = base.get_input_embeddings().weight
         self._norm = base.norm.weight
         self._rotary = base.rotary_emb
@@ -47,17 +49,52 @@ class LeanTrunk:
         self._copies = WorkingCopies(
             self._masters, None if head is None else head.weight, self.sizes, dtype
         )
+        self._worn: WorkingPairs | None = None
 
     @classmethod
     def of(cls, model: PreTrainedModel, dtype: torch.dtype, **settings: bool) -> Self | None:
         """Return a model's lean trunk, or None where its blocks are of another kind."""
         return cls(model, dtype, **settings) if is_supported(model) else None
 
+    def take_over(self, model: PreTrainedModel) -> None:
+        """Become the only holder of a frozen model's weights, so that none lies in memory twice.
+
+        The library's own forward pass fails from then on, loudly: its queries and keys are gone.
+
+        Args:
+            model: The model that this trunk was made from.
+        """
+        self._copies.let_go_of_masters()
+        layers: Any = model.base_model.layers
+        for layer in layers:
+            for part in (layer.self_attn.q_proj, layer.self_attn.k_proj):
+                part.weight.data = part.weight.data.new_empty(0)
+        self._masters = [masters_of(layer) for layer in layers]
+
+    def wearing(
+        self, model: PreTrainedModel, adapter: str, *, checkpointing: bool = False
+    ) -> "LeanTrunk":
+        """Return this trunk, its weights shared, with one of a model's adapters on it.
+
+        Args:
+            model: The model that the trunk was made from, with adapters put in.
+            adapter: The name of one.
+            checkpointing: As above.
+        """
+        worn = copy(self)
+        layers: Any = model.base_model.layers
+        masters = [pairs_of(layer, adapter) for layer in layers]
+        worn._checkpointing = checkpointing
+        worn._worn = WorkingPairs(masters, self.sizes, self.dtype)
+        return worn
+
     @property
-    def blocks(self) -> list[BlockWeights]:
+    def layers(self) -> list[Layer]:
         """Working copies, up to date."""
         self._copies.refresh(self._masters)
-        return self._copies.blocks
+        if self._worn is None:
+            return [Layer(weights) for weights in self._copies.blocks]
+        return list(map(Layer, self._copies.blocks, self._worn.blocks))
 
     @property
     def head(self) -> Tensor:
@@ -72,8 +109,11 @@ class LeanTrunk:
         return self._copies.head
 
     def outdate(self) -> None:
-        """Say that the masters have changed, where a fused optimiser has moved them."""
-        self._copies.outdate()
+        """Say that what is trained has changed, where a fused optimiser has moved it."""
+        if self._worn is not None:
+            self._worn.outdate()
+        elif self._masters[0].query.requires_grad:
+            self._copies.outdate()
 
     def states(self, layout: Layout, wanted: Tensor | None = None) -> Tensor:
         """Run the trunk, the final norm included, with gradient where the masters want it.
@@ -88,14 +128,20 @@ class LeanTrunk:
         plan = Plan(self.sizes, layout.buckets, self.rotation(layout.positions))
         x = self.embed(layout.ids)
         last = len(self._masters) - 1
-        for number, (weights, masters) in enumerate(zip(self.blocks, self._masters, strict=True)):
+        for number, (layer, trained) in enumerate(zip(self.layers, self._trained(), strict=True)):
             places = wanted if number == last else None
-            if torch.is_grad_enabled() and masters.query.requires_grad:
-                given = (x, weights, plan, places, self.checkpointing, *masters)
+            if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in trained):
+                given = (x, layer, plan, places, self._checkpointing, *trained)
                 x = _Block.apply(*given)  # type: ignore[no-untyped-call]  # torch's is not typed
             else:
-                x = block_forward(x, weights, plan, places)[0]
+                x = block_forward(x, layer, plan, places)[0]
         return self.final_norm(x)
+
+    def _trained(self) -> list[tuple[Tensor | None, ...]]:
+        """What may be trained in each block, in the order of its gradients."""
+        if self._worn is None:
+            return [tuple(masters) for masters in self._masters]
+        return [tuple(pairs.leaves) for pairs in self._worn.masters]
 
     def embed(self, ids: Tensor) -> Tensor:
         """Return the residual stream that tokens begin with."""
@@ -125,14 +171,14 @@ class _Block(torch.autograd.Function):
     def forward(
         ctx: Any,  # noqa: ANN401  # torch has no type for what one may keep on it
         x: Tensor,
-        weights: BlockWeights,
+        layer: Layer,
         plan: Plan,
         wanted: Tensor | None,
         checkpointing: bool,
-        *masters: Tensor | None,  # noqa: ARG004  # autograd sees by them whom the gradients belong to
+        *trained: Tensor | None,  # noqa: ARG004  # autograd sees by them whom the gradients belong to
     ) -> Tensor:
-        y, kept = block_forward(x, weights, plan, wanted)
-        ctx.fixed = (weights, plan, wanted)
+        y, kept = block_forward(x, layer, plan, wanted)
+        ctx.fixed = (layer, plan, wanted)
         ctx.save_for_backward(*([x] if checkpointing else kept))
         return y
 
@@ -142,9 +188,9 @@ class _Block(torch.autograd.Function):
         ctx: Any,  # noqa: ANN401  # as above
         grad: Tensor,
     ) -> tuple[Tensor | None, ...]:
-        weights, plan, wanted = ctx.fixed
+        layer, plan, wanted = ctx.fixed
         saved = ctx.saved_tensors
-        kept = Kept(*saved) if len(saved) > 1 else block_forward(saved[0], weights, plan, wanted)[1]
-        x_grad, masters = block_backward(grad, kept, weights, plan, wanted)
-        typed = (None if x is None else x.to(x_grad.dtype) for x in masters)
+        kept = Kept(*saved) if len(saved) > 1 else block_forward(saved[0], layer, plan, wanted)[1]
+        x_grad, slopes = block_backward(grad, kept, layer, plan, wanted)
+        typed = (None if x is None else x.to(x_grad.dtype) for x in slopes)
         return (x_grad, None, None, None, None, *typed)

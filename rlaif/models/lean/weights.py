@@ -163,6 +163,11 @@ class WorkingCopies:
         if self.head is not None and self._head_master is not None:
             _fill(self.head, self._head_master)
 
+    def let_go_of_masters(self) -> None:
+        """Never look at the masters again: they are frozen, and may be emptied."""
+        self._masters, self._head_master = [], None
+        self._versions = ()
+
     def outdate(self) -> None:
         """Let the next `refresh` copy, whatever has been seen."""
         self._versions = ()

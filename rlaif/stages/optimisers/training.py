@@ -12,7 +12,8 @@ from safetensors.torch import load_model
 from rlaif.artifacts import landing, verify
 from rlaif.config import BestOfNConfig, DpoConfig, GrpoConfig, RlooConfig
 from rlaif.errors import StageError, TrainingError
-from rlaif.models.loading import load_language_model, model_digest, pick_device
+from rlaif.models.identity import model_digest
+from rlaif.models.loading import load_language_model, pick_device
 from rlaif.models.training_state import saving
 from rlaif.records import ArtifactRef, Metric, PolicyReport
 from rlaif.stages.metrics import write_metrics

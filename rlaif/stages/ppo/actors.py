@@ -1,4 +1,8 @@
-"""Who takes part in PPO: the policy with its value head and optimiser, and the frozen ones."""
+"""Who takes part in PPO: the policy with its value head and optimiser, and the frozen ones.
+
+With adapters one frozen base carries them all: what is trained, what KL is measured against and
+what gives the rewards differ in thin matrices alone.
+"""
 
 from pathlib import Path
 
@@ -7,45 +11,44 @@ from safetensors.torch import load_file, save_file
 
 from rlaif.config import PpoConfig
 from rlaif.models.actor_critic import ValueHead, check_plain_head
+from rlaif.models.identity import is_adapter
 from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.models.precision import product_dtype
-from rlaif.models.rates import auto_learning_rate
+from rlaif.models.rates import ADAPTER_RATE_FACTOR, auto_learning_rate
 from rlaif.models.training_state import load_optimizer, save_optimizer
+from rlaif.seeds import derive_seed
+from rlaif.stages.ppo.job import PpoJob
 
 ADAM_EPS = 1e-5
 RATE_SCALE = 0.7  # 5e-4 for the bundled policy: at 7e-4 its spelling began to suffer
 VALUE_RATE_FACTOR = 3.0
 VALUE_HEAD = "value_head.safetensors"
 POLICY = "policy"
+REFERENCE = "reference"
 
 
 class Learner:
     """The policy that is trained, with the value head on its trunk and their optimiser.
 
     Args:
-        path: Folder or hub id of the policy.
-        device: Where it runs.
+        policy: The policy, what is trained in float32.
         settings: PPO's settings.
 
     Attributes:
-        policy: The policy; products in the settings' precision, weights in float32.
+        policy: The policy; products in the settings' precision.
         value_head: From hidden states to values.
         optimizer: AdamW without decay; the first group is the policy's, the second the head's.
     """
 
-    def __init__(self, path: str, device: torch.device, settings: PpoConfig) -> None:
-        loaded = load_language_model(path, device, trainable=True)
-        check_plain_head(loaded)
-        model = loaded.model
-        parameters = sum(p.numel() for p in model.parameters())
-        dtype = product_dtype(settings.precision, device, parameters)
-        self.policy = loaded.in_precision(dtype, checkpointing=settings.gradient_checkpointing)
-        self.value_head = ValueHead(model.config.get_text_config().hidden_size).to(device)
+    def __init__(self, policy: LanguageModel, settings: PpoConfig) -> None:
+        self.policy = policy
+        width = policy.model.config.get_text_config().hidden_size
+        self.value_head = ValueHead(width).to(policy.device)
         self._settings = settings
-        self._rates = _rates(settings, parameters)
+        self._rates = _rates(settings, sum(p.numel() for p in policy.model.parameters()))
         self.optimizer = torch.optim.AdamW(
             [
-                {"params": list(model.parameters()), "lr": self._rates[0]},
+                {"params": policy.trained, "lr": self._rates[0]},
                 {"params": list(self.value_head.parameters()), "lr": self._rates[1]},
             ],
             eps=ADAM_EPS,
@@ -53,6 +56,12 @@ class Learner:
             fused=True,
         )
         self.optimizer.register_step_post_hook(lambda *_: self._weights_moved())
+
+    @classmethod
+    def start(cls, job: PpoJob, device: torch.device) -> "Learner":
+        """Begin with the incumbent."""
+        make = _adapted if job.ppo.lora_rank else _whole
+        return cls(make(job, device, None), job.ppo)
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
@@ -78,41 +87,72 @@ class Learner:
 
     def save_policy(self, folder: Path) -> None:
         """Write the policy in Hugging Face format."""
-        self.policy.model.save_pretrained(str(folder))
-        self.policy.tokenizer.save_pretrained(str(folder))
+        self.policy.save(folder)
 
     def save(self, folder: Path) -> None:
         """Write policy, value head and optimiser into a checkpoint's folder."""
+        (folder / POLICY).mkdir()
         self.save_policy(folder / POLICY)
         save_file(self.value_head.state_dict(), str(folder / VALUE_HEAD))
         save_optimizer(self.optimizer, folder)
 
     @classmethod
-    def restored(cls, folder: Path, device: torch.device, settings: PpoConfig) -> "Learner":
+    def restored(cls, folder: Path, job: PpoJob, device: torch.device) -> "Learner":
         """Read what `save` wrote."""
-        learner = cls(str(folder / POLICY), device, settings)
+        make = _adapted if job.ppo.lora_rank else _whole
+        learner = cls(make(job, device, folder / POLICY), job.ppo)
         learner.value_head.load_state_dict(load_file(str(folder / VALUE_HEAD)))
         load_optimizer(learner.optimizer, folder)
         return learner
 
 
-def frozen_policy(
-    path: str, device: torch.device, dtype: torch.dtype, *, wide: bool
-) -> LanguageModel:
-    """Load a policy that only scores.
+def _whole(job: PpoJob, device: torch.device, checkpoint: Path | None) -> LanguageModel:
+    """Load the policy with all its weights to be trained."""
+    path = job.policy if checkpoint is None else str(checkpoint)
+    loaded = load_language_model(path, device, trainable=True)
+    check_plain_head(loaded)
+    parameters = sum(p.numel() for p in loaded.model.parameters())
+    dtype = product_dtype(job.ppo.precision, device, parameters)
+    return loaded.in_precision(dtype, checkpointing=job.ppo.gradient_checkpointing)
+
+
+def _adapted(job: PpoJob, device: torch.device, checkpoint: Path | None) -> LanguageModel:
+    """Put an adapter on the incumbent's base: the checkpoint's, the incumbent's own, a new one."""
+    # PEFT takes a second to import, which nobody should pay who trains all weights.
+    from rlaif.models.shared_base import SharedBase
+
+    settings = job.ppo
+    checkpointing = settings.gradient_checkpointing
+    shared = SharedBase.open(job.policy, device, settings.precision)
+    folder = Path(job.policy) if checkpoint is None and is_adapter(job.policy) else checkpoint
+    if folder is None:
+        seed = derive_seed(job.seed, "adapter")
+        rank, alpha = settings.lora_rank, settings.lora_alpha
+        return shared.fresh(POLICY, rank, alpha, seed, checkpointing=checkpointing)
+    return shared.wearing(POLICY, folder, trainable=True, checkpointing=checkpointing)
+
+
+def frozen_policy(path: str, beside: LanguageModel, *, follows: bool = False) -> LanguageModel:
+    """Load a policy that only scores, in the precision of the trained one.
 
     Args:
         path: Folder or hub id.
-        device: Where it runs.
-        dtype: The type of its products: the trained policy's.
-        wide: Whether its weights are kept in float32, because they will move.
+        beside: The trained policy, whose base it shares where it can.
+        follows: Whether its weights will move: they are float32 then.
     """
-    stored = torch.float32 if wide else dtype
-    return load_language_model(path, device, stored=stored).in_precision(dtype)
+    shared = None if beside.worn is None else beside.worn.shared
+    if shared is None or not shared.carries(path):
+        stored = torch.float32 if follows else beside.dtype
+        return load_language_model(path, beside.device, stored=stored).in_precision(beside.dtype)
+    if is_adapter(path):
+        return shared.wearing(REFERENCE, Path(path))
+    return beside.worn.like(REFERENCE) if follows and beside.worn is not None else shared.bare()
 
 
 def _rates(settings: PpoConfig, parameters: int) -> tuple[float, float]:
     automatic = auto_learning_rate(parameters, RATE_SCALE)
+    if settings.lora_rank:
+        automatic *= ADAPTER_RATE_FACTOR
     rate = automatic if settings.learning_rate == "auto" else settings.learning_rate
     own = settings.value_learning_rate
     return rate, rate * VALUE_RATE_FACTOR if own == "auto" else own

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import torch
-
 from rlaif.models.loading import LanguageModel
 from rlaif.rl import ema_update
 from rlaif.stages.ppo.actors import frozen_policy
@@ -17,32 +15,30 @@ class Reference:
 
     Args:
         job: The job.
-        device: Where it runs.
-        dtype: The type of its products.
+        trained: The policy that is trained, whose precision it takes and whose base, if it can.
         checkpoint: Folder of the checkpoint to go on from, if any.
 
     Attributes:
         policy: The model.
     """
 
-    def __init__(
-        self, job: PpoJob, device: torch.device, dtype: torch.dtype, checkpoint: Path | None
-    ) -> None:
+    def __init__(self, job: PpoJob, trained: LanguageModel, checkpoint: Path | None) -> None:
         self._follows = job.ppo.reference == "ema"
         self._decay = job.ppo.ema_decay
         resumed = self._follows and checkpoint is not None
         path = str(checkpoint / AVERAGE) if resumed and checkpoint is not None else job.reference
-        self.policy: LanguageModel = frozen_policy(path, device, dtype, wide=self._follows)
+        self.policy: LanguageModel = frozen_policy(path, trained, follows=self._follows)
 
     def follow(self, policy: LanguageModel) -> None:
-        """Move an average towards the policy, once an update (Polyak averaging)."""
+        """Move an average towards the policy, once an update (Polyak averaging).
+
+        Of adapters the average is taken factor by factor.
+        """
         if self._follows:
-            pairs = zip(self.policy.model.parameters(), policy.model.parameters(), strict=True)
-            averages, parameters = zip(*pairs, strict=True)
-            ema_update(list(averages), list(parameters), self._decay)
+            ema_update(self.policy.own, policy.own, self._decay)
 
     def save(self, folder: Path) -> None:
         """Write an average into a checkpoint's folder."""
         if self._follows:
-            self.policy.model.save_pretrained(str(folder / AVERAGE))
-            self.policy.tokenizer.save_pretrained(str(folder / AVERAGE))
+            (folder / AVERAGE).mkdir()
+            self.policy.save(folder / AVERAGE)

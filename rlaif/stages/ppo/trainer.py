@@ -7,9 +7,11 @@ import torch
 
 from rlaif.artifacts import landing
 from rlaif.errors import StageError
-from rlaif.models.loading import LanguageModel, model_digest, pick_device
+from rlaif.models.identity import model_digest
+from rlaif.models.loading import LanguageModel, pick_device
 from rlaif.models.memory import keep_freed_memory
 from rlaif.models.scoring import RewardScorer
+from rlaif.models.stepping import next_logits
 from rlaif.models.training_state import latest_checkpoint, load_state, save_state, saving
 from rlaif.records import Metric
 from rlaif.rl import AdaptiveKL, Batch, FixedKL, KLController, LagrangianKL, explained_variance
@@ -66,10 +68,10 @@ class PpoTrainer:
             folder, state = None, {}
         settings = self._job.ppo
         if folder is None:
-            self.learner = Learner(self._job.policy, self._device, settings)
+            self.learner = Learner.start(self._job, self._device)
         else:
-            self.learner = Learner.restored(folder, self._device, settings)
-        self._reference = Reference(self._job, self._device, self.learner.policy.dtype, folder)
+            self.learner = Learner.restored(folder, self._job, self._device)
+        self._reference = Reference(self._job, self.learner.policy, folder)
         scorer = self._given_scorer or _reward_model(self._job, self.learner.policy)
         self._shaper = RewardShaper(settings)
         self._controller = _controller(self._job)
@@ -121,10 +123,8 @@ class PpoTrainer:
     @torch.no_grad()
     def _refuse_broken_weights(self) -> None:
         """Stop before weights that an optimiser step has broken reach a checkpoint."""
-        policy = self.learner.policy
-        probe = torch.tensor([self._roller.probe], device=self._device)
         norms = torch._foreach_norm([p.detach() for p in self.learner.parameters])
-        values = [torch.stack(norms), policy.model(input_ids=probe).logits]
+        values = [torch.stack(norms), next_logits(self.learner.policy, self._roller.probe)]
         if not all(bool(torch.isfinite(value).all()) for value in values):
             raise NonFiniteLossError(
                 f"weights or logits that are not finite after update {self.done}",

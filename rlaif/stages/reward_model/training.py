@@ -1,7 +1,9 @@
 """Train a reward model, centre it, measure it, and let it land as a folder."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from rlaif.artifacts import landing, verify
 from rlaif.errors import StageError
+from rlaif.models.identity import is_adapter, model_digest
 from rlaif.models.loading import (
     LanguageModel,
     encode_exchange,
@@ -16,7 +19,7 @@ from rlaif.models.loading import (
     pick_device,
 )
 from rlaif.models.padding import right_pad
-from rlaif.models.rates import auto_learning_rate
+from rlaif.models.rates import ADAPTER_RATE_FACTOR, auto_learning_rate
 from rlaif.models.reward import RewardModel, trunk_of
 from rlaif.models.reward_ensemble import RewardEnsemble, penalised
 from rlaif.models.training_state import saving
@@ -39,6 +42,7 @@ from rlaif.stages.reward_model.schedule import (
 # from: 2 gives 1.5e-3 x 0.7 (capped at 1e-3) at a million weights, 1e-5 at one billion, 3e-6 at
 # seven, as published reward models use.
 RATE_SCALE = 2.0
+ADAPTER = "reward-"
 Progress = Callable[[int, int], None]
 
 
@@ -69,7 +73,7 @@ def train_reward_model(job: RewardModelJob, progress: Progress | None = None) ->
             "at least one pair in split 'train'",
             "sample more prompts, or lower preferences.min_margin or judging.flip_threshold",
         )
-    lm = load_language_model(job.policy, pick_device(job.device), trainable=True)
+    lm = _policy(job)
 
     @cache
     def encode(prompt: tuple[Message, ...], text: str, ended: bool) -> Tokens:
@@ -108,19 +112,48 @@ def _fit(
     more than for one.
     """
     settings = job.config
-    own_trunks = settings.ensemble_kind == "trunks" and settings.ensemble > 1
-    jobs = [job.member(n) for n in range(settings.ensemble)] if own_trunks else [job]
+    apart = settings.ensemble_kind != "heads" and settings.ensemble > 1
+    jobs = [job.member(n) for n in range(settings.ensemble)] if apart else [job]
     parts: list[RewardModel] = []
     losses: list[float] = []
     for number, member in enumerate(jobs):
-        policy = load_language_model(job.policy, lm.device, trainable=True) if number else lm
-        part = RewardModel.from_trunk(
-            trunk_of(policy.model), derive_seed(member.seed, "head"), member.config.ensemble
-        )
+        part = _begin(member, lm, parts)
         told = None if progress is None else _share(progress, number, len(jobs))
         losses += _fit_one(member, part, lm, comparisons, told)
         parts.append(part)
     return RewardEnsemble(parts, settings.ensemble_penalty), losses
+
+
+def _policy(job: RewardModelJob) -> LanguageModel:
+    """Load the policy: its trunk is to be trained, or carries the adapters that are."""
+    device = pick_device(job.device)
+    if not job.config.lora_rank:
+        return load_language_model(job.policy, device, trainable=True)
+    # PEFT takes a second to import, which nobody should pay who trains all weights.
+    from rlaif.models.shared_base import SharedBase
+
+    bare = SharedBase.open(job.policy, device, "float32").bare()
+    return replace(bare, digest=model_digest(job.policy))
+
+
+def _begin(job: RewardModelJob, lm: LanguageModel, done: Sequence[RewardModel]) -> RewardModel:
+    """Return a network to train: a trunk of its own, or an adapter on the policy's base.
+
+    An adapter begins as a copy of the policy's, where that is one itself.
+    """
+    settings, seed = job.config, derive_seed(job.seed, "head")
+    if lm.worn is None:
+        policy = load_language_model(job.policy, lm.device, trainable=True) if done else lm
+        return RewardModel.from_trunk(trunk_of(policy.model), seed, settings.ensemble)
+    for earlier in done:
+        earlier.requires_grad_(False)
+    shared, name = lm.worn.shared, f"{ADAPTER}{len(done)}"
+    if is_adapter(job.policy):
+        adapted = shared.wearing(name, Path(job.policy), trainable=True)
+    else:
+        own = derive_seed(job.seed, "adapter")
+        adapted = shared.fresh(name, settings.lora_rank, settings.lora_alpha, own)
+    return RewardModel.from_adapter(adapted, seed, settings.ensemble)
 
 
 def _fit_one(
@@ -140,12 +173,13 @@ def _fit_one(
     batches = plan_batches(comparisons, settings.batch_size, settings.epochs, job.seed)
     draws = draw_prompts(comparisons, model.heads, job.seed)
     size = sum(weights.numel() for weights in model.parameters())
+    faster = ADAPTER_RATE_FACTOR if settings.lora_rank else 1.0
     rate = settings.learning_rate
     trainer = SoftRewardTrainer(
         model,
         [as_row(batch, draws) for batch in batches],
         settings=settings,
-        learning_rate=auto_learning_rate(size, RATE_SCALE) if rate == "auto" else rate,
+        learning_rate=faster * auto_learning_rate(size, RATE_SCALE) if rate == "auto" else rate,
         seed=job.seed,
         work=job.work,
         job=job.fingerprint(lm.digest),

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from rlaif.errors import ModelError
+from rlaif.models.identity import model_digest
 from rlaif.models.loading import (
     encode_answer,
     encode_conversation,
     load_language_model,
-    model_digest,
     pick_device,
 )
 from rlaif.models.padding import left_pad, right_pad

@@ -10,8 +10,10 @@ from safetensors.torch import load_file
 from rlaif.artifacts import file_sha256, verify
 from rlaif.config import GenerationConfig, PpoConfig
 from rlaif.errors import ModelError, TrainingError
+from rlaif.models.identity import model_digest
 from rlaif.models.reward import RewardModel
 from rlaif.models.scoring import Answer
+from rlaif.models.shared_base import SharedBase
 from rlaif.records import Message
 from rlaif.stages.metrics import read_metrics
 from rlaif.stages.ppo import Example, PpoJob, train_ppo
@@ -231,6 +233,8 @@ def test_a_ceiling_ends_training_at_the_last_checkpoint_below_it(job: PpoJob) ->
         {"kl_place": "loss", "kl_estimator": "k2", "entropy_coefficient": 0.01},
         {"ptx_coefficient": 0.5},
         {"precision": "bfloat16"},
+        {"lora_rank": 4},
+        {"lora_rank": 4, "reference": "ema", "precision": "bfloat16"},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -245,9 +249,7 @@ def test_every_variant_trains_and_goes_on_to_the_same_bits(
     with pytest.raises(Stopped):
         train_ppo(job, stop_after(2))
     resumed = train_ppo(job)
-    assert file_sha256(job.output / "model.safetensors") == file_sha256(
-        straight.output / "model.safetensors"
-    )
+    assert resumed.artifact.digest == undisturbed.artifact.digest
     assert read_metrics(job.output) == read_metrics(straight.output)
     assert resumed.controller == undisturbed.controller
 
@@ -298,3 +300,41 @@ def test_whole_passes_over_the_prompts(job: PpoJob) -> None:
     for update in range(5):
         drawn += trainer._roller.draw(update)
     assert sorted(drawn) == sorted(list(range(20)) * 4)
+
+
+def test_a_second_cycle_trains_the_incumbents_adapter_on(job: PpoJob, tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"updates": 2, "lora_rank": 4})
+    first = job.model_copy(update={"ppo": settings})
+    train_ppo(first)
+    assert (first.output / "adapter_model.safetensors").stat().st_size < 200_000
+    second = first.model_copy(
+        update={"policy": str(first.output), "output": tmp_path / "o", "work": tmp_path / "w"}
+    )
+    train_ppo(second)
+    assert series(second, "kl_reference")[0] > 0.001, "KL is measured against the base"
+    assert model_digest(str(second.output)) != model_digest(str(first.output))
+    third = second.model_copy(
+        update={"ppo": SETTINGS.model_copy(update={"updates": 1}), "policy": str(second.output)}
+    )
+    train_ppo(third)
+    assert (third.output / "model.safetensors").exists(), "all weights, from the merged ones"
+
+
+def test_with_adapters_reference_and_reward_model_share_the_policys_base(
+    job: PpoJob, tmp_path: Path
+) -> None:
+    shared = SharedBase.open(job.policy, torch.device("cpu"), "float32")
+    rewards = RewardModel.from_adapter(shared.fresh("reward-0", 4, 32.0, seed=1), seed=3)
+    rewards.save(tmp_path / "reward")
+    settings = SETTINGS.model_copy(update={"updates": 1, "lora_rank": 4, "reference": "ema"})
+    trainer = PpoTrainer(
+        job.model_copy(update={"ppo": settings, "reward_model": tmp_path / "reward"})
+    )
+    policy = trainer.learner.policy
+    assert policy.worn is not None
+    assert trainer._reference.policy.model is policy.model
+    one_adapter = sum(p.numel() * p.element_size() for p in policy.own)
+    names = {name.split(".")[-2] for name, _ in policy.model.named_parameters() if "lora" in name}
+    assert names == {"policy", "reference", "reward"}
+    base = SharedBase.open(job.policy, torch.device("cpu"), "float32").resident_bytes()
+    assert policy.worn.shared.resident_bytes() <= base + 3 * one_adapter
