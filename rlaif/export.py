@@ -12,6 +12,7 @@ from rlaif.artifacts import MANIFEST, landing, model_folder_digest, sync_folder
 from rlaif.errors import ArtifactError, UsageError
 from rlaif.ledger.reads import LedgerReads
 from rlaif.ledger.rows import PolicyRow
+from rlaif.models.identity import is_adapter
 from rlaif.records import Message, Preference, Record
 
 
@@ -92,16 +93,18 @@ def json_line(row: PreferenceRow) -> str:
     return json.dumps(row.model_dump(mode="json"), ensure_ascii=False)
 
 
-def export_policy(policy: PolicyRow, source: Path, target: Path) -> None:
+def export_policy(policy: PolicyRow, source: Path, target: Path, *, merged: bool = False) -> None:
     """Copy a policy's folder to a new place, after checking that it is what the ledger vouches for.
 
     Args:
         policy: Its row in the ledger.
         source: Where it lies.
         target: Where the copy is to be: a folder that does not exist, or an empty one.
+        merged: Write plain weights where the policy is an adapter.
 
     Raises:
         ArtifactError: The folder is missing, or its bytes are not those of the ledger.
+        ModelError: The base of an adapter is not to be found.
         UsageError: There is something at ``target`` already.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -114,6 +117,21 @@ def export_policy(policy: PolicyRow, source: Path, target: Path) -> None:
             copy = folder / path.relative_to(source)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
+        if is_adapter(str(source)):
+            _settle(source, folder, merged=merged)
+
+
+def _settle(source: Path, copy: Path, *, merged: bool) -> None:
+    """Make a copied adapter whole, or let it say where its base lies."""
+    # PEFT takes a second to import, which nobody should pay who has no adapter.
+    from rlaif.models import adapters
+
+    if not merged:
+        adapters.point_to_base(source, copy)
+        return
+    for name in adapters.FILES:
+        (copy / name).unlink(missing_ok=True)
+    adapters.write_merged(source, copy)
 
 
 def check_policy(policy: PolicyRow, folder: Path) -> None:

@@ -83,18 +83,24 @@ def preferences(
     "policy",
     examples=[
         "rlaif export policy current my-model",
+        "rlaif export policy current my-model --merged",
         "rlaif export policy v0002 my-model --json",
     ],
 )
 @click.argument("version", metavar="V")
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--merged", is_flag=True, help="Write plain weights where V is an adapter.")
 @json_option
 @click.pass_obj
-def one_policy(place: Place, version: str, folder: Path, as_json: bool) -> None:
-    """Copy policy V to DIR, checked against the ledger."""
+def one_policy(place: Place, version: str, folder: Path, merged: bool, as_json: bool) -> None:
+    """Copy policy V to DIR, checked against the ledger.
+
+    An adapter stays one, in PEFT's format, and names its base by its full path; --merged adds it to
+    its base and writes a model that needs nothing else.
+    """
     with place.reader() as reader:
         row = find_policy(reader, version)
-    export_policy(row, Path(place.project().resolve(row.path)), folder)
+    export_policy(row, Path(place.project().resolve(row.path)), folder, merged=merged)
     if as_json:
         emit_json({"policy": row.version, "digest": row.digest, "out": str(folder)})
     else:

@@ -27,17 +27,18 @@ from peft import (
 )
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel
 
 from rlaif.errors import ModelError
 from rlaif.models.identity import ADAPTER_CONFIG, model_digest
-from rlaif.models.loading import LOADING_FAULTS
+from rlaif.models.loading import LOADING_FAULTS, load_language_model
 from rlaif.project import BUNDLED, share
 from rlaif.records import Record
 from rlaif.seeds import torch_generator
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 BASE_FILE = "base.json"
+FILES = (ADAPTER_WEIGHTS, ADAPTER_CONFIG, BASE_FILE)
 _PREFIX = "base_model.model."
 
 
@@ -110,7 +111,7 @@ def put_in(model: PreTrainedModel, name: str, config: LoraConfig) -> dict[str, T
     Returns:
         Its parameters by name.
     """
-    frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
+    trainable = {id(p) for p in model.parameters() if p.requires_grad}
     with _quiet():
         inject_adapter_in_model(config, model, name)
     found: dict[str, Tensor] = {}
@@ -120,7 +121,7 @@ def put_in(model: PreTrainedModel, name: str, config: LoraConfig) -> dict[str, T
             parameter.requires_grad_(False)
             found[parameter_name] = parameter
         else:  # PEFT lets the newest adapter alone be trained
-            parameter.requires_grad_(parameter_name not in frozen)
+            parameter.requires_grad_(id(parameter) in trainable)
     return found
 
 
@@ -179,15 +180,37 @@ def write_adapter(
     _write_facts(folder, _jsonable(settings), portable_name(base, folder), base)
 
 
-def point_to_base(folder: Path) -> None:
+def point_to_base(source: Path, copy: Path) -> None:
     """Let a copied adapter name its base by a full path, so that PEFT and we find it anywhere.
 
+    Args:
+        source: The adapter in its project.
+        copy: The copy.
+
     Raises:
-        ModelError: The base is not to be found from here.
+        ModelError: The base is not to be found.
     """
-    config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-    base = base_of(folder)
-    _write_facts(folder, config, base, base)
+    config = json.loads((source / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    base = base_of(source)
+    _write_facts(copy, config, base, base)
+
+
+def write_merged(source: Path, folder: Path) -> None:
+    """Write the whole model that an adapter stands for, in the type of its base's weights.
+
+    Args:
+        source: The adapter's folder.
+        folder: Where to write weights, configuration and tokenizer.
+
+    Raises:
+        ModelError: The base is not to be found, or one of them cannot be read.
+    """
+    base = base_of(source)
+    stored = AutoConfig.from_pretrained(base, trust_remote_code=False).dtype or torch.float32
+    whole = load_language_model(str(source), torch.device("cpu"))
+    for parameter in whole.model.parameters():
+        parameter.data = parameter.data.to(stored)
+    whole.save(folder)
 
 
 def merged(model: PreTrainedModel, folder: Path) -> PreTrainedModel:

@@ -45,6 +45,9 @@ class RewardModel(nn.Module):
     """
 
     accepts_loss_kwargs: ClassVar[bool] = False
+    _keys_to_ignore_on_save: ClassVar[None] = (
+        None  # asked for where a checkpoint leaves weights out
+    )
     gain: Tensor
     bias: Tensor
 

@@ -11,6 +11,7 @@ from rlaif.cycle import run_cycles
 from rlaif.errors import ConfigError, ProjectLockedError, PromptFileError, UsageError
 from rlaif.ledger.lock import ProjectLock
 from rlaif.ledger.reader import LedgerReader
+from rlaif.models.adapters import base_of
 from rlaif.models.identity import model_digest
 from rlaif.policies import previous_policy, promote_policy
 from rlaif.progress import Silent
@@ -248,6 +249,30 @@ def test_a_cycle_runs_with_each_optimizer_and_may_be_stopped(
     assert figures.kl_base is not None
     assert (figures.kl_reference is None) == (optimizer in {"dpo", "best_of_n"})
     assert report.notes == ()
+
+
+def test_cycles_of_adapters_go_on_from_each_other_and_may_be_stopped(make_project: Maker) -> None:
+    changes: dict[str, dict[str, object]] = {
+        "gate": {**SMALL["gate"], "min_win_rate": 0.0, "max_length_growth": 9.0},
+        "ppo": {**SMALL["ppo"], "lora_rank": 4, "learning_rate": 1e-3},
+        "reward_model": {
+            **SMALL["reward_model"], "lora_rank": 4, "ensemble": 2, "ensemble_kind": "adapters",
+        },
+    }  # fmt: skip
+    calm, stopped = make_project("calm", **changes), make_project("stopped", **changes)
+    run_cycles(calm, more=2, watcher=Silent())
+    for watcher in (StopAtUpdate(2), StopAtUpdate(3)):
+        with pytest.raises(Stopped):
+            run_cycles(stopped, until=2, watcher=watcher)
+    run_cycles(stopped, until=2, watcher=Silent())
+    assert digest(calm) == digest(stopped)
+    with LedgerReader.open(calm.ledger_path) as reads:
+        assert [p.version for p in reads.policies()] == ["v0000", "v0001", "v0002"]
+    for version in ("v0001", "v0002"):
+        names = {p.name for p in (calm.policies / version).iterdir()}
+        assert "adapter_model.safetensors" in names
+        assert "model.safetensors" not in names
+        assert base_of(calm.policies / version) == str((calm.root / "lm").resolve())
 
 
 def test_a_second_process_is_told_who_holds_the_project(make_project: Maker) -> None:

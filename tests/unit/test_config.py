@@ -154,3 +154,20 @@ def test_what_an_unused_optimizer_says_is_let_be(tmp_path: Path) -> None:
     other = '[policy]\noptimizer = "grpo"\n[ppo]\nminibatch = 48\n'
     path.write_text(other, encoding="utf-8")
     assert read_config(path).ppo.minibatch == 48
+
+
+@pytest.mark.parametrize(
+    ("kind", "rank", "fine"),
+    [("trunks", 0, True), ("adapters", 4, True), ("heads", 4, True), ("heads", 0, True),
+     ("trunks", 4, False), ("adapters", 0, False)],
+)  # fmt: skip
+def test_members_of_an_ensemble_are_adapters_where_there_is_a_rank(
+    tmp_path: Path, kind: str, rank: int, fine: bool
+) -> None:
+    text = f'[reward_model]\nensemble = 2\nensemble_kind = "{kind}"\nlora_rank = {rank}\n'
+    path = written(tmp_path, text)
+    if fine:
+        assert read_config(path).reward_model.lora_rank == rank
+    else:
+        with pytest.raises(ConfigError, match=r"reward_model\.ensemble_kind"):
+            read_config(path)

@@ -6,12 +6,18 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from cli.conftest import Rlaif
-from rlaif.artifacts import model_folder_digest
+from rlaif.artifacts import file_sha256, model_folder_digest
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
+from rlaif.models.decoding import DecodeSettings, decode
+from rlaif.models.loading import encode_conversation, load_language_model
+from rlaif.models.shared_base import SharedBase
 from rlaif.project import Project
+from rlaif.records import Message
 from rlaif.testing import make_tiny_lm
 
 
@@ -175,3 +181,52 @@ def test_the_base_can_be_sampled_before_the_first_cycle(rlaif: Rlaif, tmp_path: 
     refused = rlaif(*new, "base")
     assert refused.exit_code == 2
     assert "no cycle was run yet" in refused.stderr
+
+
+@pytest.fixture
+def with_adapter(project: Project) -> Project:
+    """A further policy that is an adapter on the project's own base."""
+    base = make_tiny_lm(project.root / "models" / "base", dtype="bfloat16")
+    shared = SharedBase.open(str(base), torch.device("cpu"), "float32")
+    adapted = shared.fresh("policy", 4, 32.0, seed=1)
+    with torch.no_grad():
+        for parameter in adapted.own:
+            parameter.fill_(0.05)
+    folder = project.policies / "v0002"
+    folder.mkdir()
+    adapted.save(folder)
+    with Ledger.open(project.ledger_path) as ledger, ledger.unit(3, "judging", "x") as unit:
+        unit.add_policy("v0002", model_folder_digest(folder), "policies/v0002", "v0001", {})
+    return project
+
+
+def answers_of(folder: Path) -> list[str]:
+    lm = load_language_model(str(folder), torch.device("cpu"))
+    prompts = [encode_conversation(lm, [Message(role="user", content=w)]) for w in ("tea", "cat")]
+    return [answer.text for answer in decode(lm, prompts, DecodeSettings(max_tokens=8))]
+
+
+def test_an_adapter_is_exported_as_one_or_merged(
+    here: Rlaif, with_adapter: Project, tmp_path: Path
+) -> None:
+    own = answers_of(with_adapter.policies / "v0002")
+    assert here("export", "policy", "v0002", tmp_path / "adapter").exit_code == 0
+    assert here("export", "policy", "v0002", tmp_path / "whole", "--merged").exit_code == 0
+    shutil.rmtree(with_adapter.policies / "v0002")
+    assert answers_of(tmp_path / "adapter") == own
+    names = {p.name for p in (tmp_path / "whole").iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= names
+    assert not {"adapter_config.json", "adapter_model.safetensors", "base.json"} & names
+    stored = load_file(tmp_path / "whole" / "model.safetensors")
+    assert {str(x.dtype) for x in stored.values()} == {"torch.bfloat16"}
+    shutil.rmtree(with_adapter.root / "models")
+    assert all(answers_of(tmp_path / "whole"))
+
+
+def test_merging_a_policy_that_is_whole_copies_it(
+    here: Rlaif, with_model: Project, tmp_path: Path
+) -> None:
+    assert here("export", "policy", "v0002", tmp_path / "whole", "--merged").exit_code == 0
+    assert file_sha256(tmp_path / "whole" / "model.safetensors") == file_sha256(
+        with_model.policies / "v0002" / "model.safetensors"
+    )

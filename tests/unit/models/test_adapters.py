@@ -113,6 +113,9 @@ def test_adapters_on_one_base_do_not_disturb_each_other(base: str) -> None:
     torch.testing.assert_close(scores(shared.bare()), plain, rtol=0, atol=0)
     assert [p.requires_grad for p in policy.own] == [True] * len(policy.own)
     assert not copied.trained
+    trained = [n for n, p in policy.model.named_parameters() if p.requires_grad]
+    assert trained
+    assert all(".policy." in name for name in trained)
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")

@@ -18,12 +18,13 @@ from rlaif.models.padding import right_pad
 from rlaif.models.reward import HEAD_FILE, RewardModel
 from rlaif.models.reward_ensemble import ENSEMBLE_FILE, RewardEnsemble, penalised
 from rlaif.models.scoring import RewardScorer
+from rlaif.models.shared_base import SharedBase
 from rlaif.records import Message
 from rlaif.testing import make_tiny_lm
 
 ROWS = [[7, 8, 9], [30, 31, 32, 33, 34, 35, 36], [50], [60, 61, 62, 63, 64]]
 IDS, MASK = right_pad(ROWS, 0)
-KINDS = ("alone", "heads", "trunks")
+KINDS = ("alone", "heads", "trunks", "adapters")
 
 answers_by_members = st.tuples(st.integers(1, 8), st.integers(1, 5)).flatmap(
     lambda shape: arrays(np.float32, shape, elements=st.floats(-50, 50, width=32))
@@ -39,6 +40,11 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make(policy: Path, kind: str, penalty: float = 1.0) -> RewardEnsemble:
     if kind == "trunks":
         parts = [RewardModel.from_policy(str(policy), seed) for seed in range(3)]
+        return RewardEnsemble(parts, penalty)
+    if kind == "adapters":
+        shared = SharedBase.open(str(policy), torch.device("cpu"), "float32")
+        worn = [shared.fresh(f"reward-{n}", 4, 8.0, seed=n) for n in range(3)]
+        parts = [RewardModel.from_adapter(lm, seed) for seed, lm in enumerate(worn)]
         return RewardEnsemble(parts, penalty)
     heads = 3 if kind == "heads" else 1
     return RewardEnsemble([RewardModel.from_policy(str(policy), 5, heads)], penalty)
@@ -177,6 +183,7 @@ def test_what_is_saved_scores_the_same_after_loading(
             "alone": trunk,
             "heads": ["config.json", ENSEMBLE_FILE, "model.safetensors", HEAD_FILE],
             "trunks": [ENSEMBLE_FILE, "member-0", "member-1", "member-2"],
+            "adapters": [ENSEMBLE_FILE, "member-0", "member-1", "member-2"],
         }[kind]
     )
 

@@ -21,13 +21,15 @@ from safetensors.torch import load_file
 from rlaif.artifacts import verify
 from rlaif.models.reward import HEAD_FILE
 from rlaif.models.reward_ensemble import RewardEnsemble
+from rlaif.models.shared_base import SharedBase
 from rlaif.records import RewardModelReport
 from rlaif.stages.reward_model import train_reward_model
 from rlaif.stages.reward_model.schedule import Comparison, as_row, draw_prompts
 from rlaif.stages.reward_model.trainer import members_loss, soft_loss
 from rlaif.testing import make_tiny_lm
 
-KINDS = ("heads", "trunks")
+KINDS = ("heads", "trunks", "adapters")
+OWN = {kind: {"ensemble_kind": kind, "lora_rank": 8 * (kind == "adapters")} for kind in KINDS}
 REFERENCE = [(c.prompt, c.text, c.ended) for c in CALIBRATION]
 
 
@@ -41,9 +43,7 @@ def calm(policy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Re
     """What comes of ``PAIRS`` in runs that nothing disturbs."""
     folder = tmp_path_factory.mktemp("calm")
     return {
-        kind: train_reward_model(
-            make_job(policy, folder / kind, PAIRS, ensemble=3, ensemble_kind=kind)
-        )
+        kind: train_reward_model(make_job(policy, folder / kind, PAIRS, ensemble=3, **OWN[kind]))
         for kind in KINDS
     }
 
@@ -51,7 +51,7 @@ def calm(policy: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Re
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_ensemble_learns_what_one_learns(policy: Path, tmp_path: Path, kind: str) -> None:
     pairs = planted(96, heldout=40)
-    job = make_job(policy, tmp_path, pairs, ensemble=3, ensemble_kind=kind, epochs=5)
+    job = make_job(policy, tmp_path, pairs, ensemble=3, **OWN[kind], epochs=5)
     report = train_reward_model(job)
     assert report.members == 3
     assert report.accuracy is not None
@@ -64,9 +64,7 @@ def test_an_ensemble_learns_what_one_learns(policy: Path, tmp_path: Path, kind: 
 def test_the_mean_is_centred_and_the_report_says_how_far_members_differ(
     policy: Path, tmp_path: Path, kind: str
 ) -> None:
-    job = make_job(
-        policy, tmp_path, planted(16), ensemble=3, ensemble_kind=kind, ensemble_penalty=0.5
-    )
+    job = make_job(policy, tmp_path, planted(16), ensemble=3, **OWN[kind], ensemble_penalty=0.5)
     report = train_reward_model(job)
     found = scorer(job).estimate(REFERENCE)
     assert float(found.mean.mean()) == pytest.approx(0.0, abs=1e-5)
@@ -80,7 +78,7 @@ def test_the_mean_is_centred_and_the_report_says_how_far_members_differ(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_two_members_are_alike(policy: Path, tmp_path: Path, kind: str) -> None:
-    job = make_job(policy, tmp_path, planted(24), ensemble=3, ensemble_kind=kind)
+    job = make_job(policy, tmp_path, planted(24), ensemble=3, **OWN[kind])
     train_reward_model(job)
     model = RewardEnsemble.load(job.output)
     said = model.raw(torch.tensor([[5, 6, 7], [8, 9, 3], [40, 2, 2]]), torch.ones(3, 3))
@@ -132,12 +130,14 @@ def test_figures_on_held_out_pairs_are_those_of_the_mean(policy: Path, tmp_path:
     assert reports[0].artifact.digest != reports[1].artifact.digest
 
 
-@pytest.mark.parametrize(("kind", "step"), [("heads", 5), ("trunks", 2), ("trunks", 13)])
+@pytest.mark.parametrize(
+    ("kind", "step"), [("heads", 5), ("trunks", 2), ("trunks", 13), ("adapters", 13)]
+)
 def test_a_killed_ensemble_ends_with_the_same_bits(
     policy: Path, tmp_path: Path, calm: dict[str, RewardModelReport], kind: str, step: int
 ) -> None:
     """Each trunk has eight steps; those before the one that was cut off are not trained again."""
-    job = make_job(policy, tmp_path, PAIRS, ensemble=3, ensemble_kind=kind, checkpoint_steps=3)
+    job = make_job(policy, tmp_path, PAIRS, ensemble=3, **OWN[kind], checkpoint_steps=3)
     with pytest.raises(StopHereError):
         train_reward_model(job, progress=stop_at(step))
     assert not job.output.exists()
@@ -210,3 +210,50 @@ def test_a_batch_that_no_member_drew_costs_and_teaches_nothing() -> None:
     assert loss.item() == 0.0
     assert scores.grad is not None
     assert not scores.grad.any()
+
+
+def test_members_share_one_base_where_they_are_adapters(policy: Path, tmp_path: Path) -> None:
+    job = make_job(policy, tmp_path, planted(16), ensemble=3, **OWN["adapters"])
+    train_reward_model(job)
+    model = RewardEnsemble.load(job.output)
+    assert len({id(part.trunk) for part in model.parts}) == 1
+    member = job.output / "member-1"
+    assert {"adapter_model.safetensors", "base.json", HEAD_FILE} <= {
+        p.name for p in member.iterdir()
+    }
+    assert sum(p.stat().st_size for p in member.iterdir()) < 0.5 * policy_size(policy)
+
+
+def policy_size(policy: Path) -> int:
+    return (policy / "model.safetensors").stat().st_size
+
+
+def test_a_checkpoint_of_adapters_leaves_the_frozen_base_out(policy: Path, tmp_path: Path) -> None:
+    job = make_job(policy, tmp_path, PAIRS, lora_rank=4, checkpoint_steps=3)
+    with pytest.raises(StopHereError):
+        train_reward_model(job, progress=stop_at(5))
+    kept = load_file(next(iter(job.work.glob("checkpoint-*"))) / "model.safetensors")
+    assert all("lora_" in name or name == "head.weight" for name in kept)
+
+
+def test_the_reward_model_begins_with_the_adapter_of_a_policy_that_has_one(
+    policy: Path, tmp_path: Path
+) -> None:
+    shared = SharedBase.open(str(policy), torch.device("cpu"), "float32")
+    own = shared.fresh("policy", 4, 32.0, seed=1)
+    with torch.no_grad():
+        for parameter in own.own:
+            parameter.fill_(0.02)
+    (tmp_path / "incumbent").mkdir()
+    own.save(tmp_path / "incumbent")
+    job = make_job(
+        tmp_path / "incumbent", tmp_path, planted(4), lora_rank=4, epochs=1, learning_rate=1e-9
+    )
+    report = train_reward_model(job)
+    trained, started = (
+        load_file(folder / "adapter_model.safetensors")
+        for folder in (job.output, tmp_path / "incumbent")
+    )
+    assert report.preferences == 4
+    for name, weights in started.items():
+        torch.testing.assert_close(trained[name], weights, rtol=0, atol=1e-6)
