@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from rlaif.errors import StageError
-from rlaif.models.drawing import Drawn, draw, greedy
+from rlaif.models.drawing import Drawn, draw, greedy, uniforms
 from rlaif.models.loading import LanguageModel, check_context
 from rlaif.models.padding import left_pad
 from rlaif.models.stepping import Step, stepper
@@ -63,10 +63,13 @@ def decode(
     settings: DecodeSettings,
     generator: torch.Generator | None = None,
     probe: Probe | None = None,
+    *,
+    uniform: Tensor | None = None,
 ) -> list[Decoded]:
     """Decode one answer per prompt, all as one batch.
 
     The same prompts in the same order with a generator in the same state give the same tokens.
+    Given their own rows of the numbers that it would draw, parts of the prompts give them too.
 
     Args:
         lm: The model.
@@ -74,6 +77,7 @@ def decode(
         settings: Limits and temperature.
         generator: Source of randomness; needed when sampling.
         probe: Final hidden states [rows, width] -> numbers [rows], kept for each token (values).
+        uniform: What `drawing.uniforms` gives [prompts, tokens], instead of a generator.
 
     Raises:
         ModelError: A prompt leaves no room in the context.
@@ -83,10 +87,11 @@ def decode(
         return []
     check_context(lm, max(map(len, prompts)), settings.max_tokens, "decoding")
     lm.weights_may_have_moved()
-    batch = _Batch(lm, prompts, settings.max_tokens, probe)
+    if settings.temperature and uniform is None:
+        uniform = uniforms(len(prompts), settings.max_tokens, generator)
+    batch = _Batch(lm, prompts, settings, probe, uniform)
     for _ in range(settings.max_tokens):
-        logits = batch.read()
-        batch.append(_choose(logits, settings.temperature, generator))
+        batch.step()
         if not batch.alive:
             break
     return batch.results()
@@ -99,17 +104,24 @@ class _Batch:
     """
 
     def __init__(
-        self, lm: LanguageModel, prompts: Sequence[Sequence[int]], limit: int, probe: Probe | None
+        self,
+        lm: LanguageModel,
+        prompts: Sequence[Sequence[int]],
+        settings: DecodeSettings,
+        probe: Probe | None,
+        uniform: Tensor | None,
     ) -> None:
         self._lm = lm
         self._probe = probe
+        self._temperature = settings.temperature
+        self._uniform = None if uniform is None else uniform.to(lm.device)
         self._stepper = stepper(lm, len(prompts), with_states=probe is not None)
         self._next, self._mask = left_pad(prompts, lm.pad_id, lm.device)
         self._positions = (self._mask.long().cumsum(-1) - 1).clamp(min=0)
         self._rows = torch.arange(len(prompts), device=lm.device)
         self._live = torch.ones(len(prompts), dtype=torch.bool, device=lm.device)
         self._ends = torch.tensor(sorted(lm.eos_ids), device=lm.device)
-        shape = (len(prompts), limit)
+        shape = (len(prompts), settings.max_tokens)
         self._tokens = torch.full(shape, lm.pad_id, device=lm.device)
         self._logprobs = torch.zeros(shape, device=lm.device)
         self._probed = torch.zeros(shape, device=lm.device)
@@ -117,15 +129,9 @@ class _Batch:
         self._look_every = LOOK_EVERY.get(lm.device.type, LOOK_ELSEWHERE)
         self.alive = True
 
-    def read(self) -> Tensor:
-        """Read the tokens appended last and return the logits of what follows."""
-        step: Step = self._stepper.read(self._next, self._mask, self._positions)
-        if self._probe is not None and step.states is not None:
-            self._probed[self._rows, self._done] = self._probe(step.states).float()
-        return step.logits
-
-    def append(self, drawn: Drawn) -> None:
+    def step(self) -> None:
         """Append one token to every row, and see at times which rows have finished."""
+        drawn = self._choose(self._read())
         self._tokens[self._rows, self._done] = drawn.tokens
         self._logprobs[self._rows, self._done] = drawn.logprobs
         self._live &= ~torch.isin(drawn.tokens, self._ends)
@@ -156,6 +162,18 @@ class _Batch:
             )
         return found
 
+    def _read(self) -> Tensor:
+        """Read the tokens appended last and return the logits of what follows."""
+        step: Step = self._stepper.read(self._next, self._mask, self._positions)
+        if self._probe is not None and step.states is not None:
+            self._probed[self._rows, self._done] = self._probe(step.states).float()
+        return step.logits
+
+    def _choose(self, logits: Tensor) -> Drawn:
+        if self._uniform is None:
+            return greedy(logits)
+        return draw(logits, self._temperature, self._uniform[self._rows, self._done])
+
     def _refuse_broken(self) -> None:
         if not torch.isfinite(self._logprobs).all():
             raise NonFiniteLogitsError(
@@ -176,7 +194,3 @@ class _Batch:
         self._mask, self._positions, self._next, self._rows, self._live = (
             x[kept] for x in (self._mask, self._positions, self._next, self._rows, self._live)
         )
-
-
-def _choose(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Drawn:
-    return greedy(logits) if temperature == 0.0 else draw(logits, temperature, generator)

@@ -21,24 +21,31 @@ def greedy(logits: Tensor) -> Drawn:
     return Drawn(best.indices, best.values.float() * 0)
 
 
-def draw(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Drawn:
+def uniforms(rows: int, tokens: int, generator: torch.Generator | None) -> Tensor:
+    """Return the random numbers that rows are drawn by: float64 [rows, tokens], each in [0, 1).
+
+    A row's numbers are its own: what it draws does not depend on the rows it is decoded with.
+    """
+    device = "cpu" if generator is None else generator.device
+    return torch.rand(rows, tokens, dtype=torch.float64, device=device, generator=generator)
+
+
+def draw(logits: Tensor, temperature: float, uniform: Tensor) -> Drawn:
     """Draw a token of each row from softmax(logits / temperature).
 
-    By inversion: one uniform number a row, and the first token at which the cumulative probability,
-    summed in float64, passes it. Logits that are not finite give log-probs that are not.
+    By inversion: the first token at which the cumulative probability, summed in float64, passes the
+    row's number. Logits that are not finite give log-probs that are not.
 
     Args:
         logits: [rows, vocabulary].
         temperature: Above 0.
-        generator: Source of randomness.
+        uniform: The rows' numbers [rows], float64 in [0, 1).
     """
     scaled = scaled_logits(logits, temperature)
     normaliser = scaled.logsumexp(dim=-1, keepdim=True)
     cumulative = (scaled - normaliser).exp_().cumsum(dim=-1, dtype=torch.float64)
-    uniform = torch.rand(
-        len(logits), 1, dtype=torch.float64, device=logits.device, generator=generator
-    )
-    places = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
+    wanted = uniform.unsqueeze(-1) * cumulative[:, -1:]
+    places = torch.searchsorted(cumulative, wanted, right=True)
     tokens = places.clamp_(max=logits.shape[-1] - 1)
     logprobs = scaled.gather(-1, tokens) - normaliser
     return Drawn(tokens.squeeze(-1), logprobs.squeeze(-1))

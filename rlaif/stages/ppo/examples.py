@@ -10,6 +10,7 @@ from torch import Tensor
 from rlaif.errors import ConfigError
 from rlaif.models.actor_critic import head_weight, response_states, working_head
 from rlaif.models.loading import encode_answer, encode_conversation
+from rlaif.models.processes import Processes
 from rlaif.rl import Rollout
 from rlaif.rl.head_loss import head_loss
 from rlaif.seeds import derive_seed, torch_generator
@@ -23,13 +24,15 @@ class Examples:
     Args:
         job: The job.
         learner: What learns.
+        processes: Who else learns from the same draws.
 
     Raises:
         ConfigError: The term has a weight, and there is no example.
     """
 
-    def __init__(self, job: PpoJob, learner: Learner) -> None:
+    def __init__(self, job: PpoJob, learner: Learner, processes: Processes) -> None:
         self._job = job
+        self._processes = processes
         self._learner = learner
         self._weight = job.ppo.ptx_coefficient
         self._drawn = 0
@@ -46,7 +49,10 @@ class Examples:
             )
 
     def backward(self, update: int, count: int) -> Tensor:
-        """Add the term's gradients; return the loss without its weight, nats per token.
+        """Add this process's share of the term's gradients.
+
+        Returns:
+            Its share of the loss without its weight, nats per token.
 
         Args:
             update: The update's number.
@@ -58,7 +64,11 @@ class Examples:
         self._drawn += 1
         seed = derive_seed(self._job.seed, "update", update, "ptx", self._drawn)
         picks = torch.randint(len(self._rows), (count,), generator=torch_generator(seed)).tolist()
-        rows = [self._rows[pick] for pick in picks]
+        drawn = [self._rows[pick] for pick in picks]
+        total = sum(len(answer) for _, answer in drawn)
+        rows = drawn[self._processes.share]
+        if not rows:
+            return torch.zeros((), device=policy.device)
         rollout = Rollout.from_lists([q for q, _ in rows], [a for _, a in rows], policy.pad_id)
         rollout = rollout.to(policy.device)
         tokens = rollout.response_ids[rollout.response_mask]
@@ -66,7 +76,7 @@ class Examples:
             response_states(policy, rollout),
             head_weight(policy.model),
             tokens,
-            lambda logprobs, _entropy, _places: -logprobs.sum() / len(tokens),
+            lambda logprobs, _entropy, _places: -logprobs.sum() / total,
             working_head=working_head(policy),
         )
         (self._weight * found.loss).backward()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from rlaif.models.actor_critic import head_weight, response_states, working_head
+from rlaif.models.processes import Processes
 from rlaif.rl import Batch, PolicyLoss, kl_loss, micro_batches, policy_loss, value_loss
 from rlaif.rl.head_loss import head_loss
 from rlaif.seeds import derive_seed, torch_generator
@@ -40,10 +41,14 @@ class Epochs:
         job: The job.
         learner: What learns.
         examples: For the ptx term.
+        processes: Who else learns from the same rollout.
     """
 
-    def __init__(self, job: PpoJob, learner: Learner, examples: Examples) -> None:
+    def __init__(
+        self, job: PpoJob, learner: Learner, examples: Examples, processes: Processes
+    ) -> None:
         self._job = job
+        self._processes = processes
         self._settings = job.ppo
         self._learner = learner
         self._examples = examples
@@ -90,20 +95,35 @@ class Epochs:
         """Make one optimiser step on a minibatch, in micro-batches of rows of like length.
 
         Every loss is a sum over tokens divided by the tokens of the whole minibatch, so how it is
-        cut changes nothing but time and memory.
+        cut, and over how many processes, changes nothing but time and memory.
         """
         self._learner.optimizer.zero_grad(set_to_none=True)
         count = int(batch.response_mask.sum())
         order = batch.rollout.response_lengths.argsort(stable=True)
-        parts = micro_batches(batch.select(order), self._settings.micro_batch)
-        figures = torch.stack([self._backward(part.trim(), count, beta) for part in parts]).sum(0)
+        own = batch.select(order[self._processes.share])
+        parts = micro_batches(own, self._settings.micro_batch) if own.size else []
+        figures = [self._backward(part.trim(), count, beta) for part in parts]
+        figures += [torch.zeros(len(FIGURES), device=batch.old_logprobs.device)]
         ptx = self._examples.backward(update, batch.size)
+        seen = torch.cat([torch.stack(figures).sum(0), ptx.reshape(1)])
+        self._join(seen)
         norm = torch.nn.utils.clip_grad_norm_(
             self._learner.parameters, self._settings.max_grad_norm, foreach=True
         )
-        seen = torch.stack([*figures.unbind(), ptx, norm]).tolist()
-        named = dict(zip((*FIGURES, "ptx_loss", "grad_norm"), seen, strict=True))
+        told = torch.cat([seen, norm.reshape(1)]).tolist()
+        named = dict(zip((*FIGURES, "ptx_loss", "grad_norm"), told, strict=True))
         return {**named, "skipped": self._apply(named, update)}
+
+    def _join(self, figures: Tensor) -> None:
+        """Add up what all processes found: figures and gradients are shares of sums over tokens."""
+        if self._processes.size == 1:
+            return
+        parameters = self._learner.parameters
+        for parameter in parameters:
+            if parameter.grad is None:  # this process had no row, and the others wait for it
+                parameter.grad = torch.zeros_like(parameter)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        self._processes.add_up([figures, *gradients])
 
     def _apply(self, figures: dict[str, float], update: int) -> float:
         """Take the step, unless it is broken (raise) or leads far off (skip it: return 1)."""

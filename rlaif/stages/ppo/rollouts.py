@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from rlaif.models.actor_critic import score_responses
 from rlaif.models.decoding import Decoded, DecodeSettings, NonFiniteLogitsError, decode
+from rlaif.models.drawing import uniforms
 from rlaif.models.loading import LanguageModel, check_context, encode_conversation
+from rlaif.models.processes import Processes
 from rlaif.models.scoring import Answer
 from rlaif.rl import (
     Batch,
@@ -54,6 +56,14 @@ class Rolled:
     ended: float
 
 
+class _Answered(NamedTuple):
+    """A completion, what the reference says of its tokens, and its reward."""
+
+    answer: Decoded
+    reference: tuple[float, ...]
+    score: float
+
+
 class Scorer(Protocol):
     """Gives rewards: a reward model, or a rule."""
 
@@ -70,10 +80,19 @@ class Roller:
         learner: Who samples.
         scorer: Gives the rewards.
         shaper: Turns rewards into scores.
+        processes: Who else samples and scores.
     """
 
-    def __init__(self, job: PpoJob, learner: Learner, scorer: Scorer, shaper: RewardShaper) -> None:
+    def __init__(
+        self,
+        job: PpoJob,
+        learner: Learner,
+        scorer: Scorer,
+        shaper: RewardShaper,
+        processes: Processes,
+    ) -> None:
         self._job = job
+        self._processes = processes
         self._learner = learner
         self._scorer = scorer
         self._shaper = shaper
@@ -99,21 +118,18 @@ class Roller:
             NonFiniteLossError: The policy gave logits that are not finite.
         """
         rows = self.draw(update)
-        queries = [self._prompts[row] for row in rows]
-        answers = self._sample(update, queries)
+        found = self._processes.join_rows(self._answer(update, rows, reference))
         policy = self._learner.policy
-        rollout = Rollout.from_lists(queries, [list(a.token_ids) for a in answers], policy.pad_id)
-        rollout = rollout.to(policy.device)
+        rollout = self._rollout(rows, [f.answer for f in found])
         mask = rollout.response_mask
         logprobs, values = (
-            _laid([getattr(a, name) for a in answers], mask) for name in ("logprobs", "probed")
+            _laid([getattr(f.answer, name) for f in found], mask) for name in ("logprobs", "probed")
         )
-        temperature = self._job.generation.temperature
-        reference_logprobs = score_responses(reference, rollout, temperature).logprobs
-        scores = self._score(rows, answers)
+        reference_logprobs = _laid([f.reference for f in found], mask)
+        scores = torch.tensor([f.score for f in found], device=policy.device)
         shaped = self._shaper.shape(scores, rollout.response_lengths)
         costs = self._costs(logprobs, reference_logprobs, beta)
-        found = gae(
+        estimated = gae(
             place_scores(costs, shaped, mask), values, mask, self._job.ppo.gamma, self._job.ppo.lam
         )
         batch = Batch(
@@ -121,17 +137,17 @@ class Roller:
             logprobs,
             reference_logprobs,
             values,
-            whiten(found.advantages, mask),
-            found.returns,
+            whiten(estimated.advantages, mask),
+            estimated.returns,
         )
         return Rolled(
             batch,
             scores,
             shaped,
-            float((masked_var(found.advantages, mask) + 1e-8).sqrt()),
+            float((masked_var(estimated.advantages, mask) + 1e-8).sqrt()),
             sequence_kl(k1(logprobs, reference_logprobs), mask),
             float(-logprobs[mask].mean()),
-            sum(a.ended for a in answers) / len(answers),
+            sum(f.answer.ended for f in found) / len(found),
         )
 
     def draw(self, update: int) -> list[int]:
@@ -146,24 +162,52 @@ class Roller:
         skip = first - (first // total) * total
         return order[skip : skip + size]
 
-    def _sample(self, update: int, queries: Sequence[Sequence[int]]) -> list[Decoded]:
-        """Sample an answer to each query; log-probs and values are kept as they were then.
+    def _answer(self, update: int, rows: list[int], reference: LanguageModel) -> list[_Answered]:
+        """Sample and score this process's share of an update's rows.
+
+        Raises:
+            NonFiniteLossError: Some process's policy gave logits that are not finite.
+        """
+        own = rows[self._processes.share]
+        fault, answers = None, []
+        try:
+            answers = self._sample(update, own)
+        except NonFiniteLogitsError as exc:
+            fault = (exc.seen, exc.expected, exc.action)
+        faults = [f for f in self._processes.gather(fault) if f is not None]
+        if faults:
+            raise NonFiniteLossError(*faults[0])
+        if not own:
+            return []
+        rollout = self._rollout(own, answers)
+        said = score_responses(reference, rollout, self._job.generation.temperature).logprobs
+        kept = zip(said.tolist(), (len(a.token_ids) for a in answers), strict=True)
+        references = [tuple(row[:length]) for row, length in kept]
+        scores = self._score(own, answers).tolist()
+        return list(map(_Answered, answers, references, scores))
+
+    def _sample(self, update: int, own: list[int]) -> list[Decoded]:
+        """Sample an answer to each row's prompt; log-probs and values are kept as they were then.
 
         So the ratio of PPO is that of the policy to the very distribution that was sampled from.
         """
         settings = self._job.generation
-        policy = self._learner.policy
         seed = derive_seed(self._job.seed, "update", update, "rollout")
-        try:
-            return decode(
-                policy,
-                queries,
-                DecodeSettings(settings.max_tokens, settings.temperature),
-                torch_generator(seed, str(policy.device)),
-                probe=self._learner.value_head,
-            )
-        except NonFiniteLogitsError as exc:
-            raise NonFiniteLossError(exc.seen, exc.expected, exc.action) from exc
+        generator = torch_generator(seed, str(self._learner.policy.device))
+        table = uniforms(self._job.ppo.rollout_batch, settings.max_tokens, generator)
+        return decode(
+            self._learner.policy,
+            [self._prompts[row] for row in own],
+            DecodeSettings(settings.max_tokens, settings.temperature),
+            probe=self._learner.value_head,
+            uniform=table[self._processes.share],
+        )
+
+    def _rollout(self, rows: list[int], answers: list[Decoded]) -> Rollout:
+        policy = self._learner.policy
+        queries = [self._prompts[row] for row in rows]
+        responses = [list(a.token_ids) for a in answers]
+        return Rollout.from_lists(queries, responses, policy.pad_id).to(policy.device)
 
     def _score(self, rows: list[int], answers: list[Decoded]) -> Tensor:
         items = [

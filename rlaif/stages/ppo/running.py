@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 
 from rlaif.artifacts import landing, verify
+from rlaif.models.processes import Processes
 from rlaif.models.training_state import saving
 from rlaif.records import ArtifactRef, PolicyReport
 from rlaif.stages.metrics import write_metrics
@@ -17,7 +18,10 @@ Progress = Callable[[int, int], None]
 
 
 def train_ppo(
-    job: PpoJob, progress: Progress | None = None, scorer: Scorer | None = None
+    job: PpoJob,
+    progress: Progress | None = None,
+    scorer: Scorer | None = None,
+    processes: Processes | None = None,
 ) -> PolicyReport:
     """Train a challenger, going on from the last checkpoint where there is one.
 
@@ -29,12 +33,15 @@ def train_ppo(
         job: What to train on and how.
         progress: Told (updates done, updates in all).
         scorer: Gives rewards in the place of the job's reward model: a rule, for instance.
+        processes: Who else trains the same policy; each calls this with the same job, the main one
+            writes, and all return the same report.
 
     Raises:
         ModelError: A model cannot be loaded, or a prompt does not fit.
         TrainingError: No good update was ever made.
     """
-    trainer = PpoTrainer(job, scorer)
+    together = processes or Processes()
+    trainer = PpoTrainer(job, scorer, together)
     stopped = f"all {job.ppo.updates} updates done"
     while trainer.done < job.ppo.updates:
         try:
@@ -45,7 +52,7 @@ def train_ppo(
                 raise
             stopped = f"{exc.seen}; the challenger is the checkpoint after update {trainer.done}"
             break
-        beyond = _beyond_ceiling(job, trainer)
+        beyond = _beyond_ceiling(job, trainer, together)
         if beyond is not None:
             trainer.restore()
             stopped = f"{beyond}; the challenger is the checkpoint after update {trainer.done}"
@@ -54,10 +61,13 @@ def train_ppo(
             trainer.save_checkpoint()
         if progress is not None:
             progress(trainer.done, job.ppo.updates)
-    return _finish(job, trainer, stopped)
+    if together.main:
+        _write(job, trainer)
+    together.wait()
+    return _report(job, trainer, stopped)
 
 
-def _beyond_ceiling(job: PpoJob, trainer: PpoTrainer) -> str | None:
+def _beyond_ceiling(job: PpoJob, trainer: PpoTrainer, together: Processes) -> str | None:
     """Say so if the last rollout was farther from the reference than the ceiling allows.
 
     A rollout measures the policy before its update, so the checkpoint written before the rollout
@@ -68,20 +78,24 @@ def _beyond_ceiling(job: PpoJob, trainer: PpoTrainer) -> str | None:
     if ceiling == "off" or kl <= ceiling:
         return None
     measured = trainer.done - 1
-    for folder in job.work.glob(f"{CHECKPOINT}[0-9]*"):
+    for folder in job.work.glob(f"{CHECKPOINT}[0-9]*") if together.main else ():
         if int(folder.name.removeprefix(CHECKPOINT)) >= measured:
             shutil.rmtree(folder)
+    together.wait()
     return (
         f"KL to the reference was {kl:.3g} nats per sequence after update {measured}, above "
         f"ppo.kl_ceiling = {ceiling:g}"
     )
 
 
-def _finish(job: PpoJob, trainer: PpoTrainer, stopped: str) -> PolicyReport:
-    metrics = trainer.metrics
+def _write(job: PpoJob, trainer: PpoTrainer) -> None:
     with saving(job.output), landing(job.output) as folder:
         trainer.learner.save_policy(folder)
-        write_metrics(folder, metrics)
+        write_metrics(folder, trainer.metrics)
+
+
+def _report(job: PpoJob, trainer: PpoTrainer, stopped: str) -> PolicyReport:
+    metrics = trainer.metrics
     rewards = [m.value for m in metrics if m.name == "reward"]
     kls = [m.value for m in metrics if m.name == "kl_reference"][-KL_WINDOW:]
     return PolicyReport(

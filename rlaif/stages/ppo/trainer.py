@@ -6,10 +6,11 @@ from typing import Any
 import torch
 
 from rlaif.artifacts import landing
-from rlaif.errors import StageError
+from rlaif.errors import StageError, TrainingError
 from rlaif.models.identity import model_digest
 from rlaif.models.loading import LanguageModel, pick_device
 from rlaif.models.memory import keep_freed_memory
+from rlaif.models.processes import Processes
 from rlaif.models.scoring import RewardScorer
 from rlaif.models.stepping import next_logits
 from rlaif.models.training_state import latest_checkpoint, load_state, save_state, saving
@@ -33,6 +34,7 @@ class PpoTrainer:
     Args:
         job: What to train on and how.
         scorer: Gives rewards in the place of the job's reward model.
+        processes: Who else trains the same policy; None: nobody.
 
     Attributes:
         done: Updates finished.
@@ -40,8 +42,11 @@ class PpoTrainer:
         learner: The policy with its value head and optimiser.
     """
 
-    def __init__(self, job: PpoJob, scorer: Scorer | None = None) -> None:
+    def __init__(
+        self, job: PpoJob, scorer: Scorer | None = None, processes: Processes | None = None
+    ) -> None:
         self._job = job
+        self._processes = processes or Processes()
         self._device = pick_device(job.device)
         self._given_scorer = scorer
         keep_freed_memory()
@@ -80,12 +85,23 @@ class PpoTrainer:
         if state:
             self._controller.load_state_dict(state["controller"])
             self._shaper.load_state_dict(state["shaper"])
-        self._roller = Roller(self._job, self.learner, scorer, self._shaper)
-        self._examples = Examples(self._job, self.learner)
-        self._epochs = Epochs(self._job, self.learner, self._examples)
+        together = self._processes
+        self._roller = Roller(self._job, self.learner, scorer, self._shaper, together)
+        self._examples = Examples(self._job, self.learner, together)
+        self._epochs = Epochs(self._job, self.learner, self._examples, together)
 
     def save_checkpoint(self) -> None:
-        """Write everything that going on needs, whole."""
+        """Let the main process write everything that going on needs, whole; the others wait.
+
+        Raises:
+            TrainingError: The processes' weights have come apart.
+        """
+        self._refuse_drift()
+        if self._processes.main:
+            self._write_checkpoint()
+        self._processes.wait()
+
+    def _write_checkpoint(self) -> None:
         target = self._job.work / f"{CHECKPOINT}{self.done:05d}"
         with saving(target), landing(target) as folder:
             self.learner.save(folder)
@@ -119,6 +135,17 @@ class PpoTrainer:
         ]
         self._controller.update(kl, rolled.batch.size)
         self.done += 1
+
+    @torch.no_grad()
+    def _refuse_drift(self) -> None:
+        """Stop where processes that should hold the same weights do not, to the bit."""
+        norms = torch.stack(torch._foreach_norm([p.detach() for p in self.learner.parameters]))
+        if len(set(self._processes.gather(tuple(norms.tolist())))) > 1:
+            raise TrainingError(
+                f"the processes' weights differ after update {self.done}",
+                "the same weights in each of them",
+                "let all run on the same hardware and versions, or train in one process",
+            )
 
     @torch.no_grad()
     def _refuse_broken_weights(self) -> None:

@@ -7,6 +7,7 @@ import torch
 
 from rlaif.errors import ModelError
 from rlaif.models.decoding import DecodeSettings, decode
+from rlaif.models.drawing import uniforms
 from rlaif.models.loading import LanguageModel, encode_conversation, load_language_model
 from rlaif.records import Message
 from rlaif.seeds import torch_generator
@@ -79,3 +80,15 @@ def test_padding_that_equals_the_end_token_changes_nothing(tmp_path: Path) -> No
     assert shared.pad_id in shared.eos_ids
     alone = [decode(shared, [query], DecodeSettings(12))[0] for query in queries(shared)]
     assert decode(shared, queries(shared), DecodeSettings(12)) == alone
+
+
+@pytest.mark.parametrize("parts", [[slice(0, 2), slice(2, 5)], [slice(None, None, 2)]])
+def test_what_a_row_draws_does_not_depend_on_the_rows_beside_it(
+    lm: LanguageModel, parts: list[slice]
+) -> None:
+    asked, settings = (queries(lm) * 2)[:5], DecodeSettings(12, 1.2)
+    together = decode(lm, asked, settings, torch_generator(4))
+    table = uniforms(len(asked), 12, torch_generator(4))
+    for part in parts:
+        alone = decode(lm, asked[part], settings, uniform=table[part])
+        assert [a.token_ids for a in alone] == [a.token_ids for a in together[part]]
