@@ -37,7 +37,8 @@ class PpoConfig(Section):
         32.0, description="an adapter's share is multiplied by lora_alpha / lora_rank"
     )
     learning_rate: Rate = Field(
-        "auto", description="the policy's rate; auto: by its size, ten times that for adapters"
+        "auto",
+        description="the policy's rate; auto: by its size, up to ten times that for adapters",
     )
     value_learning_rate: Rate = Field("auto", description="the value head's rate")
     critic_warmup: Count = Field(

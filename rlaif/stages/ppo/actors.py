@@ -14,7 +14,7 @@ from rlaif.models.actor_critic import ValueHead, check_plain_head
 from rlaif.models.identity import is_adapter
 from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.models.precision import product_dtype
-from rlaif.models.rates import ADAPTER_RATE_FACTOR, auto_learning_rate
+from rlaif.models.rates import auto_adapter_rate, auto_learning_rate
 from rlaif.models.training_state import load_optimizer, save_optimizer
 from rlaif.seeds import derive_seed
 from rlaif.stages.ppo.job import PpoJob
@@ -150,9 +150,8 @@ def frozen_policy(path: str, beside: LanguageModel, *, follows: bool = False) ->
 
 
 def _rates(settings: PpoConfig, parameters: int) -> tuple[float, float]:
-    automatic = auto_learning_rate(parameters, RATE_SCALE)
-    if settings.lora_rank:
-        automatic *= ADAPTER_RATE_FACTOR
+    rule = auto_adapter_rate if settings.lora_rank else auto_learning_rate
+    automatic = rule(parameters, RATE_SCALE)
     rate = automatic if settings.learning_rate == "auto" else settings.learning_rate
     own = settings.value_learning_rate
     return rate, rate * VALUE_RATE_FACTOR if own == "auto" else own

@@ -19,7 +19,7 @@ from rlaif.models.loading import (
     pick_device,
 )
 from rlaif.models.padding import right_pad
-from rlaif.models.rates import ADAPTER_RATE_FACTOR, auto_learning_rate
+from rlaif.models.rates import auto_adapter_rate, auto_learning_rate
 from rlaif.models.reward import RewardModel, trunk_of
 from rlaif.models.reward_ensemble import RewardEnsemble, penalised
 from rlaif.models.training_state import saving
@@ -173,13 +173,13 @@ def _fit_one(
     batches = plan_batches(comparisons, settings.batch_size, settings.epochs, job.seed)
     draws = draw_prompts(comparisons, model.heads, job.seed)
     size = sum(weights.numel() for weights in model.parameters())
-    faster = ADAPTER_RATE_FACTOR if settings.lora_rank else 1.0
+    rule = auto_adapter_rate if settings.lora_rank else auto_learning_rate
     rate = settings.learning_rate
     trainer = SoftRewardTrainer(
         model,
         [as_row(batch, draws) for batch in batches],
         settings=settings,
-        learning_rate=faster * auto_learning_rate(size, RATE_SCALE) if rate == "auto" else rate,
+        learning_rate=rule(size, RATE_SCALE) if rate == "auto" else rate,
         seed=job.seed,
         work=job.work,
         job=job.fingerprint(lm.digest),

@@ -40,3 +40,11 @@ def test_the_scale_multiplies_inside_the_bounds(parameters: int, scale: float) -
 def test_nonsense_is_refused_with_what_was_seen(parameters: int, scale: float) -> None:
     with pytest.raises(ValueError, match=f"{parameters} parameters and scale {scale}"):
         auto_learning_rate(parameters, scale)
+
+
+def test_adapters_move_ten_times_faster_where_that_is_bearable() -> None:
+    assert auto_adapter_rate(10**9) == pytest.approx(10 * auto_learning_rate(10**9))
+    assert auto_adapter_rate(10**6) == pytest.approx(2e-3)
+    assert auto_adapter_rate(10**6, 0.5) == pytest.approx(1e-3)
+    with pytest.raises(ValueError, match="expected at least one"):
+        auto_adapter_rate(0)
