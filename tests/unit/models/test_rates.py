@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlaif.models.rates import HIGHEST_RATE, LOWEST_RATE, auto_learning_rate
+from rlaif.models.rates import HIGHEST_RATE, LOWEST_RATE, auto_adapter_rate, auto_learning_rate
 
 sizes = st.integers(1, 10**13)
 
