@@ -1,0 +1,225 @@
+"""Learning curves of our PPO and TRL 1.12.0's: one small real model, one rule, several seeds.
+
+Weights, prompts, hyper-parameters and precision (float32) are the same; random numbers cannot be.
+Prints JSON and draws docs/curves_vs_trl.svg.
+"""
+
+import argparse
+import itertools
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rlaif.config import GenerationConfig, PpoConfig, hide_model_hub_noise
+
+hide_model_hub_noise()  # before torch is imported: it also says how torch takes memory
+
+import torch  # noqa: E402
+from plot import Curve, Panel, svg  # noqa: E402
+from ppo.rule import reward  # noqa: E402
+
+from rlaif.models.loading import encode_conversation, load_language_model  # noqa: E402
+from rlaif.models.scoring import Answer  # noqa: E402
+from rlaif.records import Message  # noqa: E402
+from rlaif.stages.metrics import read_metrics  # noqa: E402
+from rlaif.stages.ppo import PpoJob, train_ppo  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+MODEL = HERE.parents[1] / "shared" / "models" / "stories260K"
+TRL_PYTHON = HERE.parent / ".venv-trl" / "bin" / "python"
+PLOT = HERE.parent / "docs" / "curves_vs_trl.svg"
+LAST = 10
+NEVER = 1e9
+PATIENCE = 1200
+NAMES = ("Lily", "Tom", "Ben", "Mia", "Sam", "Anna", "Max", "Sue", "Tim", "Lucy", "Jack", "Amy")
+DEEDS = ("saw", "had", "found", "got")
+THINGS = ("dog", "cat", "ball", "tree", "bird", "fish", "car", "hat", "boat", "bear", "box", "cake")
+
+
+@dataclass(frozen=True)
+class World:
+    """What both sides are told.
+
+    Attributes:
+        model: Folder of the model.
+        prompts: The prompts.
+        ids: Their tokens, all equally many.
+        prompt: How many.
+        updates: Rollouts.
+        batch: Answers in each.
+        minibatch: Answers of an optimiser step.
+        epochs: Passes over a rollout.
+        response: Tokens of an answer.
+        rate: Adam's first rate, which falls linearly; of policy and critic.
+        beta: Cost of a nat.
+        value_coefficient: Weight of the value loss.
+    """
+
+    model: str
+    prompts: tuple[str, ...]
+    ids: tuple[tuple[int, ...], ...]
+    prompt: int
+    updates: int
+    batch: int = 64
+    minibatch: int = 16
+    epochs: int = 2
+    response: int = 32
+    rate: float = 5e-4
+    beta: float = 0.05
+    value_coefficient: float = 0.1
+
+
+class Rule:
+    """The rule as our engine wants it."""
+
+    def score(self, answers: Sequence[Answer]) -> torch.Tensor:
+        """Return the reward of each answer."""
+        return torch.tensor([reward(text) for _, text, _ in answers])
+
+
+Points = list[dict[str, float]]
+
+
+def make_world(updates: int) -> World:
+    """Choose prompts of one length."""
+    lm = load_language_model(str(MODEL), torch.device("cpu"))
+    parts = itertools.product(NAMES, DEEDS, THINGS)
+    texts = [f"One day, {name} {deed} a {thing}." for name, deed, thing in parts]
+    ids = {t: tuple(encode_conversation(lm, [Message(role="user", content=t)])) for t in texts}
+    length = statistics.mode(len(row) for row in ids.values())
+    chosen = tuple(t for t in texts if len(ids[t]) == length)
+    if len(chosen) < World.batch:  # TRL would look for a whole batch for ever
+        raise ValueError(f"{len(chosen)} prompts of {length} tokens do not fill a batch")
+    return World(str(MODEL), chosen, tuple(ids[t] for t in chosen), length, updates)
+
+
+def ours(world: World, folder: Path, seed: int) -> Points:
+    """Train with our engine."""
+    job = PpoJob(
+        policy=world.model,
+        reference=world.model,
+        conversations=tuple((Message(role="user", content=text),) for text in world.prompts),
+        generation=GenerationConfig(max_tokens=world.response),
+        ppo=PpoConfig(
+            updates=world.updates,
+            rollout_batch=world.batch,
+            minibatch=world.minibatch,
+            micro_batch=world.minibatch,
+            epochs=world.epochs,
+            learning_rate=world.rate,
+            value_learning_rate=world.rate,
+            value_coefficient=world.value_coefficient,
+            precision="float32",
+            kl_control="fixed",
+            kl_beta=world.beta,
+            kl_early_stop=NEVER,
+            spike_kl=NEVER,
+            max_grad_norm=NEVER,
+            checkpoint_updates=world.updates,
+        ),
+        seed=seed,
+        device="cpu",
+        missing_eos_score=None,
+        beta=world.beta,
+        output=folder / f"ours-{seed}",
+        work=folder / f"work-{seed}",
+    )
+    train_ppo(job, scorer=Rule())
+    found = read_metrics(job.output)
+    rewards, kls = ([m.value for m in found if m.name == n] for n in ("reward", "kl_reference"))
+    return [{"reward": r, "kl": k} for r, k in zip(rewards, kls, strict=True)]
+
+
+def trls(world: World, folder: Path, seed: int) -> Points:
+    """Train with TRL, in its own environment."""
+    (folder / "world.json").write_text(json.dumps(asdict(world)), encoding="utf-8")
+    script = [str(TRL_PYTHON), str(HERE / "ppo/trl_curve.py"), str(folder), "--seed", str(seed)]
+    done = subprocess.run(script, capture_output=True, text=True, check=False, timeout=PATIENCE)  # noqa: S603 - our own
+    if done.returncode:
+        raise RuntimeError(f"TRL's side ended:\n{done.stderr[-2000:]}")
+    found: Points = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def summary(runs: Sequence[Points]) -> dict[str, Any]:
+    """Return the last updates' mean reward and KL, with standard errors over the seeds."""
+    found: dict[str, Any] = {}
+    for name in ("reward", "kl"):
+        means = [statistics.fmean(p[name] for p in run[-LAST:]) for run in runs]
+        error = statistics.stdev(means) / len(means) ** 0.5 if len(means) > 1 else None
+        found |= {name: statistics.fmean(means), f"{name}_standard_error": error}
+    return found | {
+        "reward_by_seed": [statistics.fmean(p["reward"] for p in r[-LAST:]) for r in runs]
+    }
+
+
+def verdict(mine: Sequence[Points], theirs: Sequence[Points], beta: float) -> dict[str, Any]:
+    """Compare what both maximise, reward less beta times KL, over the last updates."""
+    aims = [
+        [statistics.fmean(p["reward"] - beta * p["kl"] for p in run[-LAST:]) for run in runs]
+        for runs in (mine, theirs)
+    ]
+    difference = statistics.fmean(aims[0]) - statistics.fmean(aims[1])
+    error = sum(statistics.variance(a) / len(a) for a in aims) ** 0.5 if len(mine) > 1 else None
+    return {
+        "objective": [statistics.fmean(a) for a in aims],
+        "difference": difference,
+        "standard_error": error,
+        "ours_is_no_worse": error is None or difference > -2 * error,
+    }
+
+
+def draw(sides: dict[str, Sequence[Points]]) -> str:
+    """Draw both sides' means over the seeds, with the range as bars."""
+    panels = []
+    for name, label in (("reward", "reward, standard deviations"), ("kl", "KL, nats per sequence")):
+        curves = [
+            _curve(side, [[p[name] for p in run] for run in runs], colour)
+            for colour, (side, runs) in enumerate(sides.items())
+        ]
+        panels.append(Panel(f"{name} by update", "update", label, curves))
+    return svg(panels)
+
+
+def _curve(side: str, runs: list[list[float]], colour: int) -> Curve:
+    columns = list(zip(*runs, strict=True))
+    points = [(float(n), statistics.fmean(column)) for n, column in enumerate(columns)]
+    errors = [(max(column) - min(column)) / 2 for column in columns]
+    return Curve(side, points, colour, errors=errors)
+
+
+def main() -> None:
+    """Run both sides, one seed after the other, and print JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--updates", type=int, default=40)
+    given = parser.parse_args()
+    if not MODEL.is_dir():
+        parser.error(f"the story model is not at {MODEL}: it never travels with this project")
+    if not TRL_PYTHON.exists():
+        parser.error("TRL's environment is missing: run `make bench-curves`, which makes it")
+    world = make_world(given.updates)
+    mine, theirs = [], []
+    for seed in range(1, given.seeds + 1):
+        with tempfile.TemporaryDirectory() as place:
+            mine.append(ours(world, Path(place), seed))
+            theirs.append(trls(world, Path(place), seed))
+        last = [
+            round(statistics.fmean(p["reward"] for p in r[-1][-LAST:]), 3) for r in (mine, theirs)
+        ]
+        print(f"seed {seed}: ours {last[0]}, TRL {last[1]}", file=sys.stderr, flush=True)
+    PLOT.write_text(draw({"ours": mine, "TRL 1.12.0": theirs}), encoding="utf-8")
+    settings = {k: v for k, v in asdict(world).items() if k not in {"model", "prompts", "ids"}}
+    figures = {"ours": summary(mine), "trl": summary(theirs)}
+    found = {"settings": settings, **figures, "verdict": verdict(mine, theirs, world.beta)}
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
