@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from rlaif.errors import ModelError
 from rlaif.models.lean.layout import Layout
 from rlaif.models.loading import LanguageModel
+from rlaif.models.portions import Portion
 from rlaif.rl.batch import Rollout
 from rlaif.rl.logprobs import chunked_logprobs
 
@@ -115,7 +116,7 @@ def score_responses(
     temperature: float,
     value_head: ValueHead | None = None,
     *,
-    rows_at_once: int = ROWS_AT_ONCE,
+    portion: Portion | None = None,
 ) -> ResponseScores:
     """Run a policy over a rollout without gradient; the heads see real response tokens only.
 
@@ -124,13 +125,19 @@ def score_responses(
         rollout: Queries and responses.
         temperature: The sampling temperature, by which logits are divided.
         value_head: Gives the values, where there is one.
-        rows_at_once: Rows of a batch, which are of like length.
+        portion: Rows at once, which are of like length; None: ``ROWS_AT_ONCE`` at first.
+
+    Raises:
+        OutOfMemoryError: Memory does not hold a single row.
     """
     blank = torch.zeros(rollout.response_mask.shape, device=rollout.input_ids.device)
     logprobs, values = blank, blank.clone()
     lm.weights_may_have_moved()
     head = working_head(lm)
-    for rows in rollout.response_lengths.argsort(stable=True).split(rows_at_once):
+    order = rollout.response_lengths.argsort(stable=True)
+
+    def score(places: slice) -> None:
+        rows = order[places]
         part = rollout.select(rows).trim()
         mask = part.response_mask
         states = response_states(lm, part)
@@ -140,6 +147,8 @@ def score_responses(
         logprobs[rows, :width] = laid(found, mask)
         if value_head is not None:
             values[rows, :width] = laid(value_head(states), mask)
+
+    (portion or Portion("scoring", ROWS_AT_ONCE)).each(rollout.size, score)
     return ResponseScores(logprobs, values)
 
 

@@ -14,6 +14,7 @@ from rlaif.models.actor_critic import (
     score_responses,
 )
 from rlaif.models.loading import LanguageModel, load_language_model
+from rlaif.models.portions import Portion
 from rlaif.rl import Rollout
 from rlaif.testing import make_tiny_lm
 
@@ -65,7 +66,7 @@ def test_rows_of_like_length_together_give_the_same(either: LanguageModel) -> No
     head = ValueHead(either.model.config.hidden_size)
     torch.nn.init.normal_(head.weight)
     plain = score_responses(either, rollout, 0.7, head)
-    found = score_responses(either, rollout, 0.7, head, rows_at_once=2)
+    found = score_responses(either, rollout, 0.7, head, portion=Portion("test", 2))
     torch.testing.assert_close(found.logprobs, plain.logprobs)
     torch.testing.assert_close(found.values, plain.values)
 
