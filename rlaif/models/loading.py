@@ -89,6 +89,16 @@ class LanguageModel:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
 
+    def casting_once(self) -> AbstractContextManager[None]:
+        """Return a context in which weights wider than `dtype` are cast once, not at each call.
+
+        Autocast keeps its casts until the outermost of its contexts ends, so this is one that
+        does nothing else. No weight may move inside, and no gradient be taken.
+        """
+        if self.lean is not None or self.dtype == self.stored:
+            return nullcontext()
+        return torch.autocast(self.device.type, enabled=False)
+
     def weights_may_have_moved(self) -> None:
         """Let the lean trunk read trained weights anew: not every optimiser says it moved them."""
         if self.lean is not None and self.trained:

@@ -245,6 +245,16 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "self._backward(part.trim(), count, beta)",
         "self._backward(part.trim(), int(part.response_mask.sum()), beta)",
     ),
+    "flushed-place-of-the-same-column": (
+        f"{RL}/batch.py",
+        "rows * longest + self.query_width - 1 - starts[rows]",
+        "rows * longest + self.query_width - starts[rows]",
+    ),
+    "gradients-of-the-failed-attempt-kept": (
+        f"{PPO}/learning.py",
+        "self._learner.optimizer.zero_grad(set_to_none=True)\n        parts",
+        "parts",
+    ),
     "early-stop-never": (
         f"{PPO}/learning.py",
         "EARLY_STOP_FACTOR = 1.5",

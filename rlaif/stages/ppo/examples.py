@@ -103,7 +103,7 @@ class Examples:
         found = head_loss(
             response_states(policy, part),
             head_weight(policy.model),
-            part.response_ids[part.response_mask],
+            part.response_ids.flatten()[part.response_places],
             lambda logprobs, _entropy, _places: -logprobs.sum() / count,
             working_head=working_head(policy),
         )

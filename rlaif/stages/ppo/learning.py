@@ -96,7 +96,7 @@ class Epochs:
             generator = torch_generator(
                 derive_seed(self._job.seed, "update", update, "epoch", epoch)
             )
-            order = torch.randperm(batch.size, generator=generator).to(batch.old_logprobs.device)
+            order = torch.randperm(batch.size, generator=generator)
             for start in range(0, batch.size, size):
                 yield batch.select(order[start : start + size]).trim()
 
@@ -107,10 +107,10 @@ class Epochs:
         cut, and over how many processes, changes nothing but time and memory. Where memory runs
         out, this process redoes its share in smaller ones.
         """
-        order = batch.rollout.response_lengths.argsort(stable=True)
+        order = batch.rollout.host_lengths.argsort(stable=True)
         own = batch.select(order[self._processes.share])
         drawn = self._examples.draw(update, batch.size)
-        count = int(batch.response_mask.sum())
+        count = batch.rollout.response_tokens
         seen = self._portion.run(
             lambda rows: self._gradients(own, drawn, rows, count, beta),
             max(own.size, len(drawn.rows), 1),
@@ -250,11 +250,9 @@ class Epochs:
 
 
 def _flat(batch: Batch) -> _Flat:
-    mask = batch.response_mask
-    return _Flat(
-        batch.rollout.response_ids[mask],
-        *(getattr(batch, name)[mask] for name in _Flat._fields[1:]),
-    )
+    places = batch.rollout.response_places
+    cells = (getattr(batch, name) for name in _Flat._fields[1:])
+    return _Flat(*(x.flatten()[places] for x in (batch.rollout.response_ids, *cells)))
 
 
 def _cut(flat: _Flat, places: slice) -> _Flat:

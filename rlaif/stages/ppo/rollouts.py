@@ -202,16 +202,18 @@ class Roller:
         generator = torch_generator(seed, str(self._learner.policy.device))
         table = uniforms(self._job.ppo.rollout_batch, settings.max_tokens, generator)
         prompts, uniform = [self._prompts[row] for row in own], table[self._processes.share]
-        parts = self._portions.sampling.each(
-            len(own),
-            lambda places: decode(
-                self._learner.policy,
-                prompts[places],
-                DecodeSettings(settings.max_tokens, settings.temperature),
-                probe=self._learner.value_head,
-                uniform=uniform[places],
-            ),
-        )
+
+        def sample(places: slice) -> list[Decoded]:
+            with self._learner.policy.casting_once():
+                return decode(
+                    self._learner.policy,
+                    prompts[places],
+                    DecodeSettings(settings.max_tokens, settings.temperature),
+                    probe=self._learner.value_head,
+                    uniform=uniform[places],
+                )
+
+        parts = self._portions.sampling.each(len(own), sample)
         return [answer for part in parts for answer in part]
 
     def _rollout(self, rows: list[int], answers: list[Decoded]) -> Rollout:

@@ -2,9 +2,11 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rlaif.errors import ModelError
 from rlaif.models.actor_critic import (
@@ -13,6 +15,7 @@ from rlaif.models.actor_critic import (
     response_states,
     score_responses,
 )
+from rlaif.models.decoding import DecodeSettings, decode
 from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.models.portions import Portion
 from rlaif.rl import Rollout
@@ -103,3 +106,33 @@ def test_a_head_that_is_not_plain_is_refused(lm: LanguageModel) -> None:
     lm.model.forward = capped
     with pytest.raises(ModelError, match="plain linear head"):
         check_plain_head(lm)
+
+
+def test_weights_are_cast_once_for_a_whole_decoding(lm: LanguageModel) -> None:
+    """On a GPU a trained policy's weights are wider than its products."""
+    library = dataclasses.replace(lm, lean=None, dtype=torch.bfloat16)
+    casts = _Casts()
+    with casts, library.casting_once():
+        several = decode(library, QUERIES, DecodeSettings(6))
+    assert len(casts.of_weights) == len(set(casts.of_weights)) > 0
+    with casts:
+        plain = decode(library, QUERIES, DecodeSettings(6))
+    assert len(casts.of_weights) > 3 * len(set(casts.of_weights))
+    assert several == plain
+
+
+class _Casts(TorchDispatchMode):
+    """Notes which weights are cast to bfloat16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_weights: list[int] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        narrows = func is torch.ops.aten._to_copy.default and given.get("dtype") is torch.bfloat16
+        if narrows and isinstance(args[0], torch.nn.Parameter):
+            self.of_weights.append(id(args[0]))
+        return func(*args, **given)
