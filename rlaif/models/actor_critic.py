@@ -95,7 +95,7 @@ def response_states(lm: LanguageModel, rollout: Rollout) -> Float[Tensor, "token
     """
     if lm.lean is None:
         ids, at = rollout.flush()
-        with lm.computing():
+        with lm.learning():
             states = trunk_states(lm.model, ids)
         return states.flatten(0, 1)[at].float()
     mask = rollout.response_mask

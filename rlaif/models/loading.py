@@ -1,8 +1,9 @@
 """Causal language models from a folder or a hub id, checked before they serve."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from jinja2 import TemplateError
 from safetensors import SafetensorError
+from torch.utils.checkpoint import checkpoint
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -17,6 +19,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging as transformers_logging
 
 from rlaif.errors import ModelError
@@ -62,6 +65,8 @@ class LanguageModel:
         dtype: The type in which matrix products run; weights may be wider.
         lean: Its trunk computed lean, on the CPU and where its architecture is known; else None.
         worn: Where several models share one base: which adapter this one is.
+        checkpointing: Whether the library's own blocks keep their inputs only for the backward
+            pass; a lean trunk has a setting of its own.
     """
 
     model: PreTrainedModel
@@ -77,6 +82,7 @@ class LanguageModel:
     dtype: torch.dtype = torch.float32
     lean: LeanTrunk | None = None
     worn: "Worn | None" = None
+    checkpointing: bool = False
 
     def computing(self) -> AbstractContextManager[None]:
         """Return the context in which the library's own model is this one and computes in `dtype`.
@@ -133,12 +139,30 @@ class LanguageModel:
             dtype: float32 or bfloat16.
             checkpointing: Trade time for memory in the backward pass: keep each block's input only.
         """
-        if self.device.type != "cpu":
-            if checkpointing:
-                self.model.gradient_checkpointing_enable({"use_reentrant": False})
-            return replace(self, dtype=dtype)
-        lean = LeanTrunk.of(self.model, dtype, checkpointing=checkpointing)
-        return replace(self, dtype=dtype, lean=lean)
+        lean = None
+        if self.device.type == "cpu":
+            lean = LeanTrunk.of(self.model, dtype, checkpointing=checkpointing)
+        return replace(self, dtype=dtype, lean=lean, checkpointing=checkpointing)
+
+    @contextmanager
+    def learning(self) -> Iterator[None]:
+        """Return a context as `computing` does, for passes whose gradients will be wanted.
+
+        The library checkpoints its blocks only where the model is in training mode, which would
+        turn dropout on; so their calls are wrapped here.
+        """
+        wrapped = self.checkpointing and torch.is_grad_enabled()
+        blocks = [m for m in self.model.modules() if isinstance(m, GradientCheckpointingLayer)]
+        for block in blocks if wrapped else ():
+            vars(block)["forward"] = partial(
+                checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False
+            )
+        try:
+            with self.computing():
+                yield
+        finally:
+            for block in blocks if wrapped else ():
+                del vars(block)["forward"]
 
 
 def pick_device(setting: str) -> torch.device:

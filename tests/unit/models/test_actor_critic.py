@@ -121,6 +121,38 @@ def test_weights_are_cast_once_for_a_whole_decoding(lm: LanguageModel) -> None:
     assert several == plain
 
 
+def test_checkpointing_keeps_less_and_gives_the_same_gradients(lm: LanguageModel) -> None:
+    kept, gradients = {}, {}
+    for checkpointing in (False, True):
+        library = dataclasses.replace(lm, lean=None, checkpointing=checkpointing)
+        held: list[int] = []
+
+        def hold(x: torch.Tensor, held: list[int] = held) -> torch.Tensor:
+            held.append(x.numel() * (not isinstance(x, torch.nn.Parameter)))
+            return x
+
+        with torch.autograd.graph.saved_tensors_hooks(hold, lambda x: x):
+            states = response_states(library, rollout_of(library))
+        kept[checkpointing] = sum(held)
+        library.model.zero_grad()
+        states.square().sum().backward()
+        gradients[checkpointing] = [p.grad for p in library.model.parameters()]
+    assert kept[True] < 0.5 * kept[False]
+    for plain, checkpointed in zip(gradients[False], gradients[True], strict=True):
+        torch.testing.assert_close(plain, checkpointed)
+
+
+def test_checkpointing_lasts_for_learning_only(lm: LanguageModel) -> None:
+    """Checkpointed blocks cannot use a cache."""
+    library = dataclasses.replace(lm, lean=None, checkpointing=True)
+    plain = decode(dataclasses.replace(lm, lean=None), QUERIES, DecodeSettings(6))
+    with torch.no_grad():
+        response_states(library, rollout_of(library))
+    response_states(library, rollout_of(library))
+    assert decode(library, QUERIES, DecodeSettings(6)) == plain
+    assert not library.model.training
+
+
 class _Casts(TorchDispatchMode):
     """Notes which weights are cast to bfloat16."""
 
