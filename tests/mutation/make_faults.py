@@ -231,8 +231,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "residual-gradient-lost": (
         f"{LEAN}/block.py",
-        "return back.add_(grad), BlockWeights(",
-        "return back, BlockWeights(",
+        "return back.add_(grad), norm",
+        "return back, norm",
     ),
     "beta-forgotten": (f"{PPO}/rollouts.py", "return beta * token_kl(", "return token_kl("),
     "loss-beta-in-units-of-reward": (
