@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from rlaif.errors import ModelError
+from rlaif.models.checkpointing import checkpointed
 from rlaif.models.lean.layout import Layout
 from rlaif.models.loading import LanguageModel
 from rlaif.models.portions import Portion
@@ -95,7 +96,7 @@ def response_states(lm: LanguageModel, rollout: Rollout) -> Float[Tensor, "token
     """
     if lm.lean is None:
         ids, at = rollout.flush()
-        with lm.learning():
+        with checkpointed(lm.model, wanted=lm.checkpointing), lm.computing():
             states = trunk_states(lm.model, ids)
         return states.flatten(0, 1)[at].float()
     mask = rollout.response_mask

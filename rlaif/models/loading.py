@@ -1,9 +1,8 @@
 """Causal language models from a folder or a hub id, checked before they serve."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,6 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from jinja2 import TemplateError
 from safetensors import SafetensorError
-from torch.utils.checkpoint import checkpoint
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -19,7 +17,6 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import logging as transformers_logging
 
 from rlaif.errors import ModelError
@@ -95,16 +92,6 @@ class LanguageModel:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
 
-    def casting_once(self) -> AbstractContextManager[None]:
-        """Return a context in which weights wider than `dtype` are cast once, not at each call.
-
-        Autocast keeps its casts until the outermost of its contexts ends, so this is one that
-        does nothing else. No weight may move inside, and no gradient be taken.
-        """
-        if self.lean is not None or self.dtype == self.stored:
-            return nullcontext()
-        return torch.autocast(self.device.type, enabled=False)
-
     def weights_may_have_moved(self) -> None:
         """Let the lean trunk read trained weights anew: not every optimiser says it moved them."""
         if self.lean is not None and self.trained:
@@ -143,26 +130,6 @@ class LanguageModel:
         if self.device.type == "cpu":
             lean = LeanTrunk.of(self.model, dtype, checkpointing=checkpointing)
         return replace(self, dtype=dtype, lean=lean, checkpointing=checkpointing)
-
-    @contextmanager
-    def learning(self) -> Iterator[None]:
-        """Return a context as `computing` does, for passes whose gradients will be wanted.
-
-        The library checkpoints its blocks only where the model is in training mode, which would
-        turn dropout on; so their calls are wrapped here.
-        """
-        wrapped = self.checkpointing and torch.is_grad_enabled()
-        blocks = [m for m in self.model.modules() if isinstance(m, GradientCheckpointingLayer)]
-        for block in blocks if wrapped else ():
-            vars(block)["forward"] = partial(
-                checkpoint, block.forward, use_reentrant=False, preserve_rng_state=False
-            )
-        try:
-            with self.computing():
-                yield
-        finally:
-            for block in blocks if wrapped else ():
-                del vars(block)["forward"]
 
 
 def pick_device(setting: str) -> torch.device:

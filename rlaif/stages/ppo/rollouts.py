@@ -11,6 +11,7 @@ from rlaif.models.actor_critic import score_responses
 from rlaif.models.decoding import Decoded, DecodeSettings, NonFiniteLogitsError, decode
 from rlaif.models.drawing import uniforms
 from rlaif.models.loading import LanguageModel, check_context, encode_conversation
+from rlaif.models.precision import casting_once
 from rlaif.models.processes import Processes
 from rlaif.models.scoring import Answer
 from rlaif.rl import (
@@ -204,7 +205,7 @@ class Roller:
         prompts, uniform = [self._prompts[row] for row in own], table[self._processes.share]
 
         def sample(places: slice) -> list[Decoded]:
-            with self._learner.policy.casting_once():
+            with casting_once(self._learner.policy.device):
                 return decode(
                     self._learner.policy,
                     prompts[places],

@@ -18,6 +18,7 @@ from rlaif.models.actor_critic import (
 from rlaif.models.decoding import DecodeSettings, decode
 from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.models.portions import Portion
+from rlaif.models.precision import casting_once
 from rlaif.rl import Rollout
 from rlaif.testing import make_tiny_lm
 
@@ -112,7 +113,7 @@ def test_weights_are_cast_once_for_a_whole_decoding(lm: LanguageModel) -> None:
     """On a GPU a trained policy's weights are wider than its products."""
     library = dataclasses.replace(lm, lean=None, dtype=torch.bfloat16)
     casts = _Casts()
-    with casts, library.casting_once():
+    with casts, casting_once(CPU):
         several = decode(library, QUERIES, DecodeSettings(6))
     assert len(casts.of_weights) == len(set(casts.of_weights)) > 0
     with casts:
