@@ -16,7 +16,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ import torch
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "ppo"))
 
+from peak import matmul_peak  # noqa: E402
 from worlds import SHAPES, Shape, flops_of_update, make_world  # noqa: E402
 
 TRL_PYTHON = HERE.parent / ".venv-trl" / "bin" / "python"
@@ -84,18 +84,6 @@ class Runner:
             raise RuntimeError(f"a side ended:\n{said[-2000:]}")
         found: dict[str, Any] = json.loads(line)
         return found
-
-
-def matmul_peak(dtype: torch.dtype) -> float:
-    """Return the best rate of a large matrix product, in GFLOP/s."""
-    size = 2048
-    left, right = (torch.full((size, size), 0.5, dtype=dtype) for _ in range(2))
-    best = float("inf")
-    for _ in range(8):
-        start = time.perf_counter()
-        left @ right.T
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best / 1e9
 
 
 def compare(shape: Shape, mode: str, updates: int, folder: Path) -> dict[str, Any]:

@@ -11,7 +11,7 @@ RlaifError                     exit 1
     DiskFullError                        there is no room left for a unit
   ArtifactError                          a file that a ledger row vouches for is missing or changed
   StageError                             a stage cannot go on
-    TrainingError                        a loss that is not finite, a spike
+    TrainingError                        a loss that is not finite, a spike, too little memory
 """
 
 from pathlib import Path
@@ -114,4 +114,4 @@ class StageError(RlaifError):
 
 
 class TrainingError(StageError):
-    """Training met a value that is not finite or far out of bounds."""
+    """Training met a value that is not finite or far out of bounds, or memory ran out."""

@@ -246,7 +246,8 @@ class PolicyReport(Record):
     counted. ``kl_reference`` is the mean over the last rounds, ``reward_first`` and
     ``reward_last`` the means of those rounds: None for DPO and best-of-n, which have no rounds.
     ``beta`` is the KL coefficient at the end, None for best-of-n, which has none; ``controller``
-    is all that PPO's controller goes on from in the next cycle.
+    is all that PPO's controller goes on from in the next cycle. ``memory`` says where memory ran
+    out and how many rows ran at once from then on; nothing where it sufficed.
     """
 
     optimizer: Optimizer = "ppo"
@@ -258,6 +259,7 @@ class PolicyReport(Record):
     reward_first: float | None
     reward_last: float | None
     stopped: str
+    memory: str = ""
     artifact: ArtifactRef
 
 

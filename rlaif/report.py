@@ -195,6 +195,8 @@ def _notes(reads: LedgerReads, cycle: int) -> list[str]:
             name = OPTIMIZER_NAMES[ppo.optimizer]
             done = f"{name} stopped after {ppo.updates} updates"
             notes.append(f"cycle {cycle}: {done}: {ppo.stopped}")
+        if ppo.memory:
+            notes.append(f"cycle {cycle}: {ppo.memory}")
     left_out = (reads.oracle_report(cycle) or {}).get("left_out", 0)
     if left_out:
         notes.append(f"cycle {cycle}: the oracle left out {left_out} prompts that it does not know")

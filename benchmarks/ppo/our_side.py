@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=["float32", "bfloat16"], required=True)
     given = parser.parse_args()
     side = Side()
-    trainer = PpoTrainer(_job(given.world, given.updates, given.precision))
+    trainer = PpoTrainer(job_of(given.world, given.updates, given.precision))
     side.ready()
     while side.wait():
         trainer.update()
@@ -35,7 +35,18 @@ def main() -> None:
         side.done(length=figures["length"])
 
 
-def _job(world: Path, updates: int, precision: str) -> PpoJob:
+def job_of(
+    world: Path, updates: int, precision: str, device: str = "cpu", **settings: object
+) -> PpoJob:
+    """Return the job of a world.
+
+    Args:
+        world: Its folder.
+        updates: How many there will be.
+        precision: Of matrix products.
+        device: Where to run.
+        settings: Of PPO, in place of those that TRL's side has too.
+    """
     shape = read_shape(world)
     prompts = json.loads((world / "prompts.json").read_text(encoding="utf-8"))
     policy = str(world / "policy")
@@ -45,9 +56,9 @@ def _job(world: Path, updates: int, precision: str) -> PpoJob:
         reward_model=world / "reward",
         conversations=tuple((_message(ids),) for ids in prompts),
         generation=GenerationConfig(max_tokens=shape.response),
-        ppo=_settings(shape, updates, precision),
+        ppo=_settings(shape, updates, precision).model_copy(update=settings),
         seed=1,
-        device="cpu",
+        device=device,
         missing_eos_score=None,
         beta=BETA,
         output=world / "challenger",

@@ -38,6 +38,7 @@ class Shape:
         response: Limit of new tokens.
         epochs: Passes over each rollout.
         mean_length: Wanted mean length of answers that end by themselves; None: none ends.
+        shared_heads: Attention heads of keys and values; None: as many as of queries.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Shape:
     response: int = 48
     epochs: int = 4
     mean_length: float | None = None
+    shared_heads: int | None = None
 
 
 TINY = Shape("tiny", 4, 256, 4, 688, 2048, 64)
@@ -90,11 +92,19 @@ def flops_of_update(shape: Shape, mean_length: float) -> float:
     times as much (forward, and backward twice) for each epoch. The head counts for response tokens
     only; products of attention, a few percent at these lengths, are left out.
     """
-    block = 4 * shape.width**2 + 3 * shape.width * shape.inner
+    trunk, head = flops_of_pass(shape, mean_length)
+    return (2 + 3 * shape.epochs) * (trunk + head) + trunk
+
+
+def flops_of_pass(shape: Shape, mean_length: float) -> tuple[float, float]:
+    """Return the operations of a batch's forward pass, of the trunk and of the head."""
+    width = shape.width
+    shared = width * (shape.shared_heads or shape.heads) // shape.heads
+    block = 2 * width * (width + shared) + 3 * width * shape.inner
     tokens = shape.batch * (shape.prompt + mean_length)
     trunk = 2 * shape.layers * block * tokens
-    head = 2 * shape.vocab * shape.width * shape.batch * mean_length
-    return (2 + 3 * shape.epochs) * (trunk + head) + trunk
+    head = 2 * shape.vocab * width * shape.batch * mean_length
+    return trunk, head
 
 
 def _config(shape: Shape) -> LlamaConfig:
@@ -104,8 +114,8 @@ def _config(shape: Shape) -> LlamaConfig:
         intermediate_size=shape.inner,
         num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads,
-        num_key_value_heads=shape.heads,
-        max_position_embeddings=512,
+        num_key_value_heads=shape.shared_heads or shape.heads,
+        max_position_embeddings=max(512, shape.prompt + shape.response),
         tie_word_embeddings=True,
         pad_token_id=PAD,
         bos_token_id=None,

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from rlaif.errors import ModelError
+from rlaif.models.checkpointing import checkpointed
 from rlaif.models.lean.layout import Layout
 from rlaif.models.loading import LanguageModel
-from rlaif.rl.batch import Rollout
+from rlaif.models.portions import Portion
+from rlaif.rl.batch import Rollout, sent
 from rlaif.rl.logprobs import chunked_logprobs
 
 PROBE_TOKENS = 4
@@ -53,7 +55,7 @@ def check_plain_head(lm: LanguageModel) -> None:
     ids = torch.arange(1, PROBE_TOKENS + 1, device=lm.device).unsqueeze(0)
     with torch.no_grad():
         logits = lm.model(input_ids=ids).logits
-        plain = trunk_states(lm.model, ids, None, None) @ head_weight(lm.model).T
+        plain = trunk_states(lm.model, ids) @ head_weight(lm.model).T
     if not torch.allclose(logits.float(), plain.float(), atol=PROBE_TOLERANCE, rtol=1e-2):
         raise ModelError(
             f"{lm.name}: logits are not head times hidden state",
@@ -62,14 +64,9 @@ def check_plain_head(lm: LanguageModel) -> None:
         )
 
 
-def trunk_states(
-    model: PreTrainedModel, ids: Tensor, mask: Tensor | None, positions: Tensor | None
-) -> Tensor:
-    """Return the final hidden states [batch, tokens, width] of a causal model's trunk."""
-    output = model.base_model(
-        input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=False
-    )
-    states: Tensor = output.last_hidden_state
+def trunk_states(model: PreTrainedModel, ids: Tensor) -> Tensor:
+    """Return the final hidden states [batch, tokens, width] of rows that begin in column 0."""
+    states: Tensor = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
     return states
 
 
@@ -88,7 +85,7 @@ def response_states(lm: LanguageModel, rollout: Rollout) -> Float[Tensor, "token
     """Return the hidden states that predict the response tokens, row by row, with gradient.
 
     The lean trunk sees real tokens only, in rectangles of rows of like length; the library's own
-    sees the rollout as it is.
+    sees rows that begin in column 0, so that it needs no mask and may take its fastest attention.
 
     Args:
         lm: The policy.
@@ -97,12 +94,12 @@ def response_states(lm: LanguageModel, rollout: Rollout) -> Float[Tensor, "token
     Returns:
         States in the order of ``rollout.response_ids[rollout.response_mask]``, float32.
     """
-    mask = rollout.response_mask
     if lm.lean is None:
-        with lm.computing():
-            given = (rollout.input_ids, rollout.token_mask, rollout.position_ids)
-            states = trunk_states(lm.model, *given)
-        return states[:, rollout.predicting][mask].float()
+        ids, at = rollout.flush()
+        with checkpointed(lm.model, wanted=lm.checkpointing), lm.computing():
+            states = trunk_states(lm.model, ids)
+        return states.flatten(0, 1)[at].float()
+    mask = rollout.response_mask
     layout = Layout.of(rollout.rows(drop_last=True), lm.pad_id)
     places = layout.starts.unsqueeze(1) + rollout.position_ids[:, rollout.predicting]
     return lm.lean.states(layout, wanted=places[mask])
@@ -115,7 +112,7 @@ def score_responses(
     temperature: float,
     value_head: ValueHead | None = None,
     *,
-    rows_at_once: int = ROWS_AT_ONCE,
+    portion: Portion | None = None,
 ) -> ResponseScores:
     """Run a policy over a rollout without gradient; the heads see real response tokens only.
 
@@ -124,25 +121,33 @@ def score_responses(
         rollout: Queries and responses.
         temperature: The sampling temperature, by which logits are divided.
         value_head: Gives the values, where there is one.
-        rows_at_once: Rows of a batch, which are of like length.
+        portion: Rows at once, which are of like length; None: ``ROWS_AT_ONCE`` at first.
+
+    Raises:
+        OutOfMemoryError: Memory does not hold a single row.
     """
     blank = torch.zeros(rollout.response_mask.shape, device=rollout.input_ids.device)
     logprobs, values = blank, blank.clone()
     lm.weights_may_have_moved()
     head = working_head(lm)
-    for rows in rollout.response_lengths.argsort(stable=True).split(rows_at_once):
-        part = rollout.select(rows).trim()
-        mask = part.response_mask
+    order = rollout.host_lengths.argsort(stable=True)
+
+    def score(places: slice) -> None:
+        part = rollout.select(order[places]).trim()
+        rows = sent(order[places], blank.device)
         states = response_states(lm, part)
-        tokens = part.response_ids[mask]
-        width = mask.shape[1]
+        cells = part.response_places
+        tokens = part.response_ids.flatten()[cells]
+        shape = part.response_mask.shape
         found = chunked_logprobs(states.to(head.dtype), head, tokens, temperature).logprobs
-        logprobs[rows, :width] = laid(found, mask)
+        logprobs[rows, : shape[1]] = laid(found, cells, shape)
         if value_head is not None:
-            values[rows, :width] = laid(value_head(states), mask)
+            values[rows, : shape[1]] = laid(value_head(states), cells, shape)
+
+    (portion or Portion("scoring", ROWS_AT_ONCE)).each(rollout.size, score)
     return ResponseScores(logprobs, values)
 
 
-def laid(flat: Tensor, mask: Tensor) -> Tensor:
-    """Lay numbers [tokens] out over the True cells of a mask, row by row; 0 elsewhere."""
-    return flat.new_zeros(mask.shape).masked_scatter(mask, flat)
+def laid(flat: Tensor, cells: Tensor, shape: torch.Size) -> Tensor:
+    """Lay numbers [tokens] over cells [tokens] of a rectangle, counted row by row; 0 elsewhere."""
+    return flat.new_zeros(shape.numel()).index_copy(0, cells, flat).reshape(shape)

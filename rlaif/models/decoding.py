@@ -140,24 +140,27 @@ class _Batch:
         self._mask = torch.cat([self._mask, torch.ones_like(self._mask[:, :1])], dim=1)
         self._done += 1
         if self._done % self._look_every == 0 or self._done == self._tokens.shape[1]:
-            self._refuse_broken()
-            self._compact()
+            seen = [torch.isfinite(self._logprobs).all(), self._live.sum()]
+            finite, left = torch.stack(seen).tolist()  # nowhere else is the device waited for
+            self._refuse_broken(bool(finite))
+            self._compact(left)
 
     def results(self) -> list[Decoded]:
         tokenizer = self._lm.tokenizer
         is_end = torch.isin(self._tokens, self._ends)[:, : self._done]
         is_end[:, -1:] |= ~is_end.any(dim=1, keepdim=True)
         lengths = (is_end.int().argmax(dim=1) + 1).tolist()
+        rectangles = [x.cpu() for x in (self._tokens, self._logprobs, self._probed)]
         found = []
         for row, length in enumerate(lengths):
-            ids = self._tokens[row, :length].tolist()
+            ids, logprobs, probed = (x[row, :length].tolist() for x in rectangles)
             found.append(
                 Decoded(
                     tuple(ids),
                     str(tokenizer.decode(ids, skip_special_tokens=True)),
                     ids[-1] in self._lm.eos_ids,
-                    tuple(self._logprobs[row, :length].tolist()),
-                    tuple(self._probed[row, :length].tolist()),
+                    tuple(logprobs),
+                    tuple(probed),
                 )
             )
         return found
@@ -174,17 +177,16 @@ class _Batch:
             return greedy(logits)
         return draw(logits, self._temperature, self._uniform[self._rows, self._done])
 
-    def _refuse_broken(self) -> None:
-        if not torch.isfinite(self._logprobs).all():
+    def _refuse_broken(self, finite: bool) -> None:
+        if not finite:
             raise NonFiniteLogitsError(
                 f"{self._lm.name} gave logits that are not finite",
                 "finite logits",
                 "check its weights; a policy that diverged should be rolled back",
             )
 
-    def _compact(self) -> None:
-        """Let finished rows go once enough of them have gathered."""
-        left = int(self._live.sum())
+    def _compact(self, left: int) -> None:
+        """Let finished rows go once enough of them have gathered; `left` are going on."""
         self.alive = bool(left)
         room = -(-left // ROWS_STEP) * ROWS_STEP
         if not self.alive or room >= len(self._live):

@@ -62,6 +62,8 @@ class LanguageModel:
         dtype: The type in which matrix products run; weights may be wider.
         lean: Its trunk computed lean, on the CPU and where its architecture is known; else None.
         worn: Where several models share one base: which adapter this one is.
+        checkpointing: Whether the library's own blocks keep their inputs only for the backward
+            pass; a lean trunk has a setting of its own.
     """
 
     model: PreTrainedModel
@@ -77,6 +79,7 @@ class LanguageModel:
     dtype: torch.dtype = torch.float32
     lean: LeanTrunk | None = None
     worn: "Worn | None" = None
+    checkpointing: bool = False
 
     def computing(self) -> AbstractContextManager[None]:
         """Return the context in which the library's own model is this one and computes in `dtype`.
@@ -123,12 +126,10 @@ class LanguageModel:
             dtype: float32 or bfloat16.
             checkpointing: Trade time for memory in the backward pass: keep each block's input only.
         """
-        if self.device.type != "cpu":
-            if checkpointing:
-                self.model.gradient_checkpointing_enable({"use_reentrant": False})
-            return replace(self, dtype=dtype)
-        lean = LeanTrunk.of(self.model, dtype, checkpointing=checkpointing)
-        return replace(self, dtype=dtype, lean=lean)
+        lean = None
+        if self.device.type == "cpu":
+            lean = LeanTrunk.of(self.model, dtype, checkpointing=checkpointing)
+        return replace(self, dtype=dtype, lean=lean, checkpointing=checkpointing)
 
 
 def pick_device(setting: str) -> torch.device:

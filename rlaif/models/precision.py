@@ -1,5 +1,6 @@
 """In which type matrix products run."""
 
+from contextlib import AbstractContextManager
 from typing import Literal
 
 import torch
@@ -24,6 +25,18 @@ def product_dtype(setting: Precision, device: torch.device, parameters: int) -> 
         return torch.bfloat16 if setting == "bfloat16" else torch.float32
     large = device.type != "cpu" or parameters >= WORTH_HALVING
     return torch.bfloat16 if large and _computes_in_bfloat16(device) else torch.float32
+
+
+def casting_once(device: torch.device) -> AbstractContextManager[None]:
+    """Return a context in which autocast casts each trained weight once, not at each call.
+
+    It keeps its casts until the outermost of its contexts ends, so this is one that does nothing
+    else. No weight may move inside, and no gradient be taken.
+
+    Args:
+        device: Where products run.
+    """
+    return torch.autocast(device.type, enabled=False)
 
 
 def _computes_in_bfloat16(device: torch.device) -> bool:

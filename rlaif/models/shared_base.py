@@ -177,10 +177,7 @@ class SharedBase:
         lean = None
         if lm.lean is not None:
             lean = lm.lean.wearing(lm.model, name, checkpointing=checkpointing)
-        elif checkpointing:
-            lm.model.gradient_checkpointing_enable({"use_reentrant": False})
-            lm.model.enable_input_require_grads()
-        return replace(lm, lean=lean, worn=Worn(self, name))
+        return replace(lm, lean=lean, worn=Worn(self, name), checkpointing=checkpointing)
 
     @contextmanager
     def _keeping_gradients(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ ids, so a tokenizer whose padding id is its end-of-sequence id needs no special 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -64,6 +64,26 @@ def _check_lists(queries: Sequence[Sequence[int]], responses: Sequence[Sequence[
             raise ValueError(f"response {row} has no token: keep its EOS, or drop the row")
 
 
+def sent(x: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on a device, without waiting for the work that the device has before it."""
+    if device.type != "cuda" or x.device.type != "cpu":
+        return x.to(device)
+    return x.pin_memory().to(device, non_blocking=True)
+
+
+class Flush(NamedTuple):
+    """Rows that begin in column 0, as a causal model needs no mask for.
+
+    Attributes:
+        ids: Tokens; what follows a row's end means nothing.
+        places: Where the states that predict the response tokens lie, once the model's output
+            [batch, longest, width] is flattened to [batch * longest, width]; row by row.
+    """
+
+    ids: Int[Tensor, "batch longest"]
+    places: Int[Tensor, " tokens"]
+
+
 @dataclass(frozen=True)
 class Rollout:
     """Queries with their sampled responses, as one rectangle of tokens.
@@ -75,11 +95,14 @@ class Rollout:
         input_ids: Padded queries followed by padded responses.
         token_mask: True = a real token of the query or the response; the model's attention mask.
         query_width: Columns of the query part.
+        host_mask: `token_mask` on the CPU, where that is elsewhere: shapes and places follow from
+            it, so that nothing has to wait for the device.
     """
 
     input_ids: Int[Tensor, "batch total"]
     token_mask: Bool[Tensor, "batch total"]
     query_width: int
+    host_mask: Bool[Tensor, "batch total"] | None = None
 
     @classmethod
     def from_lists(
@@ -132,6 +155,37 @@ class Rollout:
         return self.response_mask.sum(dim=1)
 
     @property
+    def _known(self) -> Bool[Tensor, "batch total"]:
+        return self.token_mask.cpu() if self.host_mask is None else self.host_mask
+
+    @property
+    def host_lengths(self) -> Int[Tensor, " batch"]:
+        """Real tokens of each response, on the CPU."""
+        return self._known[:, self.query_width :].sum(dim=1)
+
+    @property
+    def response_tokens(self) -> int:
+        """Real response tokens of all rows."""
+        return int(self.host_lengths.sum())
+
+    @property
+    def response_places(self) -> Int[Tensor, " tokens"]:
+        """Where the response part, flattened, holds real tokens; row by row."""
+        cells = self._known[:, self.query_width :].flatten()
+        return sent(cells.nonzero().squeeze(1), self.input_ids.device)
+
+    def flush(self) -> Flush:
+        """Move every row to column 0."""
+        known = self._known
+        starts = known.int().argmax(dim=1)
+        longest = int(known.sum(dim=1).max())
+        columns = (starts.unsqueeze(1) + torch.arange(longest)).clamp(max=known.shape[1] - 1)
+        rows, response_columns = known[:, self.query_width :].nonzero(as_tuple=True)
+        places = rows * longest + self.query_width - 1 - starts[rows] + response_columns
+        device = self.input_ids.device
+        return Flush(self.input_ids.gather(1, sent(columns, device)), sent(places, device))
+
+    @property
     def position_ids(self) -> Int[Tensor, "batch total"]:
         """Each real token's place in its own sequence, from 0.
 
@@ -162,11 +216,20 @@ class Rollout:
 
     def select(self, rows: Int[Tensor, " rows"] | slice) -> "Rollout":
         """The given rows, in the given order, at unchanged width."""
-        return replace(self, input_ids=self.input_ids[rows], token_mask=self.token_mask[rows])
+        host = self.host_mask
+        there = rows if isinstance(rows, slice) else sent(rows, self.input_ids.device)
+        if host is not None:
+            host = host[rows if isinstance(rows, slice) else rows.cpu()]
+        return replace(
+            self,
+            input_ids=self.input_ids[there],
+            token_mask=self.token_mask[there],
+            host_mask=host,
+        )
 
     def trim(self) -> "Rollout":
         """Drop the outer columns in which every row is padding."""
-        real = self.token_mask.any(dim=0).nonzero().flatten().tolist()
+        real = self._known.any(dim=0).nonzero().flatten().tolist()
         if not real:
             return self
         keep = slice(real[0], real[-1] + 1)
@@ -175,12 +238,17 @@ class Rollout:
             input_ids=self.input_ids[:, keep],
             token_mask=self.token_mask[:, keep],
             query_width=self.query_width - real[0],
+            host_mask=None if self.host_mask is None else self.host_mask[:, keep],
         )
 
     def to(self, device: torch.device | str) -> "Rollout":
         """A copy whose tensors are on `device`."""
+        place = torch.device(device)
         return replace(
-            self, input_ids=self.input_ids.to(device), token_mask=self.token_mask.to(device)
+            self,
+            input_ids=sent(self.input_ids, place),
+            token_mask=sent(self.token_mask, place),
+            host_mask=None if place.type == "cpu" else self._known,
         )
 
 
@@ -239,7 +307,8 @@ class Batch:
 
     def select(self, rows: Int[Tensor, " rows"] | slice) -> "Batch":
         """The given rows, in the given order, at unchanged width."""
-        return self._with(self.rollout.select(rows), lambda x: x[rows])
+        there = rows if isinstance(rows, slice) else sent(rows, self.old_logprobs.device)
+        return self._with(self.rollout.select(rows), lambda x: x[there])
 
     def trim(self) -> "Batch":
         """Drop the outer columns in which every row is padding."""

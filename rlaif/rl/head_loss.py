@@ -13,7 +13,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-LOGITS_AT_ONCE = 2**24
+LOGITS_AT_ONCE = {"cpu": 2**24}
+LOGITS_ELSEWHERE = 2**27  # each chunk reads and writes the head's gradient: few are best
 
 LossOf = Callable[[Tensor, Tensor | None, slice], Tensor]
 
@@ -41,7 +42,7 @@ def head_loss(
     *,
     working_head: Float[Tensor, "vocab width"] | None = None,
     with_entropy: bool = False,
-    logits_at_once: int = LOGITS_AT_ONCE,
+    logits_at_once: int | None = None,
 ) -> HeadLoss:
     """Return the sum over chunks of `loss_of`(log-probs, entropies, places).
 
@@ -58,7 +59,7 @@ def head_loss(
         temperature: The sampling temperature.
         working_head: The head in the type in which products run; None: `head` itself.
         with_entropy: Whether the loss needs entropies.
-        logits_at_once: Logits of a chunk, about.
+        logits_at_once: Logits of a chunk, about; None: by the device.
 
     Raises:
         ValueError: The temperature is not above 0.
@@ -66,7 +67,8 @@ def head_loss(
     if not temperature > 0:
         raise ValueError(f"temperature is {temperature}, expected above 0")
     working = head if working_head is None else working_head
-    rows = max(1, logits_at_once // head.shape[0])
+    usual = LOGITS_AT_ONCE.get(head.device.type, LOGITS_ELSEWHERE)
+    rows = max(1, (logits_at_once or usual) // head.shape[0])
     settings = _Settings(loss_of, temperature, rows, with_entropy, working.detach())
     found = _HeadLoss.apply(hidden, head, tokens.long(), settings)  # type: ignore[no-untyped-call]
     return HeadLoss(*found)

@@ -231,8 +231,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "residual-gradient-lost": (
         f"{LEAN}/block.py",
-        "return back.add_(grad), BlockWeights(",
-        "return back, BlockWeights(",
+        "return back.add_(grad), norm",
+        "return back, norm",
     ),
     "beta-forgotten": (f"{PPO}/rollouts.py", "return beta * token_kl(", "return token_kl("),
     "loss-beta-in-units-of-reward": (
@@ -244,6 +244,16 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         f"{PPO}/learning.py",
         "self._backward(part.trim(), count, beta)",
         "self._backward(part.trim(), int(part.response_mask.sum()), beta)",
+    ),
+    "flushed-place-of-the-same-column": (
+        f"{RL}/batch.py",
+        "rows * longest + self.query_width - 1 - starts[rows]",
+        "rows * longest + self.query_width - starts[rows]",
+    ),
+    "gradients-of-the-failed-attempt-kept": (
+        f"{PPO}/learning.py",
+        "self._learner.optimizer.zero_grad(set_to_none=True)\n        parts",
+        "parts",
     ),
     "early-stop-never": (
         f"{PPO}/learning.py",

@@ -21,7 +21,7 @@ import torch
 import transformers  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
-SECONDS = 60.0
+SECONDS = 180.0
 IMPORTED_ALREADY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 RL_TESTS = ("tests/golden", "tests/unit/rl")
 WATCHERS = {

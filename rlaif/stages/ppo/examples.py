@@ -4,6 +4,9 @@ InstructGPT (Ouyang et al. 2022, eq. 2) mixes in pretraining text; here it is th
 the judge preferred, which are at hand in every project.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -16,6 +19,20 @@ from rlaif.rl.head_loss import head_loss
 from rlaif.seeds import derive_seed, torch_generator
 from rlaif.stages.ppo.actors import Learner
 from rlaif.stages.ppo.job import PpoJob
+
+Row = tuple[list[int], list[int]]
+
+
+class Drawn(NamedTuple):
+    """Examples of an optimiser step.
+
+    Attributes:
+        rows: This process's share: tokens of conversation and completion.
+        tokens: Tokens of the completions of all processes.
+    """
+
+    rows: Sequence[Row]
+    tokens: int
 
 
 class Examples:
@@ -48,35 +65,46 @@ class Examples:
                 "set it to 0, or sample more prompts",
             )
 
-    def backward(self, update: int, count: int) -> Tensor:
-        """Add this process's share of the term's gradients.
-
-        Returns:
-            Its share of the loss without its weight, nats per token.
+    def draw(self, update: int, count: int) -> Drawn:
+        """Draw the examples of an optimiser step; none where the term has no weight.
 
         Args:
             update: The update's number.
-            count: How many examples to draw.
+            count: How many examples.
         """
-        policy = self._learner.policy
         if not self._weight:
-            return torch.zeros((), device=policy.device)
+            return Drawn([], 0)
         self._drawn += 1
         seed = derive_seed(self._job.seed, "update", update, "ptx", self._drawn)
         picks = torch.randint(len(self._rows), (count,), generator=torch_generator(seed)).tolist()
         drawn = [self._rows[pick] for pick in picks]
-        total = sum(len(answer) for _, answer in drawn)
-        rows = drawn[self._processes.share]
-        if not rows:
-            return torch.zeros((), device=policy.device)
-        rollout = Rollout.from_lists([q for q, _ in rows], [a for _, a in rows], policy.pad_id)
-        rollout = rollout.to(policy.device)
-        tokens = rollout.response_ids[rollout.response_mask]
+        tokens = sum(len(answer) for _, answer in drawn)
+        return Drawn(drawn[self._processes.share], tokens)
+
+    def backward(self, drawn: Drawn, size: int) -> Tensor:
+        """Add this process's share of the term's gradients.
+
+        Args:
+            drawn: What `draw` gave.
+            size: How many rows run at once.
+
+        Returns:
+            Its share of the loss [] without its weight, nats per token.
+        """
+        total = torch.zeros((), device=self._learner.policy.device)
+        for start in range(0, len(drawn.rows), size):
+            total += self._part(drawn.rows[start : start + size], drawn.tokens)
+        return total
+
+    def _part(self, rows: Sequence[Row], count: int) -> Tensor:
+        policy = self._learner.policy
+        part = Rollout.from_lists([q for q, _ in rows], [a for _, a in rows], policy.pad_id)
+        part = part.to(policy.device)
         found = head_loss(
-            response_states(policy, rollout),
+            response_states(policy, part),
             head_weight(policy.model),
-            tokens,
-            lambda logprobs, _entropy, _places: -logprobs.sum() / total,
+            part.response_ids.flatten()[part.response_places],
+            lambda logprobs, _entropy, _places: -logprobs.sum() / count,
             working_head=working_head(policy),
         )
         (self._weight * found.loss).backward()

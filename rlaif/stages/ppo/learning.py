@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 
 from rlaif.models.actor_critic import head_weight, response_states, working_head
+from rlaif.models.portions import Portion
 from rlaif.models.processes import Processes
 from rlaif.rl import Batch, PolicyLoss, kl_loss, micro_batches, policy_loss, value_loss
 from rlaif.rl.head_loss import head_loss
 from rlaif.seeds import derive_seed, torch_generator
 from rlaif.stages.ppo.actors import Learner
-from rlaif.stages.ppo.examples import Examples
+from rlaif.stages.ppo.examples import Drawn, Examples
 from rlaif.stages.ppo.faults import NonFiniteLossError, SpikeError
 from rlaif.stages.ppo.job import PpoJob
 
@@ -41,17 +42,24 @@ class Epochs:
         job: The job.
         learner: What learns.
         examples: For the ptx term.
+        portion: Rows of a micro-batch.
         processes: Who else learns from the same rollout.
     """
 
     def __init__(
-        self, job: PpoJob, learner: Learner, examples: Examples, processes: Processes
+        self,
+        job: PpoJob,
+        learner: Learner,
+        examples: Examples,
+        portion: Portion,
+        processes: Processes,
     ) -> None:
         self._job = job
         self._processes = processes
         self._settings = job.ppo
         self._learner = learner
         self._examples = examples
+        self._portion = portion
         self._spikes = 0
 
     def run(self, batch: Batch, update: int, beta: float) -> dict[str, float]:
@@ -68,6 +76,7 @@ class Epochs:
         Raises:
             NonFiniteLossError: A loss or gradient was NaN or infinite; weights are as before it.
             SpikeError: Several steps in a row would have thrown the policy far off.
+            OutOfMemoryError: Memory does not hold a micro-batch of one row.
         """
         totals: dict[str, float] = {}
         steps = 0
@@ -87,7 +96,7 @@ class Epochs:
             generator = torch_generator(
                 derive_seed(self._job.seed, "update", update, "epoch", epoch)
             )
-            order = torch.randperm(batch.size, generator=generator).to(batch.old_logprobs.device)
+            order = torch.randperm(batch.size, generator=generator)
             for start in range(0, batch.size, size):
                 yield batch.select(order[start : start + size]).trim()
 
@@ -95,17 +104,17 @@ class Epochs:
         """Make one optimiser step on a minibatch, in micro-batches of rows of like length.
 
         Every loss is a sum over tokens divided by the tokens of the whole minibatch, so how it is
-        cut, and over how many processes, changes nothing but time and memory.
+        cut, and over how many processes, changes nothing but time and memory. Where memory runs
+        out, this process redoes its share in smaller ones.
         """
-        self._learner.optimizer.zero_grad(set_to_none=True)
-        count = int(batch.response_mask.sum())
-        order = batch.rollout.response_lengths.argsort(stable=True)
+        order = batch.rollout.host_lengths.argsort(stable=True)
         own = batch.select(order[self._processes.share])
-        parts = micro_batches(own, self._settings.micro_batch) if own.size else []
-        figures = [self._backward(part.trim(), count, beta) for part in parts]
-        figures += [torch.zeros(len(FIGURES), device=batch.old_logprobs.device)]
-        ptx = self._examples.backward(update, batch.size)
-        seen = torch.cat([torch.stack(figures).sum(0), ptx.reshape(1)])
+        drawn = self._examples.draw(update, batch.size)
+        count = batch.rollout.response_tokens
+        seen = self._portion.run(
+            lambda rows: self._gradients(own, drawn, rows, count, beta),
+            max(own.size, len(drawn.rows), 1),
+        )
         self._join(seen)
         norm = torch.nn.utils.clip_grad_norm_(
             self._learner.parameters, self._settings.max_grad_norm, foreach=True
@@ -113,6 +122,23 @@ class Epochs:
         told = torch.cat([seen, norm.reshape(1)]).tolist()
         named = dict(zip((*FIGURES, "ptx_loss", "grad_norm"), told, strict=True))
         return {**named, "skipped": self._apply(named, update)}
+
+    def _gradients(self, own: Batch, drawn: Drawn, rows: int, count: int, beta: float) -> Tensor:
+        """Make this process's gradients, whatever they were; return its figures and ptx loss.
+
+        Args:
+            own: Its rows.
+            drawn: Its examples.
+            rows: How many run at once.
+            count: Response tokens of the whole minibatch.
+            beta: Weight of a KL term in the loss.
+        """
+        self._learner.optimizer.zero_grad(set_to_none=True)
+        parts = micro_batches(own, rows)
+        figures = [self._backward(part.trim(), count, beta) for part in parts]
+        figures += [torch.zeros(len(FIGURES), device=own.old_logprobs.device)]
+        ptx = self._examples.backward(drawn, rows)
+        return torch.cat([torch.stack(figures).sum(0), ptx.reshape(1)])
 
     def _join(self, figures: Tensor) -> None:
         """Add up what all processes found: figures and gradients are shares of sums over tokens."""
@@ -224,11 +250,9 @@ class Epochs:
 
 
 def _flat(batch: Batch) -> _Flat:
-    mask = batch.response_mask
-    return _Flat(
-        batch.rollout.response_ids[mask],
-        *(getattr(batch, name)[mask] for name in _Flat._fields[1:]),
-    )
+    places = batch.rollout.response_places
+    cells = (getattr(batch, name) for name in _Flat._fields[1:])
+    return _Flat(*(x.flatten()[places] for x in (batch.rollout.response_ids, *cells)))
 
 
 def _cut(flat: _Flat, places: slice) -> _Flat:

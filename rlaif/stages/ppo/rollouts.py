@@ -11,6 +11,7 @@ from rlaif.models.actor_critic import score_responses
 from rlaif.models.decoding import Decoded, DecodeSettings, NonFiniteLogitsError, decode
 from rlaif.models.drawing import uniforms
 from rlaif.models.loading import LanguageModel, check_context, encode_conversation
+from rlaif.models.precision import casting_once
 from rlaif.models.processes import Processes
 from rlaif.models.scoring import Answer
 from rlaif.rl import (
@@ -28,6 +29,7 @@ from rlaif.seeds import derive_seed, numpy_generator, torch_generator
 from rlaif.stages.ppo.actors import Learner
 from rlaif.stages.ppo.faults import NonFiniteLossError
 from rlaif.stages.ppo.job import PpoJob
+from rlaif.stages.ppo.portions import Portions
 from rlaif.stages.ppo.shaping import RewardShaper
 
 
@@ -80,6 +82,7 @@ class Roller:
         learner: Who samples.
         scorer: Gives the rewards.
         shaper: Turns rewards into scores.
+        portions: How many completions are sampled and scored at once.
         processes: Who else samples and scores.
     """
 
@@ -89,6 +92,7 @@ class Roller:
         learner: Learner,
         scorer: Scorer,
         shaper: RewardShaper,
+        portions: Portions,
         processes: Processes,
     ) -> None:
         self._job = job
@@ -96,6 +100,7 @@ class Roller:
         self._learner = learner
         self._scorer = scorer
         self._shaper = shaper
+        self._portions = portions
         self._prompts = [encode_conversation(learner.policy, c) for c in job.conversations]
         longest = max(map(len, self._prompts))
         check_context(learner.policy, longest, job.generation.max_tokens, "a PPO rollout")
@@ -180,7 +185,9 @@ class Roller:
         if not own:
             return []
         rollout = self._rollout(own, answers)
-        said = score_responses(reference, rollout, self._job.generation.temperature).logprobs
+        temperature = self._job.generation.temperature
+        portion = self._portions.scoring
+        said = score_responses(reference, rollout, temperature, portion=portion).logprobs
         kept = zip(said.tolist(), (len(a.token_ids) for a in answers), strict=True)
         references = [tuple(row[:length]) for row, length in kept]
         scores = self._score(own, answers).tolist()
@@ -195,13 +202,20 @@ class Roller:
         seed = derive_seed(self._job.seed, "update", update, "rollout")
         generator = torch_generator(seed, str(self._learner.policy.device))
         table = uniforms(self._job.ppo.rollout_batch, settings.max_tokens, generator)
-        return decode(
-            self._learner.policy,
-            [self._prompts[row] for row in own],
-            DecodeSettings(settings.max_tokens, settings.temperature),
-            probe=self._learner.value_head,
-            uniform=table[self._processes.share],
-        )
+        prompts, uniform = [self._prompts[row] for row in own], table[self._processes.share]
+
+        def sample(places: slice) -> list[Decoded]:
+            with casting_once(self._learner.policy.device):
+                return decode(
+                    self._learner.policy,
+                    prompts[places],
+                    DecodeSettings(settings.max_tokens, settings.temperature),
+                    probe=self._learner.value_head,
+                    uniform=uniform[places],
+                )
+
+        parts = self._portions.sampling.each(len(own), sample)
+        return [answer for part in parts for answer in part]
 
     def _rollout(self, rows: list[int], answers: list[Decoded]) -> Rollout:
         policy = self._learner.policy
@@ -215,7 +229,10 @@ class Roller:
             for row, answer in zip(rows, answers, strict=True)
         ]
         device = self._learner.policy.device
-        scores = self._scorer.score(items).to(device)
+        parts = self._portions.rewards.each(
+            len(items), lambda places: self._scorer.score(items[places])
+        )
+        scores = torch.cat(parts).to(device)
         constant = self._job.missing_eos_score
         if constant is None:
             return scores

@@ -3,7 +3,10 @@
 import shutil
 from collections.abc import Callable
 
+import torch
+
 from rlaif.artifacts import landing, verify
+from rlaif.models.portions import exhausted
 from rlaif.models.processes import Processes
 from rlaif.models.training_state import saving
 from rlaif.records import ArtifactRef, PolicyReport
@@ -38,7 +41,7 @@ def train_ppo(
 
     Raises:
         ModelError: A model cannot be loaded, or a prompt does not fit.
-        TrainingError: No good update was ever made.
+        TrainingError: No good update was ever made, or memory does not hold a single row.
     """
     together = processes or Processes()
     trainer = PpoTrainer(job, scorer, together)
@@ -52,6 +55,8 @@ def train_ppo(
                 raise
             stopped = f"{exc.seen}; the challenger is the checkpoint after update {trainer.done}"
             break
+        except torch.OutOfMemoryError as exc:
+            raise exhausted(f"stepping or checking in update {trainer.done}") from exc
         beyond = _beyond_ceiling(job, trainer, together)
         if beyond is not None:
             trainer.restore()
@@ -107,5 +112,6 @@ def _report(job: PpoJob, trainer: PpoTrainer, stopped: str) -> PolicyReport:
         reward_first=rewards[0] if rewards else 0.0,
         reward_last=rewards[-1] if rewards else 0.0,
         stopped=stopped,
+        memory=trainer.portions.note,
         artifact=ArtifactRef(name=job.output.name, digest=verify(job.output)),
     )

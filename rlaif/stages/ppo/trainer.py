@@ -21,6 +21,7 @@ from rlaif.stages.ppo.examples import Examples
 from rlaif.stages.ppo.faults import NonFiniteLossError
 from rlaif.stages.ppo.job import PpoJob
 from rlaif.stages.ppo.learning import Epochs
+from rlaif.stages.ppo.portions import Portions
 from rlaif.stages.ppo.reference import Reference
 from rlaif.stages.ppo.rollouts import Rolled, Roller, Scorer
 from rlaif.stages.ppo.shaping import RewardShaper
@@ -40,6 +41,7 @@ class PpoTrainer:
         done: Updates finished.
         metrics: What was measured so far, in order.
         learner: The policy with its value head and optimiser.
+        portions: How many rows run at once; fewer after memory ran out.
     """
 
     def __init__(
@@ -80,15 +82,17 @@ class PpoTrainer:
         scorer = self._given_scorer or _reward_model(self._job, self.learner.policy)
         self._shaper = RewardShaper(settings)
         self._controller = _controller(self._job)
+        self.portions = Portions(settings)
         self.done = int(state.get("done", 0))
         self.metrics = [Metric.model_validate(m) for m in state.get("metrics", [])]
         if state:
             self._controller.load_state_dict(state["controller"])
             self._shaper.load_state_dict(state["shaper"])
-        together = self._processes
-        self._roller = Roller(self._job, self.learner, scorer, self._shaper, together)
+            self.portions.load_state_dict(state.get("portions", {}))
+        portions, together = self.portions, self._processes
+        self._roller = Roller(self._job, self.learner, scorer, self._shaper, portions, together)
         self._examples = Examples(self._job, self.learner, together)
-        self._epochs = Epochs(self._job, self.learner, self._examples, together)
+        self._epochs = Epochs(self._job, self.learner, self._examples, portions.learning, together)
 
     def save_checkpoint(self) -> None:
         """Let the main process write everything that going on needs, whole; the others wait.
@@ -112,6 +116,7 @@ class PpoTrainer:
                 "metrics": [m.model_dump() for m in self.metrics],
                 "controller": self._controller.state_dict(),
                 "shaper": self._shaper.state_dict(),
+                "portions": self.portions.state_dict(),
             }
             save_state(state, folder)
 
@@ -121,17 +126,24 @@ class PpoTrainer:
         Raises:
             NonFiniteLossError: The loss or its gradient was NaN or infinite.
             SpikeError: Step after step would have thrown the policy far off.
+            OutOfMemoryError: Memory does not hold the smallest piece of work.
         """
         self.learner.set_rates(self.done)
         self._examples.restart()
         rolled = self._roller.roll(self.done, self.beta, self._reference.policy)
         learned = self._epochs.run(rolled.batch, self.done, self.beta / rolled.spread)
+        self.portions.agree(self._processes)
         self._refuse_broken_weights()
         self._reference.follow(self.learner.policy)
         kl = float(rolled.kl.mean())
+        measured = {
+            **_figures(rolled),
+            "beta": self.beta,
+            **learned,
+            **self.portions.figures,
+        }
         self.metrics += [
-            Metric(step=self.done, name=name, value=value)
-            for name, value in {**_figures(rolled), "beta": self.beta, **learned}.items()
+            Metric(step=self.done, name=name, value=value) for name, value in measured.items()
         ]
         self._controller.update(kl, rolled.batch.size)
         self.done += 1

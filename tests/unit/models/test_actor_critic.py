@@ -2,9 +2,11 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from rlaif.errors import ModelError
 from rlaif.models.actor_critic import (
@@ -13,7 +15,10 @@ from rlaif.models.actor_critic import (
     response_states,
     score_responses,
 )
+from rlaif.models.decoding import DecodeSettings, decode
 from rlaif.models.loading import LanguageModel, load_language_model
+from rlaif.models.portions import Portion
+from rlaif.models.precision import casting_once
 from rlaif.rl import Rollout
 from rlaif.testing import make_tiny_lm
 
@@ -65,7 +70,7 @@ def test_rows_of_like_length_together_give_the_same(either: LanguageModel) -> No
     head = ValueHead(either.model.config.hidden_size)
     torch.nn.init.normal_(head.weight)
     plain = score_responses(either, rollout, 0.7, head)
-    found = score_responses(either, rollout, 0.7, head, rows_at_once=2)
+    found = score_responses(either, rollout, 0.7, head, portion=Portion("test", 2))
     torch.testing.assert_close(found.logprobs, plain.logprobs)
     torch.testing.assert_close(found.values, plain.values)
 
@@ -102,3 +107,65 @@ def test_a_head_that_is_not_plain_is_refused(lm: LanguageModel) -> None:
     lm.model.forward = capped
     with pytest.raises(ModelError, match="plain linear head"):
         check_plain_head(lm)
+
+
+def test_weights_are_cast_once_for_a_whole_decoding(lm: LanguageModel) -> None:
+    """On a GPU a trained policy's weights are wider than its products."""
+    library = dataclasses.replace(lm, lean=None, dtype=torch.bfloat16)
+    casts = _Casts()
+    with casts, casting_once(CPU):
+        several = decode(library, QUERIES, DecodeSettings(6))
+    assert len(casts.of_weights) == len(set(casts.of_weights)) > 0
+    with casts:
+        plain = decode(library, QUERIES, DecodeSettings(6))
+    assert len(casts.of_weights) > 3 * len(set(casts.of_weights))
+    assert several == plain
+
+
+def test_checkpointing_keeps_less_and_gives_the_same_gradients(lm: LanguageModel) -> None:
+    kept, gradients = {}, {}
+    for checkpointing in (False, True):
+        library = dataclasses.replace(lm, lean=None, checkpointing=checkpointing)
+        held: list[int] = []
+
+        def hold(x: torch.Tensor, held: list[int] = held) -> torch.Tensor:
+            held.append(x.numel() * (not isinstance(x, torch.nn.Parameter)))
+            return x
+
+        with torch.autograd.graph.saved_tensors_hooks(hold, lambda x: x):
+            states = response_states(library, rollout_of(library))
+        kept[checkpointing] = sum(held)
+        library.model.zero_grad()
+        states.square().sum().backward()
+        gradients[checkpointing] = [p.grad for p in library.model.parameters()]
+    assert kept[True] < 0.5 * kept[False]
+    for plain, checkpointed in zip(gradients[False], gradients[True], strict=True):
+        torch.testing.assert_close(plain, checkpointed)
+
+
+def test_checkpointing_lasts_for_learning_only(lm: LanguageModel) -> None:
+    """Checkpointed blocks cannot use a cache."""
+    library = dataclasses.replace(lm, lean=None, checkpointing=True)
+    plain = decode(dataclasses.replace(lm, lean=None), QUERIES, DecodeSettings(6))
+    with torch.no_grad():
+        response_states(library, rollout_of(library))
+    response_states(library, rollout_of(library))
+    assert decode(library, QUERIES, DecodeSettings(6)) == plain
+    assert not library.model.training
+
+
+class _Casts(TorchDispatchMode):
+    """Notes which weights are cast to bfloat16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_weights: list[int] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        given = kwargs or {}
+        narrows = func is torch.ops.aten._to_copy.default and given.get("dtype") is torch.bfloat16
+        if narrows and isinstance(args[0], torch.nn.Parameter):
+            self.of_weights.append(id(args[0]))
+        return func(*args, **given)

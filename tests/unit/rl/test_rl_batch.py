@@ -160,3 +160,43 @@ def test_tensors_that_do_not_lie_over_the_response_are_refused() -> None:
 def test_a_micro_batch_of_no_rows_is_refused() -> None:
     with pytest.raises(ValueError, match="micro-batch size is 0"):
         list(micro_batches(rollout_of([([1], [2])]), 0))
+
+
+@quick
+@given(data=pairs)
+def test_flushed_rows_begin_in_column_0_and_know_where_states_are(data: Pairs) -> None:
+    rollout = rollout_of(data)
+    ids, places = rollout.flush()
+    predicted = ids.flatten()[places + 1]
+    assert predicted.tolist() == [token for _, response in data for token in response]
+    for row, (query, response) in enumerate(data):
+        assert ids[row, : len(query) + len(response)].tolist() == query + response
+
+
+@quick
+@given(data=pairs)
+def test_places_and_counts_are_those_of_the_mask(data: Pairs) -> None:
+    rollout = rollout_of(data)
+    mask = rollout.response_mask
+    assert rollout.response_tokens == int(mask.sum())
+    assert torch.equal(rollout.host_lengths, rollout.response_lengths)
+    flat = rollout.response_ids.flatten()[rollout.response_places]
+    assert torch.equal(flat, rollout.response_ids[mask])
+
+
+@quick
+@given(data=pairs)
+def test_a_batch_elsewhere_is_cut_without_asking_that_device(data: Pairs) -> None:
+    """The meta device holds no numbers: whatever asked it for one would fail."""
+    here = batch_of(rollout_of(data))
+    order = here.rollout.host_lengths.argsort(descending=True)[:2]
+    near = here.select(order).trim()
+    far = here.to("meta").select(order).trim()
+    assert far.rollout.input_ids.shape == near.rollout.input_ids.shape
+    assert far.rollout.query_width == near.rollout.query_width
+    assert far.rollout.host_mask is not None
+    assert torch.equal(far.rollout.host_mask, near.rollout.token_mask)
+    assert far.rollout.response_tokens == near.rollout.response_tokens
+    assert far.rollout.response_places.shape == near.rollout.response_places.shape
+    assert far.rollout.flush().ids.shape == near.rollout.flush().ids.shape
+    assert [part.size for part in micro_batches(far, 1)] == [1] * far.size
