@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from rlaif.config import GenerationConfig, PpoConfig
-from rlaif.models.loading import LanguageModel, encode_conversation
+from rlaif.models.encoding import encode_conversation
+from rlaif.models.loading import LanguageModel
 from rlaif.models.scoring import Answer
 from rlaif.records import Message
 from rlaif.seeds import torch_generator

@@ -24,7 +24,8 @@ import torch  # noqa: E402
 from plot import Curve, Panel, svg  # noqa: E402
 from ppo.rule import reward  # noqa: E402
 
-from rlaif.models.loading import encode_conversation, load_language_model  # noqa: E402
+from rlaif.models.encoding import encode_conversation  # noqa: E402
+from rlaif.models.loading import load_language_model  # noqa: E402
 from rlaif.models.scoring import Answer  # noqa: E402
 from rlaif.records import Message  # noqa: E402
 from rlaif.stages.metrics import read_metrics  # noqa: E402

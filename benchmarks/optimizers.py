@@ -38,7 +38,8 @@ from rlaif.cycle.training import PPO, artifact_folder, ppo
 from rlaif.engines.local import LocalEngine
 from rlaif.ledger.writer import Ledger
 from rlaif.models.decoding import DecodeSettings, decode
-from rlaif.models.loading import LanguageModel, encode_conversation, load_language_model
+from rlaif.models.encoding import encode_conversation
+from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.policies import BASE
 from rlaif.progress import Silent
 from rlaif.project import Project, load_project

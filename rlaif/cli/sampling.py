@@ -51,7 +51,8 @@ def sample(project: Project, version: str, wish: Wish) -> list[dict[str, Any]]:
     path, conversations = _policy_and_prompts(project, version, wish)
     hide_model_hub_noise()
     from rlaif.models.decoding import DecodeSettings, decode
-    from rlaif.models.loading import encode_conversation, load_language_model, pick_device
+    from rlaif.models.encoding import encode_conversation
+    from rlaif.models.loading import load_language_model, pick_device
 
     lm = load_language_model(path, pick_device(project.config.run.device))
     setting = project.config.generation

@@ -7,8 +7,8 @@ from rlaif.crew import Crew
 from rlaif.errors import ArtifactError, ModelError
 from rlaif.ledger.writer import Ledger
 from rlaif.models.actor_critic import check_plain_head
+from rlaif.models.encoding import check_context, encode_conversation
 from rlaif.models.identity import model_digest
-from rlaif.models.loading import check_context, encode_conversation
 from rlaif.policies import policy_path
 from rlaif.project import Project
 from rlaif.stages.pools import read_pools

@@ -25,7 +25,8 @@ from rlaif.judges.protocol import (
     request_hash,
 )
 from rlaif.judges.rubric import MAX_CHOICES
-from rlaif.models.loading import LanguageModel, encode_answer, encode_conversation
+from rlaif.models.encoding import encode_answer, encode_conversation
+from rlaif.models.loading import LanguageModel
 from rlaif.models.parallel import on_all_cores
 from rlaif.records import JudgeCall, Message, digest_of
 

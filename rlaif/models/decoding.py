@@ -8,7 +8,8 @@ from torch import Tensor
 
 from rlaif.errors import StageError
 from rlaif.models.drawing import Drawn, draw, greedy, uniforms
-from rlaif.models.loading import LanguageModel, check_context
+from rlaif.models.encoding import check_context
+from rlaif.models.loading import LanguageModel
 from rlaif.models.padding import left_pad
 from rlaif.models.stepping import Step, stepper
 

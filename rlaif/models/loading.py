@@ -1,6 +1,5 @@
 """Causal language models from a folder or a hub id, checked before they serve."""
 
-from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from jinja2 import TemplateError
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
@@ -22,7 +20,6 @@ from transformers.utils import logging as transformers_logging
 from rlaif.errors import ModelError
 from rlaif.models.identity import is_adapter, model_digest
 from rlaif.models.lean.trunk import LeanTrunk
-from rlaif.records import Message
 from rlaif.text import shortened
 
 if TYPE_CHECKING:
@@ -84,11 +81,12 @@ class LanguageModel:
     def computing(self) -> AbstractContextManager[None]:
         """Return the context in which the library's own model is this one and computes in `dtype`.
 
-        On a shared base another adapter may be put on only when the context's gradients are done.
+        On a shared base another adapter may be put on only when the context's gradients are done;
+        adapters are float32, so their products are cast even where the base's need not be.
         """
         if self.worn is not None:
             self.worn.put_on()
-        if self.dtype == self.stored:
+        if self.dtype == self.stored and (self.worn is None or self.dtype == torch.float32):
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.dtype)
 
@@ -259,61 +257,6 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
             "save the tokenizer into the model's folder",
         )
     return tokenizer
-
-
-def encode_conversation(lm: LanguageModel, messages: Sequence[Message]) -> list[int]:
-    """Encode a conversation up to the point where the model is to answer.
-
-    The tokenizer's chat template is used where there is one, else the bare words.
-
-    Returns:
-        Token ids, at least one.
-
-    Raises:
-        ModelError: The chat template is broken, or does not take this conversation.
-    """
-    tokenizer = lm.tokenizer
-    if tokenizer.chat_template:
-        turns = [{"role": m.role, "content": m.content} for m in messages]
-        try:
-            text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        except TemplateError as exc:
-            raise ModelError(
-                f"the chat template of {lm.name} fails on turns of "
-                f"{', '.join(m.role for m in messages)}: {exc}",
-                "a template that takes every conversation of the pool",
-                "mend the template or the prompts: some take no system turn",
-            ) from exc
-        return list(tokenizer.encode(str(text), add_special_tokens=False))
-    text = "\n".join(message.content for message in messages)
-    return list(tokenizer.encode(text))
-
-
-def encode_answer(lm: LanguageModel, text: str, ended: bool) -> list[int]:
-    """Encode an answer from its text, with the end-of-sequence token where it ended itself."""
-    ids = list(lm.tokenizer.encode(text, add_special_tokens=False))
-    return [*ids, lm.end_id] if ended else ids
-
-
-def encode_exchange(
-    lm: LanguageModel, messages: Sequence[Message], text: str, ended: bool
-) -> list[int]:
-    """Encode a conversation with its answer, the last tokens kept where they are too many."""
-    return [*encode_conversation(lm, messages), *encode_answer(lm, text, ended)][-lm.context :]
-
-
-def check_context(lm: LanguageModel, prompt_tokens: int, new_tokens: int, what: str) -> None:
-    """Refuse work that does not fit into a model's context.
-
-    Raises:
-        ModelError: ``prompt_tokens + new_tokens`` is more than the model's context.
-    """
-    if prompt_tokens + new_tokens > lm.context:
-        raise ModelError(
-            f"{what}: {prompt_tokens} prompt tokens and up to {new_tokens} new ones",
-            f"at most {lm.context} tokens, the context of {lm.name}",
-            "shorten the prompt, lower the limit of new tokens, or take a model with more context",
-        )
 
 
 def parameter_count(path: str) -> int:

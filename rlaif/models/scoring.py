@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from rlaif.models.loading import LanguageModel, encode_exchange
+from rlaif.models.encoding import encode_exchange
+from rlaif.models.loading import LanguageModel
 from rlaif.models.padding import right_pad
 from rlaif.models.reward_ensemble import RewardEnsemble, Rewards
 from rlaif.records import Message

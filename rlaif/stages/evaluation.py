@@ -10,7 +10,8 @@ import torch
 
 from rlaif.config import EvaluationConfig
 from rlaif.models.actor_critic import score_responses
-from rlaif.models.loading import LanguageModel, encode_answer, encode_conversation
+from rlaif.models.encoding import encode_answer, encode_conversation
+from rlaif.models.loading import LanguageModel
 from rlaif.records import Message, PairVerdict, WinRate
 from rlaif.rl import Rollout, k1, sequence_kl
 

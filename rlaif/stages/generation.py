@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from rlaif.config import GenerationConfig
 from rlaif.models.decoding import Decoded, DecodeSettings, decode
-from rlaif.models.loading import LanguageModel, encode_conversation
+from rlaif.models.encoding import encode_conversation
+from rlaif.models.loading import LanguageModel
 from rlaif.records import Completion, Prompt, make_id
 from rlaif.seeds import torch_generator
 from rlaif.stages.pools import Encode, same_words_otherwise_ordered

@@ -20,7 +20,7 @@ from rlaif.artifacts import landing, verify
 from rlaif.config import BestOfNConfig
 from rlaif.errors import ArtifactError
 from rlaif.models.decoding import Decoded, DecodeSettings, decode
-from rlaif.models.loading import check_context, encode_conversation
+from rlaif.models.encoding import check_context, encode_conversation
 from rlaif.models.training_state import load_state, save_state, saving
 from rlaif.records import Metric
 from rlaif.seeds import derive_seed, torch_generator

@@ -19,7 +19,8 @@ from trl.trainer.dpo_config import DPOConfig
 from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
 
 from rlaif.config import DpoConfig
-from rlaif.models.loading import LanguageModel, encode_answer, encode_conversation
+from rlaif.models.encoding import encode_answer, encode_conversation
+from rlaif.models.loading import LanguageModel
 from rlaif.stages.optimisers.job import PolicyPair
 from rlaif.stages.optimisers.policy_trainer import (
     Place,

@@ -17,7 +17,8 @@ from trl.trainer.rloo_trainer import RLOOTrainer
 from rlaif.config import GrpoConfig, RlooConfig
 from rlaif.config.optimisers import GroupConfig
 from rlaif.models.decoding import DecodeSettings, NonFiniteLogitsError, decode
-from rlaif.models.loading import LanguageModel, check_context, encode_conversation
+from rlaif.models.encoding import check_context, encode_conversation
+from rlaif.models.loading import LanguageModel
 from rlaif.seeds import derive_seed, torch_generator
 from rlaif.stages.optimisers.policy_trainer import (
     Place,

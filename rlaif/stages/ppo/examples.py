@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rlaif.errors import ConfigError
 from rlaif.models.actor_critic import head_weight, response_states, working_head
-from rlaif.models.loading import encode_answer, encode_conversation
+from rlaif.models.encoding import encode_answer, encode_conversation
 from rlaif.models.processes import Processes
 from rlaif.rl import Rollout
 from rlaif.rl.head_loss import head_loss

@@ -10,7 +10,8 @@ from torch import Tensor
 from rlaif.models.actor_critic import score_responses
 from rlaif.models.decoding import Decoded, DecodeSettings, NonFiniteLogitsError, decode
 from rlaif.models.drawing import uniforms
-from rlaif.models.loading import LanguageModel, check_context, encode_conversation
+from rlaif.models.encoding import check_context, encode_conversation
+from rlaif.models.loading import LanguageModel
 from rlaif.models.precision import casting_once
 from rlaif.models.processes import Processes
 from rlaif.models.scoring import Answer

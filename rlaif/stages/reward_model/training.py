@@ -11,13 +11,9 @@ from torch import Tensor
 
 from rlaif.artifacts import landing, verify
 from rlaif.errors import StageError
+from rlaif.models.encoding import encode_exchange
 from rlaif.models.identity import is_adapter, model_digest
-from rlaif.models.loading import (
-    LanguageModel,
-    encode_exchange,
-    load_language_model,
-    pick_device,
-)
+from rlaif.models.loading import LanguageModel, load_language_model, pick_device
 from rlaif.models.padding import right_pad
 from rlaif.models.rates import auto_adapter_rate, auto_learning_rate
 from rlaif.models.reward import RewardModel, trunk_of

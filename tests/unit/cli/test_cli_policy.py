@@ -14,7 +14,8 @@ from rlaif.artifacts import file_sha256, model_folder_digest
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
 from rlaif.models.decoding import DecodeSettings, decode
-from rlaif.models.loading import encode_conversation, load_language_model
+from rlaif.models.encoding import encode_conversation
+from rlaif.models.loading import load_language_model
 from rlaif.models.shared_base import SharedBase
 from rlaif.project import Project
 from rlaif.records import Message

@@ -8,7 +8,8 @@ import torch
 from rlaif.errors import ModelError
 from rlaif.models.decoding import DecodeSettings, decode
 from rlaif.models.drawing import uniforms
-from rlaif.models.loading import LanguageModel, encode_conversation, load_language_model
+from rlaif.models.encoding import encode_conversation
+from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.records import Message
 from rlaif.seeds import torch_generator
 from rlaif.testing import make_tiny_lm

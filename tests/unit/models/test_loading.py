@@ -7,13 +7,9 @@ import pytest
 import torch
 
 from rlaif.errors import ModelError
+from rlaif.models.encoding import encode_answer, encode_conversation
 from rlaif.models.identity import model_digest
-from rlaif.models.loading import (
-    encode_answer,
-    encode_conversation,
-    load_language_model,
-    pick_device,
-)
+from rlaif.models.loading import load_language_model, pick_device
 from rlaif.models.padding import left_pad, right_pad
 from rlaif.records import Message
 from rlaif.testing import make_tiny_lm

@@ -16,11 +16,8 @@ from rlaif.config import BestOfNConfig, DpoConfig, GenerationConfig, GrpoConfig,
 from rlaif.errors import ModelError, StageError, TrainingError
 from rlaif.models.actor_critic import score_responses
 from rlaif.models.decoding import DecodeSettings, decode
-from rlaif.models.loading import (
-    encode_answer,
-    encode_conversation,
-    load_language_model,
-)
+from rlaif.models.encoding import encode_answer, encode_conversation
+from rlaif.models.loading import load_language_model
 from rlaif.models.reward import RewardModel
 from rlaif.models.scoring import RewardScorer
 from rlaif.records import Message, PolicyReport
