@@ -71,8 +71,8 @@ class World:
     minibatch: int = 16
     epochs: int = 2
     response: int = 32
-    rate: float = 5e-4
-    beta: float = 0.05
+    rate: float = 3e-4
+    beta: float = 0.3
     value_coefficient: float = 0.1
 
 

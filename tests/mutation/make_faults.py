@@ -255,6 +255,41 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "self._learner.optimizer.zero_grad(set_to_none=True)\n        parts",
         "parts",
     ),
+    "adapter-scale-forgotten": (
+        f"{LEAN}/pairs.py",
+        "up.to(torch.promote_types(up.dtype, torch.float32)) * pair.scale",
+        "up.to(torch.promote_types(up.dtype, torch.float32))",
+    ),
+    "adapter-gradient-unscaled": (
+        f"{LEAN}/products.py",
+        "(grad.T @ (x @ pair.down.T)).mul_(pair.scale)",
+        "grad.T @ (x @ pair.down.T)",
+    ),
+    "adapter-rows-not-turned": (
+        f"{LEAN}/pairs.py",
+        "interleaved(pair.up, self._head) if name in TURNED else pair.up",
+        "pair.up",
+    ),
+    "adapter-gradient-past-the-adapter": (
+        f"{LEAN}/products.py",
+        "found.addmm_(grad @ pair.up, pair.down)",
+        "found",
+    ),
+    "adapters-never-outdated": (
+        f"{LEAN}/trunk.py",
+        "            self._worn.outdate()\n",
+        "            pass\n",
+    ),
+    "one-adapter-for-all": (
+        "rlaif/models/shared_base.py",
+        "lean = lm.lean.wearing(lm.model, name, checkpointing=checkpointing)",
+        "lean = lm.lean",
+    ),
+    "rows-draw-by-their-place": (
+        "rlaif/models/decoding.py",
+        "self._uniform[self._rows, self._done]",
+        "self._uniform[: len(self._rows), self._done]",
+    ),
     "early-stop-never": (
         f"{PPO}/learning.py",
         "EARLY_STOP_FACTOR = 1.5",

@@ -22,11 +22,13 @@ import transformers  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 180.0
+AT_ONCE = 2
 IMPORTED_ALREADY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 RL_TESTS = ("tests/golden", "tests/unit/rl")
 WATCHERS = {
     "rlaif/rl/": RL_TESTS,
-    "rlaif/models/lean/": ("tests/unit/models/test_lean.py",),
+    "rlaif/models/lean/": ("tests/unit/models/test_lean.py", "tests/unit/models/test_adapters.py"),
+    "rlaif/models/shared_base.py": ("tests/unit/models/test_adapters.py",),
     "rlaif/models/": tuple(
         f"tests/unit/models/test_{name}.py" for name in ("actor_critic", "decoding", "drawing")
     ),
@@ -104,18 +106,28 @@ def _become_tester(folder: Path, tests: tuple[str, ...]) -> None:
         os._exit(code)
 
 
-def main(patches: list[Path]) -> None:
-    """Judge each fault."""
+def judge(patch: Path) -> dict[str, object]:
+    """Return what became of a fault."""
+    target = "rlaif/rl/" if patch.name == "none" else patched_file(patch)
+    tests = next(found for prefix, found in WATCHERS.items() if target.startswith(prefix))
+    with tempfile.TemporaryDirectory() as place:
+        fault = plant(patch, Path(place))
+        code = None if fault else test_in_child(Path(place), tests)
+    return {"patch": patch.name, "refused": fault, "code": code, "red": code not in (None, 0)}
+
+
+def main(patches: list[Path]) -> int:
+    """Judge all faults, some at a time; return 1 if a judge died."""
     torch.set_num_threads(1)
-    for patch in patches:
-        target = "rlaif/rl/" if patch.name == "none" else patched_file(patch)
-        tests = next(found for prefix, found in WATCHERS.items() if target.startswith(prefix))
-        with tempfile.TemporaryDirectory() as place:
-            fault = plant(patch, Path(place))
-            code = None if fault else test_in_child(Path(place), tests)
-        found = {"patch": patch.name, "refused": fault, "code": code, "red": code not in (None, 0)}
-        print(json.dumps(found), flush=True)
+    judges = []
+    for place in range(AT_ONCE):
+        judges.append(os.fork())
+        if judges[-1] == 0:
+            for patch in patches[place::AT_ONCE]:
+                os.write(1, (json.dumps(judge(patch)) + "\n").encode())
+            os._exit(0)
+    return int(any(os.waitpid(judge, 0)[1] for judge in judges))
 
 
 if __name__ == "__main__":
-    main([Path(p).absolute() for p in sys.argv[1:]])
+    sys.exit(main([Path(p).absolute() for p in sys.argv[1:]]))

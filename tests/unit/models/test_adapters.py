@@ -100,6 +100,23 @@ def test_a_new_adapter_changes_nothing_and_is_drawn_from_its_seed(base: str) -> 
     assert not all(torch.equal(a, b) for a, b in zip(one.own, other.own, strict=True))
 
 
+def test_a_fused_optimisers_writes_are_seen_once_they_are_told(base: str) -> None:
+    policy = shaken(SharedBase.open(base, CPU, "float32").fresh("policy", 4, 8.0, seed=1))
+    assert policy.lean is not None
+    optimizer = torch.optim.AdamW(policy.trained, lr=0.1, fused=True)
+    layout = Layout.of(PROMPTS, 0)
+    before = policy.lean.states(layout)
+    before.square().sum().backward()
+    optimizer.step()
+    policy.weights_may_have_moved()
+    after = policy.lean.states(layout).detach()
+    assert not torch.allclose(after, before, atol=1e-3)
+    assert policy.worn is not None
+    same = policy.worn.like("same")
+    assert same.lean is not None
+    torch.testing.assert_close(after, same.lean.states(layout), rtol=0, atol=0)
+
+
 def test_adapters_on_one_base_do_not_disturb_each_other(base: str) -> None:
     shared = SharedBase.open(base, CPU, "float32")
     plain = scores(shared.bare())
