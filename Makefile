@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-bandit mutation models clean
+.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-bandit mutation models clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +51,12 @@ bench-bandit: $(STAMP)
 
 bench-ppo: $(STAMP) .venv-trl/.installed
 	$(BIN)/python benchmarks/ppo_vs_trl.py
+
+bench-agreement: $(STAMP) .venv-trl/.installed
+	$(BIN)/python benchmarks/loss_agreement.py
+
+bench-curves: $(STAMP) .venv-trl/.installed
+	$(BIN)/python benchmarks/curves_vs_trl.py
 
 models: $(STAMP)
 	$(BIN)/python -m rlaif.bundled.build
