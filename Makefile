@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-gpu bench-bandit mutation models clean
+.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-gpu bench-bandit mutation models clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -54,6 +54,12 @@ bench-ppo: $(STAMP) .venv-trl/.installed
 
 bench-gpu: $(STAMP)
 	$(BIN)/python benchmarks/gpu.py
+
+bench-agreement: $(STAMP) .venv-trl/.installed
+	$(BIN)/python benchmarks/loss_agreement.py
+
+bench-curves: $(STAMP) .venv-trl/.installed
+	$(BIN)/python benchmarks/curves_vs_trl.py
 
 models: $(STAMP)
 	$(BIN)/python -m rlaif.bundled.build

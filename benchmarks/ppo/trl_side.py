@@ -10,17 +10,11 @@ import sys
 from pathlib import Path
 
 import torch
-from datasets import Dataset
 from safetensors.torch import load_file
 from side import RATE, Side
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PreTrainedModel,
-    TrainerCallback,
-)
-from trl.experimental.ppo import PPOConfig, PPOTrainer
+from transformers import TrainerCallback
+from trl.experimental.ppo import PPOTrainer
+from trl_parts import make_trainer, scalar_model, settings
 
 
 class Stepper(TrainerCallback):
@@ -60,52 +54,19 @@ def main() -> None:
 def _trainer(world: Path, updates: int, dtype: torch.dtype, side: Side) -> PPOTrainer:
     shape = json.loads((world / "shape.json").read_text(encoding="utf-8"))
     prompts = json.loads((world / "prompts.json").read_text(encoding="utf-8"))
-    folder = world / "policy"
-    batch = shape["batch"]
-    arguments = PPOConfig(
-        output_dir=str(world / "trl"),
-        per_device_train_batch_size=batch,
-        gradient_accumulation_steps=1,
-        num_mini_batches=1,
-        total_episodes=batch * updates,
-        local_rollout_forward_batch_size=batch,
-        response_length=shape["response"],
+    given = settings(
+        world,
+        batch=shape["batch"],
+        updates=updates,
+        response=shape["response"],
+        epochs=shape["epochs"],
+        rate=RATE,
         stop_token="eos" if shape["mean_length"] else None,
-        temperature=1.0,
-        num_ppo_epochs=shape["epochs"],
-        num_sample_generations=0,
-        learning_rate=RATE,
-        adam_epsilon=1e-5,
-        gradient_checkpointing=False,
-        bf16=False,  # its own flag does nothing here; ACCELERATE_MIXED_PRECISION does
-        use_cpu=True,
-        report_to="none",
-        save_strategy="no",
-        eval_strategy="no",
-        disable_tqdm=True,
-        seed=1,
-    )
-    return PPOTrainer(
-        args=arguments,
-        processing_class=AutoTokenizer.from_pretrained(folder, padding_side="left"),
-        model=AutoModelForCausalLM.from_pretrained(folder, dtype=dtype),
-        ref_model=AutoModelForCausalLM.from_pretrained(folder, dtype=dtype),
-        reward_model=_scalar(world, dtype, zero=False),
-        value_model=_scalar(world, dtype, zero=True),
-        train_dataset=Dataset.from_dict({"input_ids": prompts}),
-        callbacks=[Stepper(side)],
-    )
-
-
-def _scalar(world: Path, dtype: torch.dtype, *, zero: bool) -> PreTrainedModel:
-    """Return a model with a scalar head: the reward model's, or zeros for the critic."""
-    model = AutoModelForSequenceClassification.from_pretrained(
-        world / "policy", num_labels=1, dtype=dtype
     )
     head = load_file(world / "reward" / "reward_head.safetensors")["weight"]
-    with torch.no_grad():
-        model.score.weight.copy_(torch.zeros_like(head) if zero else head)
-    return model
+    reward = scalar_model(world, dtype, head)
+    critic = scalar_model(world, dtype, torch.zeros_like(head))
+    return make_trainer(world, given, prompts, reward, critic, [Stepper(side)], dtype)
 
 
 if __name__ == "__main__":

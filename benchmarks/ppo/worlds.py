@@ -137,6 +137,7 @@ def _policy(shape: Shape, generator: torch.Generator) -> LlamaForCausalLM:
 def _set_ending(model: LlamaForCausalLM, shape: Shape, generator: torch.Generator) -> None:
     """Set by bisection how strongly the end token reads the carried number."""
     embedding = model.get_input_embeddings().weight
+    embedding[PAD, 0] = -100.0  # never drawn: TRL takes filler for the end of an answer
     if shape.mean_length is None:
         embedding[END, 0] = -100.0
         return
