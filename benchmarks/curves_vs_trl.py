@@ -36,6 +36,7 @@ MODEL = HERE.parents[1] / "shared" / "models" / "stories260K"
 TRL_PYTHON = HERE.parent / ".venv-trl" / "bin" / "python"
 PLOT = HERE.parent / "docs" / "curves_vs_trl.svg"
 LAST = 10
+SEPARATE, SHARED, TRL = "ours, separate critic", "ours, shared trunk", "TRL 1.12.0"
 NEVER = 1e9
 PATIENCE = 1200
 NAMES = ("Lily", "Tom", "Ben", "Mia", "Sam", "Anna", "Max", "Sue", "Tim", "Lucy", "Jack", "Amy")
@@ -100,8 +101,8 @@ def make_world(updates: int) -> World:
     return World(str(MODEL), chosen, tuple(ids[t] for t in chosen), length, updates)
 
 
-def ours(world: World, folder: Path, seed: int) -> Points:
-    """Train with our engine."""
+def ours(world: World, folder: Path, seed: int, critic: str) -> Points:
+    """Train with our engine, its critic on the policy's trunk or, as TRL's, on its own."""
     job = PpoJob(
         policy=world.model,
         reference=world.model,
@@ -116,6 +117,7 @@ def ours(world: World, folder: Path, seed: int) -> Points:
             learning_rate=world.rate,
             value_learning_rate=world.rate,
             value_coefficient=world.value_coefficient,
+            critic=critic,
             precision="float32",
             kl_control="fixed",
             kl_beta=world.beta,
@@ -128,8 +130,8 @@ def ours(world: World, folder: Path, seed: int) -> Points:
         device="cpu",
         missing_eos_score=None,
         beta=world.beta,
-        output=folder / f"ours-{seed}",
-        work=folder / f"work-{seed}",
+        output=folder / f"ours-{critic}",
+        work=folder / f"work-{critic}",
     )
     train_ppo(job, scorer=Rule())
     found = read_metrics(job.output)
@@ -152,47 +154,44 @@ def summary(runs: Sequence[Points]) -> dict[str, Any]:
     """Return the last updates' mean reward and KL, with standard errors over the seeds."""
     found: dict[str, Any] = {}
     for name in ("reward", "kl"):
-        means = [statistics.fmean(p[name] for p in run[-LAST:]) for run in runs]
+        means = [_last(run, name) for run in runs]
         error = statistics.stdev(means) / len(means) ** 0.5 if len(means) > 1 else None
         found |= {name: statistics.fmean(means), f"{name}_standard_error": error}
-    return found | {
-        "reward_by_seed": [statistics.fmean(p["reward"] for p in r[-LAST:]) for r in runs]
-    }
+    return found | {"reward_by_seed": [_last(run, "reward") for run in runs]}
 
 
 def verdict(mine: Sequence[Points], theirs: Sequence[Points], beta: float) -> dict[str, Any]:
     """Compare what both maximise, reward less beta times KL, over the last updates."""
     aims = [
-        [statistics.fmean(p["reward"] - beta * p["kl"] for p in run[-LAST:]) for run in runs]
-        for runs in (mine, theirs)
+        [_last(run, "reward") - beta * _last(run, "kl") for run in runs] for runs in (mine, theirs)
     ]
     difference = statistics.fmean(aims[0]) - statistics.fmean(aims[1])
     error = sum(statistics.variance(a) / len(a) for a in aims) ** 0.5 if len(mine) > 1 else None
     return {
-        "objective": [statistics.fmean(a) for a in aims],
+        "objective": statistics.fmean(aims[0]),
+        "objective_of_trl": statistics.fmean(aims[1]),
         "difference": difference,
         "standard_error": error,
         "ours_is_no_worse": error is None or difference > -2 * error,
     }
 
 
-def draw(sides: dict[str, Sequence[Points]]) -> str:
-    """Draw both sides' means over the seeds, with the range as bars."""
+def draw(sides: dict[str, list[Points]]) -> str:
+    """Draw all sides' means over the seeds, with half the range as bars."""
     panels = []
     for name, label in (("reward", "reward, standard deviations"), ("kl", "KL, nats per sequence")):
         curves = [
-            _curve(side, [[p[name] for p in run] for run in runs], colour)
-            for colour, (side, runs) in enumerate(sides.items())
+            _curve(side, [[p[name] for p in run] for run in runs]) for side, runs in sides.items()
         ]
         panels.append(Panel(f"{name} by update", "update", label, curves))
     return svg(panels)
 
 
-def _curve(side: str, runs: list[list[float]], colour: int) -> Curve:
+def _curve(side: str, runs: list[list[float]]) -> Curve:
     columns = list(zip(*runs, strict=True))
     points = [(float(n), statistics.fmean(column)) for n, column in enumerate(columns)]
     errors = [(max(column) - min(column)) / 2 for column in columns]
-    return Curve(side, points, colour, errors=errors)
+    return Curve(side, points, int(side == TRL), dashed=side == SHARED, errors=errors)
 
 
 def main() -> None:
@@ -206,20 +205,26 @@ def main() -> None:
     if not TRL_PYTHON.exists():
         parser.error("TRL's environment is missing: run `make bench-curves`, which makes it")
     world = make_world(given.updates)
-    mine, theirs = [], []
+    runs: dict[str, list[Points]] = {SEPARATE: [], SHARED: [], TRL: []}
     for seed in range(1, given.seeds + 1):
         with tempfile.TemporaryDirectory() as place:
-            mine.append(ours(world, Path(place), seed))
-            theirs.append(trls(world, Path(place), seed))
-        last = [
-            round(statistics.fmean(p["reward"] for p in r[-1][-LAST:]), 3) for r in (mine, theirs)
-        ]
-        print(f"seed {seed}: ours {last[0]}, TRL {last[1]}", file=sys.stderr, flush=True)
-    PLOT.write_text(draw({"ours": mine, "TRL 1.12.0": theirs}), encoding="utf-8")
+            runs[SEPARATE].append(ours(world, Path(place), seed, "separate"))
+            runs[SHARED].append(ours(world, Path(place), seed, "shared"))
+            runs[TRL].append(trls(world, Path(place), seed))
+        last = {side: round(_last(found[-1], "reward"), 2) for side, found in runs.items()}
+        print(f"seed {seed}: {last}", file=sys.stderr, flush=True)
+    PLOT.write_text(draw(runs), encoding="utf-8")
     settings = {k: v for k, v in asdict(world).items() if k not in {"model", "prompts", "ids"}}
-    figures = {"ours": summary(mine), "trl": summary(theirs)}
-    found = {"settings": settings, **figures, "verdict": verdict(mine, theirs, world.beta)}
+    found: dict[str, Any] = {"settings": settings}
+    for side, points in runs.items():
+        found[side] = summary(points)
+        if side != TRL:
+            found[side]["against_trl"] = verdict(points, runs[TRL], world.beta)
     print(json.dumps(found, indent=1))
+
+
+def _last(run: Points, name: str) -> float:
+    return statistics.fmean(point[name] for point in run[-LAST:])
 
 
 if __name__ == "__main__":

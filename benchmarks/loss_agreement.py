@@ -47,6 +47,7 @@ from rlaif.stages.ppo import PpoJob  # noqa: E402
 from rlaif.stages.ppo.actors import Learner  # noqa: E402
 from rlaif.stages.ppo.examples import Examples  # noqa: E402
 from rlaif.stages.ppo.learning import Epochs  # noqa: E402
+from rlaif.stages.ppo.portions import Portions  # noqa: E402
 from rlaif.stages.ppo.reference import Reference  # noqa: E402
 from rlaif.stages.ppo.rollouts import Rolled, Roller  # noqa: E402
 from rlaif.stages.ppo.shaping import RewardShaper  # noqa: E402
@@ -79,12 +80,13 @@ class Ours:
         self.learner = Learner.start(job, CPU)
         with torch.no_grad():
             head = load_file(world / "value_head.safetensors")["weight"]
-            self.learner.value_head.weight.copy_(head)
+            self.learner.critic.head.weight.copy_(head)
         self._reference = Reference(job, self.learner.policy, None).policy
         scorer = RewardScorer.load(world / "reward", self.learner.policy)
-        alone = Processes()
-        self._roller = Roller(job, self.learner, scorer, RewardShaper(job.ppo), alone)
-        self._epochs = Epochs(job, self.learner, Examples(job, self.learner, alone), alone)
+        alone, portions = Processes(), Portions(job.ppo)
+        self._roller = Roller(job, self.learner, scorer, RewardShaper(job.ppo), portions, alone)
+        examples = Examples(job, self.learner, alone)
+        self._epochs = Epochs(job, self.learner, examples, portions.learning, alone)
 
     def roll(self) -> Rolled:
         """Sample and score."""
@@ -140,7 +142,7 @@ def compare(world: Path, shape: Shape) -> dict[str, Any]:
     ours, rolled, trl = begin(world, shape)
     learner = ours.learner
     same = as_trl(
-        rolled.batch, rolled.shaped, learner.policy, learner.value_head, BETA, TEMPERATURE
+        rolled.batch, rolled.shaped, learner.policy, learner.critic.head, BETA, TEMPERATURE
     )
     figures = _before_learning(trl, rolled, same)
     figures |= _engine(world, trl["steps"][0], ours, rolled.batch, cut=not rolled.ended)

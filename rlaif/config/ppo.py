@@ -40,7 +40,12 @@ class PpoConfig(Section):
         "auto",
         description="the policy's rate; auto: by its size, up to ten times that for adapters",
     )
-    value_learning_rate: Rate = Field("auto", description="the value head's rate")
+    critic: Literal["shared", "separate"] = Field(
+        "shared",
+        description="shared: values are read off the policy's trunk; separate: off one of their "
+        "own (with lora_rank an adapter), for about twice the time of learning",
+    )
+    value_learning_rate: Rate = Field("auto", description="the critic's rate")
     critic_warmup: Count = Field(
         0, description="first updates of a cycle that train the value head alone"
     )

@@ -114,19 +114,20 @@ class SharedBase:
         return replace(found, name=str(folder), digest=model_digest(str(folder)))
 
     @torch.no_grad()
-    def copied(self, of: str, name: str) -> LanguageModel:
-        """Return the base under a frozen copy of one of its adapters.
+    def copied(self, of: str, name: str, *, trainable: bool = False) -> LanguageModel:
+        """Return the base under a copy of one of its adapters.
 
         Args:
             of: The adapter.
             name: What the copy is called.
+            trainable: Whether its weights will be updated.
         """
         config = self._configs[of]
         parameters = put_in(self._lm.model, name, config)
         own = dict(self._lm.model.named_parameters())
         for key, parameter in parameters.items():
             parameter.copy_(own[key.replace(f".{name}.", f".{of}.")])
-        return self._wearing(name, config, parameters, trainable=False, checkpointing=False)
+        return self._wearing(name, config, parameters, trainable=trainable, checkpointing=False)
 
     def put_on(self, name: str | None) -> None:
         """Let the library's own forward pass compute with one adapter, or with none."""
@@ -205,15 +206,15 @@ class Worn:
         model = self.shared._lm.model
         return [p for n, p in model.named_parameters() if f".{self._name}." in n]
 
-    def like(self, name: str) -> LanguageModel:
-        """Return the base under another adapter, frozen, whose weights are this one's now.
+    def like(self, name: str, *, trainable: bool = False) -> LanguageModel:
+        """Return the base under another adapter, whose weights are this one's now.
 
         Raises:
             ValueError: This is the bare base.
         """
         if self._name is None:
             raise ValueError("the bare base has no adapter to copy")
-        return self.shared.copied(self._name, name)
+        return self.shared.copied(self._name, name, trainable=trainable)
 
     def put_on(self) -> None:
         """Let the library's own forward pass compute with it."""

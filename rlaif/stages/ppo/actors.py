@@ -10,13 +10,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rlaif.config import PpoConfig
-from rlaif.models.actor_critic import ValueHead, check_plain_head
+from rlaif.models.actor_critic import check_plain_head
 from rlaif.models.identity import is_adapter
 from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.models.precision import product_dtype
 from rlaif.models.rates import auto_adapter_rate, auto_learning_rate
 from rlaif.models.training_state import load_optimizer, save_optimizer
 from rlaif.seeds import derive_seed
+from rlaif.stages.ppo.critic import Critic
 from rlaif.stages.ppo.job import PpoJob
 
 ADAM_EPS = 1e-5
@@ -24,32 +25,35 @@ RATE_SCALE = 0.7  # 5e-4 for the bundled policy: at 7e-4 its spelling began to s
 VALUE_RATE_FACTOR = 3.0
 VALUE_HEAD = "value_head.safetensors"
 POLICY = "policy"
+CRITIC = "critic"
 REFERENCE = "reference"
 
 
 class Learner:
-    """The policy that is trained, with the value head on its trunk and their optimiser.
+    """The policy that is trained, with its critic and their optimiser.
 
     Args:
         policy: The policy, what is trained in float32.
         settings: PPO's settings.
+        beside: The model whose trunk is the critic's own; None where it shares the policy's.
 
     Attributes:
         policy: The policy; products in the settings' precision.
-        value_head: From hidden states to values.
-        optimizer: AdamW without decay; the first group is the policy's, the second the head's.
+        critic: Gives the values.
+        optimizer: AdamW without decay; the first group is the policy's, the second the critic's.
     """
 
-    def __init__(self, policy: LanguageModel, settings: PpoConfig) -> None:
+    def __init__(
+        self, policy: LanguageModel, settings: PpoConfig, beside: LanguageModel | None = None
+    ) -> None:
         self.policy = policy
-        width = policy.model.config.get_text_config().hidden_size
-        self.value_head = ValueHead(width).to(policy.device)
+        self.critic = Critic(policy, beside)
         self._settings = settings
         self._rates = _rates(settings, sum(p.numel() for p in policy.model.parameters()))
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": policy.trained, "lr": self._rates[0]},
-                {"params": list(self.value_head.parameters()), "lr": self._rates[1]},
+                {"params": self.critic.parameters, "lr": self._rates[1]},
             ],
             eps=ADAM_EPS,
             weight_decay=0.0,
@@ -60,17 +64,18 @@ class Learner:
     @classmethod
     def start(cls, job: PpoJob, device: torch.device) -> "Learner":
         """Begin with the incumbent."""
-        make = _adapted if job.ppo.lora_rank else _whole
-        return cls(make(job, device, None), job.ppo)
+        policy = _trained(job, device, None)
+        return cls(policy, job.ppo, _beside(job, policy, None))
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
-        """All that is trained: the policy's weights, then the head's."""
+        """All that is trained: the policy's weights, then the critic's."""
         return [p for group in self.optimizer.param_groups for p in group["params"]]
 
     def _weights_moved(self) -> None:
-        if self.policy.lean is not None:
-            self.policy.lean.outdate()
+        for model in (self.policy, self.critic.own):
+            if model is not None and model.lean is not None:
+                model.lean.outdate()
 
     def set_rates(self, done: int) -> None:
         """Set the rates of an update: they fall linearly; in the warm-up the policy rests.
@@ -90,20 +95,40 @@ class Learner:
         self.policy.save(folder)
 
     def save(self, folder: Path) -> None:
-        """Write policy, value head and optimiser into a checkpoint's folder."""
+        """Write policy, critic and optimiser into a checkpoint's folder."""
         (folder / POLICY).mkdir()
         self.save_policy(folder / POLICY)
-        save_file(self.value_head.state_dict(), str(folder / VALUE_HEAD))
+        if self.critic.own is not None:
+            (folder / CRITIC).mkdir()
+            self.critic.own.save(folder / CRITIC)
+        save_file(self.critic.head.state_dict(), str(folder / VALUE_HEAD))
         save_optimizer(self.optimizer, folder)
 
     @classmethod
     def restored(cls, folder: Path, job: PpoJob, device: torch.device) -> "Learner":
         """Read what `save` wrote."""
-        make = _adapted if job.ppo.lora_rank else _whole
-        learner = cls(make(job, device, folder / POLICY), job.ppo)
-        learner.value_head.load_state_dict(load_file(str(folder / VALUE_HEAD)))
+        policy = _trained(job, device, folder / POLICY)
+        learner = cls(policy, job.ppo, _beside(job, policy, folder / CRITIC))
+        learner.critic.head.load_state_dict(load_file(str(folder / VALUE_HEAD)))
         load_optimizer(learner.optimizer, folder)
         return learner
+
+
+def _trained(job: PpoJob, device: torch.device, checkpoint: Path | None) -> LanguageModel:
+    """Load the policy: the checkpoint's, or the incumbent where there is none."""
+    make = _adapted if job.ppo.lora_rank else _whole
+    return make(job, device, checkpoint)
+
+
+def _beside(job: PpoJob, policy: LanguageModel, checkpoint: Path | None) -> LanguageModel | None:
+    """Load the model whose trunk is the critic's own, or nothing where it shares the policy's."""
+    if job.ppo.critic == "shared":
+        return None
+    if policy.worn is None:
+        return _whole(job, policy.device, checkpoint)
+    if checkpoint is not None:
+        return policy.worn.shared.wearing(CRITIC, checkpoint, trainable=True)
+    return policy.worn.like(CRITIC, trainable=True)
 
 
 def _whole(job: PpoJob, device: torch.device, checkpoint: Path | None) -> LanguageModel:
@@ -154,4 +179,5 @@ def _rates(settings: PpoConfig, parameters: int) -> tuple[float, float]:
     automatic = rule(parameters, RATE_SCALE)
     rate = automatic if settings.learning_rate == "auto" else settings.learning_rate
     own = settings.value_learning_rate
-    return rate, rate * VALUE_RATE_FACTOR if own == "auto" else own
+    factor = VALUE_RATE_FACTOR if settings.critic == "shared" else 1.0
+    return rate, rate * factor if own == "auto" else own

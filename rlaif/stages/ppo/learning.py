@@ -192,7 +192,7 @@ class Epochs:
             with_entropy=settings.entropy_coefficient > 0,
         )
         value = value_loss(
-            _row(self._learner.value_head(states)),
+            _row(self._learner.critic.values(states, batch.rollout)),
             _row(flat.old_values),
             _row(flat.returns),
             _ones(flat.tokens),

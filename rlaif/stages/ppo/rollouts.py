@@ -60,9 +60,10 @@ class Rolled:
 
 
 class _Answered(NamedTuple):
-    """A completion, what the reference says of its tokens, and its reward."""
+    """A completion, the values of its tokens, the reference's log-probs, and its reward."""
 
     answer: Decoded
+    values: tuple[float, ...]
     reference: tuple[float, ...]
     score: float
 
@@ -128,9 +129,8 @@ class Roller:
         policy = self._learner.policy
         rollout = self._rollout(rows, [f.answer for f in found])
         mask = rollout.response_mask
-        logprobs, values = (
-            _laid([getattr(f.answer, name) for f in found], mask) for name in ("logprobs", "probed")
-        )
+        logprobs = _laid([f.answer.logprobs for f in found], mask)
+        values = _laid([f.values for f in found], mask)
         reference_logprobs = _laid([f.reference for f in found], mask)
         scores = torch.tensor([f.score for f in found], device=policy.device)
         shaped = self._shaper.shape(scores, rollout.response_lengths)
@@ -191,8 +191,11 @@ class Roller:
         said = score_responses(reference, rollout, temperature, portion=portion).logprobs
         kept = zip(said.tolist(), (len(a.token_ids) for a in answers), strict=True)
         references = [tuple(row[:length]) for row, length in kept]
+        values = [answer.probed for answer in answers]
+        if self._learner.critic.own is not None:
+            values = self._learner.critic.look(rollout, portion)
         scores = self._score(own, answers).tolist()
-        return list(map(_Answered, answers, references, scores))
+        return list(map(_Answered, answers, values, references, scores))
 
     def _sample(self, update: int, own: list[int]) -> list[Decoded]:
         """Sample an answer to each row's prompt; log-probs and values are kept as they were then.
@@ -211,7 +214,7 @@ class Roller:
                     self._learner.policy,
                     prompts[places],
                     DecodeSettings(settings.max_tokens, settings.temperature),
-                    probe=self._learner.value_head,
+                    probe=self._learner.critic.probe,
                     uniform=uniform[places],
                 )
 

@@ -233,7 +233,9 @@ def test_a_ceiling_ends_training_at_the_last_checkpoint_below_it(job: PpoJob) ->
         {"kl_place": "loss", "kl_estimator": "k2", "entropy_coefficient": 0.01},
         {"ptx_coefficient": 0.5},
         {"precision": "bfloat16"},
+        {"critic": "separate", "critic_warmup": 1},
         {"lora_rank": 4},
+        {"lora_rank": 4, "critic": "separate", "gradient_checkpointing": True},
         {"lora_rank": 4, "reference": "ema", "precision": "bfloat16"},
     ],
     ids=lambda changes: next(iter(changes)),
@@ -252,6 +254,28 @@ def test_every_variant_trains_and_goes_on_to_the_same_bits(
     assert resumed.artifact.digest == undisturbed.artifact.digest
     assert read_metrics(job.output) == read_metrics(straight.output)
     assert resumed.controller == undisturbed.controller
+
+
+@pytest.mark.parametrize("lora_rank", [0, 4])
+def test_a_separate_critic_has_values_that_the_policy_does_not_move(
+    job: PpoJob, lora_rank: int
+) -> None:
+    settings = SETTINGS.model_copy(
+        update={"critic": "separate", "lora_rank": lora_rank, "updates": 2, "value_clip": 10.0}
+    )
+    trainer = PpoTrainer(job.model_copy(update={"ppo": settings}))
+    learner = trainer.learner
+    assert learner.critic.own is not None
+    assert not {id(p) for p in learner.policy.trained} & {id(p) for p in learner.critic.parameters}
+    trainer.update()
+    rollout = trainer._roller.roll(1, 0.0, learner.policy).batch.rollout
+    before = learner.critic.look(rollout)
+    assert any(abs(value) > 1e-4 for row in before for value in row)
+    with torch.no_grad():
+        for parameter in learner.policy.trained:
+            parameter.mul_(1.5)
+    learner.policy.weights_may_have_moved()
+    assert learner.critic.look(rollout) == before
 
 
 def test_in_the_critics_warm_up_the_policy_rests(job: PpoJob) -> None:
