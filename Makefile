@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-gpu bench-bandit mutation models clean
+.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-gpu bench-bandit mutation models clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +51,9 @@ bench-bandit: $(STAMP)
 
 bench-ppo: $(STAMP) .venv-trl/.installed
 	$(BIN)/python benchmarks/ppo_vs_trl.py
+
+bench-adapters: $(STAMP)
+	$(BIN)/python benchmarks/adapters.py
 
 bench-gpu: $(STAMP)
 	$(BIN)/python benchmarks/gpu.py

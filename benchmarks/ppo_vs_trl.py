@@ -87,29 +87,31 @@ class Runner:
 
 
 def compare(shape: Shape, mode: str, updates: int, folder: Path) -> dict[str, Any]:
-    """Run both sides in turn and return their figures."""
+    """Run all sides in turn and return their figures."""
     precision, weights, mixed = MODES[mode]
     peak = matmul_peak(getattr(torch, precision))
     common = [str(folder), "--updates", str(updates + 1)]
-    ours = Runner(
-        [sys.executable, str(HERE / "ppo/our_side.py"), *common, "--precision", precision], "no"
-    )
+    own = [sys.executable, str(HERE / "ppo/our_side.py"), *common, "--precision", precision]
+    ours = Runner([*own, "--critic", "shared"], "no")
+    separate = Runner([*own, "--critic", "separate"], "no")
     trl = Runner(
         [str(TRL_PYTHON), str(HERE / "ppo/trl_side.py"), *common, "--weights", weights], mixed
     )
+    sides = {"ours": ours, "trl": trl, "ours_with_a_separate_critic": separate}
     for _ in range(updates + 1):
-        ours.update()
-        trl.update()
+        for side in sides.values():
+            side.update()
     length = ours.median("length")
-    sides = {"ours": ours, "trl": trl}
     found: dict[str, Any] = {
         name: _figures(side, flops_of_update(shape, length), peak) for name, side in sides.items()
     }
     for side in sides.values():
         side.close()
     found["mean_length"] = round(length, 1)
-    found["speed_ratio"] = round(trl.median("seconds") / ours.median("seconds"), 2)
-    found["memory_ratio"] = round(ours.median("peak_rss_gb") / trl.median("peak_rss_gb"), 3)
+    for name, side in (("", ours), ("_with_a_separate_critic", separate)):
+        found[f"speed_ratio{name}"] = round(trl.median("seconds") / side.median("seconds"), 2)
+        memory = side.median("peak_rss_gb") / trl.median("peak_rss_gb")
+        found[f"memory_ratio{name}"] = round(memory, 3)
     return found
 
 
