@@ -283,7 +283,8 @@ class EvaluationReport(Record):
 
     Lengths in tokens, KL in nats per sequence, diversity as the share of distinct word bigrams.
     ``score_*`` are mean rubric scores over the prompts on which both challenger and incumbent have
-    one; None where there is no such prompt.
+    one; None where there is no such prompt. ``kl_base_high`` is the upper end of the interval of
+    ``kl_base``, both None in ledgers of before they were measured.
     """
 
     vs_incumbent: WinRate
@@ -295,6 +296,8 @@ class EvaluationReport(Record):
     length_challenger: float
     length_base: float
     kl_base: float
+    kl_base_error: float | None = None
+    kl_base_high: float | None = None
     rubric_hash: str
     judge_path: str
     judge_is_trainer: bool

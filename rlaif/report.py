@@ -31,13 +31,14 @@ class RewardModelFigures(Record):
 class PpoFigures(Record):
     """What the optimiser did, PPO or another; what it does not have is None.
 
-    KL in nats per sequence, ``kl_base`` as the evaluation measured it.
+    KL in nats per sequence, ``kl_base`` as the evaluation measured it, with its standard error.
     """
 
     optimizer: Optimizer
     updates: int
     kl_reference: float | None
     kl_base: float | None
+    kl_base_error: float | None
     beta: float | None
 
 
@@ -137,7 +138,7 @@ def cycle_figures(reads: LedgerReads, number: int) -> CycleFigures:
         cycle=number,
         **dict(counts),
         reward_model=_reward_model(reads, number),
-        ppo=_ppo(reads, number, None if evaluation is None else evaluation.kl_base),
+        ppo=_ppo(reads, number, evaluation),
         evaluation=None if evaluation is None else _win_rates(evaluation),
         gate=_gate(reads.gate_decision(number)),
         oracle=_oracle(reads.oracle_report(number)),
@@ -211,7 +212,7 @@ def _reward_model(reads: LedgerReads, cycle: int) -> RewardModelFigures | None:
     return RewardModelFigures(accuracy=report.accuracy, ece=report.ece)
 
 
-def _ppo(reads: LedgerReads, cycle: int, kl_base: float | None) -> PpoFigures | None:
+def _ppo(reads: LedgerReads, cycle: int, evaluation: EvaluationReport | None) -> PpoFigures | None:
     content = reads.report(cycle, "ppo")
     if content is None:
         return None
@@ -220,7 +221,8 @@ def _ppo(reads: LedgerReads, cycle: int, kl_base: float | None) -> PpoFigures | 
         optimizer=report.optimizer,
         updates=report.updates,
         kl_reference=report.kl_reference,
-        kl_base=kl_base,
+        kl_base=None if evaluation is None else evaluation.kl_base,
+        kl_base_error=None if evaluation is None else evaluation.kl_base_error,
         beta=report.beta,
     )
 

@@ -131,10 +131,14 @@ def _training(found: Report) -> Table:
             OPTIMIZER_NAMES[ppo.optimizer] if ppo else "-",
             str(ppo.updates) if ppo else "-",
             number(ppo.kl_reference if ppo else None),
-            number(ppo.kl_base if ppo else None),
+            _with_error(ppo.kl_base, ppo.kl_base_error) if ppo else "-",
             number(ppo.beta if ppo else None, 3),
         )
     return shown
+
+
+def _with_error(mean: float | None, error: float | None) -> str:
+    return number(mean) if error is None else f"{number(mean)} ± {number(error)}"
 
 
 def _oracle(found: Report) -> Table | None:

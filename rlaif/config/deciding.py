@@ -31,7 +31,11 @@ class GateConfig(Section):
     min_score_gain: Annotated[float, Field(ge=-1.0, le=1.0)] = Field(
         0.0, description="the mean rubric score must rise by at least this against the incumbent"
     )
-    max_kl_base: PositiveFloat = Field(30.0, description="ceiling on KL to base, nats per sequence")
+    max_kl_base: PositiveFloat = Field(
+        20.0,
+        description="lifetime ceiling: the KL to base over all cycles, the upper bound of its "
+        "estimate on held-out prompts, in nats per sequence",
+    )
     min_diversity: Share = Field(
         0.25, description="floor on the challenger's diversity, as a share of the base's"
     )

@@ -1,6 +1,7 @@
 """The stages that decide: evaluation and promotion."""
 
 from dataclasses import dataclass
+from math import isnan
 from statistics import fmean
 from typing import Any
 
@@ -25,7 +26,7 @@ from rlaif.records import (
     Prompt,
     RewardModelReport,
 )
-from rlaif.stages.evaluation import Duel, kl_to, win_rate
+from rlaif.stages.evaluation import Duel, kl_to, upper_bound, win_rate
 from rlaif.stages.promotion import decide, hold, refuse_stranger, write_policy
 from rlaif.text import distinct_bigrams
 
@@ -168,7 +169,9 @@ def _summarise(
         diversity_base=base.diversity,
         length_challenger=challenger.mean_length,
         length_base=base.mean_length,
-        kl_base=kl,
+        kl_base=kl.mean,
+        kl_base_error=None if isnan(kl.error) else kl.error,
+        kl_base_high=upper_bound(kl, config.confidence),
         rubric_hash=panel.rubric_hash,
         judge_path=judge.path if panel.rubric.judge_criteria else "",
         judge_is_trainer=judge == ctx.config.judge,
@@ -246,6 +249,7 @@ def _card(
         "win_rate_vs_incumbent": report.vs_incumbent.rate,
         "win_rate_vs_base": report.vs_base.rate,
         "kl_base": report.kl_base,
+        "kl_base_error": report.kl_base_error,
         "optimizer": ppo.optimizer,
         "updates": ppo.updates,
         "beta": ppo.beta,

@@ -15,6 +15,7 @@ from rlaif.rl.head_loss import HeadLoss, head_loss
 from rlaif.rl.kl import (
     KLEstimator,
     MeanKL,
+    chunked_exact_kl,
     exact_kl,
     k1,
     k2,
@@ -57,6 +58,7 @@ __all__ = [
     "RunningScale",
     "ValueLoss",
     "bradley_terry_loss",
+    "chunked_exact_kl",
     "chunked_logprobs",
     "clip_scores",
     "ema_update",

@@ -14,6 +14,7 @@ from rlaif.rl.advantages import masked_sum
 from rlaif.rl.logprobs import scaled_logits
 
 LOG_RATIO_LIMIT = 20.0
+LOGITS_AT_ONCE = 2**22
 K3_LIMIT = 10.0
 
 KLEstimator = Literal["k1", "k2", "k3"]
@@ -85,6 +86,45 @@ def exact_kl(
     never = log_p == -torch.inf
     gap = log_p.masked_fill(never, 0.0) - log_q.masked_fill(never, 0.0)
     return (log_p.exp() * gap).sum(dim=-1)
+
+
+@torch.no_grad()
+def chunked_exact_kl(
+    states_p: Float[Tensor, "tokens width"],
+    head_p: Float[Tensor, "vocab width"],
+    states_q: Float[Tensor, "tokens width_q"],
+    head_q: Float[Tensor, "vocab width_q"],
+    temperature: float = 1.0,
+    *,
+    logits_at_once: int = LOGITS_AT_ONCE,
+) -> Float[Tensor, " tokens"]:
+    """`exact_kl` taken from hidden states, without gradient: logits exist for a chunk at a time.
+
+    Summed over the tokens of a sequence that p sampled, it estimates KL(p || q) of whole sequences
+    without bias, and with far less variance than log-ratios do: each step's part is its expectation
+    given what came before (the chain rule of KL; Rao-Blackwell).
+
+    Args:
+        states_p: Final hidden states of the policy at the places that predict the tokens.
+        head_p: The policy's language-model head.
+        states_q: Those of the reference.
+        head_q: The reference's head.
+        temperature: The sampling temperature, which divides both logits.
+        logits_at_once: Logits of a chunk of each model, about.
+
+    Raises:
+        ValueError: The temperature is not above 0.
+    """
+    rows = max(1, logits_at_once // head_p.shape[0])
+    parts = zip(states_p.split(rows), states_q.split(rows), strict=True)
+    found = [
+        exact_kl(_logits(p, head_p), _logits(q, head_q), temperature) for p, q in parts if len(p)
+    ]
+    return torch.cat(found) if found else states_p.new_zeros(0)
+
+
+def _logits(states: Tensor, head: Tensor) -> Tensor:
+    return states.to(head.dtype) @ head.T
 
 
 def sequence_kl(

@@ -23,7 +23,7 @@ def decide(
     What it may know is in its arguments: the judge's evaluation and the reward model's report.
     """
     wins = evaluation.vs_incumbent
-    kl, floor = evaluation.kl_base, config.min_diversity * evaluation.diversity_base
+    floor = config.min_diversity * evaluation.diversity_base
     ceiling = config.max_length_growth * evaluation.length_base
     accuracy = reward_model.accuracy
     checks = (
@@ -41,12 +41,7 @@ def decide(
             f"{wins.unscored} of {wins.prompts} pairs unscored",
             f"at most {config.max_unscored:.0%}",
         ),
-        _check(
-            "kl_base",
-            kl <= config.max_kl_base,
-            f"KL to base {kl:.2f} nats per sequence",
-            f"at most {config.max_kl_base:.2f}",
-        ),
+        _kl_check(config, evaluation),
         _check(
             "diversity",
             evaluation.diversity_challenger >= floor,
@@ -112,6 +107,22 @@ def refuse_stranger(target: Path, cycle: int, run_seed: int) -> None:
             "room for the promoted policy",
             "move that folder away, then run again",
         )
+
+
+def _kl_check(config: GateConfig, evaluation: EvaluationReport) -> GateCheck:
+    """Check the lifetime ceiling: how far the policy may be from base, whatever the cycles.
+
+    The upper end of the estimate's interval counts: what is not known to be below is not.
+    """
+    error, high = evaluation.kl_base_error, evaluation.kl_base_high
+    known = "" if error is None else f" (standard error {error:.2f})"
+    bound = evaluation.kl_base if high is None else high
+    return _check(
+        "kl_base",
+        bound <= config.max_kl_base,
+        f"KL to base {evaluation.kl_base:.2f} nats per sequence{known}, upper bound {bound:.2f},",
+        f"at most {config.max_kl_base:.2f}",
+    )
 
 
 def _score_check(config: GateConfig, evaluation: EvaluationReport) -> GateCheck:

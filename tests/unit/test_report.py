@@ -43,6 +43,7 @@ def test_figures_come_from_the_stages_reports(report: Report) -> None:
         "updates": 20,
         "kl_reference": 5.5,
         "kl_base": 6.25,
+        "kl_base_error": None,
         "beta": 0.0625,
     }
     assert first.evaluation is not None

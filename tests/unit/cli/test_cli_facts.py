@@ -57,7 +57,14 @@ def test_report_as_json_has_the_promised_keys(here: Rlaif) -> None:
     }
     assert set(first) == set(second) == set(third) == keys
     assert set(first["reward_model"]) == {"accuracy", "ece"}
-    assert set(first["ppo"]) == {"optimizer", "updates", "kl_reference", "kl_base", "beta"}
+    assert set(first["ppo"]) == {
+        "optimizer",
+        "updates",
+        "kl_reference",
+        "kl_base",
+        "kl_base_error",
+        "beta",
+    }
     assert set(first["evaluation"]) == {"win_rate_vs_incumbent", "ci", "win_rate_vs_base"}
     assert set(first["gate"]) == {"decision", "reasons"}
     assert set(first["oracle"]) == {

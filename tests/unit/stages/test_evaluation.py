@@ -1,15 +1,32 @@
 """Win rates and their intervals against figures computed by other means."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaif.config import EvaluationConfig
-from rlaif.records import PairVerdict
-from rlaif.stages.evaluation import Duel, effective_trials, wilson, win_rate
+from rlaif.models.actor_critic import score_responses
+from rlaif.models.decoding import DecodeSettings, decode
+from rlaif.models.encoding import encode_conversation
+from rlaif.models.loading import load_language_model
+from rlaif.records import Message, PairVerdict
+from rlaif.rl import MeanKL, Rollout, k1, mean_and_error, sequence_kl
+from rlaif.seeds import torch_generator
+from rlaif.stages.evaluation import (
+    Duel,
+    effective_trials,
+    kl_to,
+    sequence_kls,
+    upper_bound,
+    wilson,
+    win_rate,
+)
+from rlaif.testing import make_tiny_lm
 
 CONFIG = EvaluationConfig(confidence=0.95, tie_margin=0.05)
 
@@ -106,3 +123,35 @@ def test_length_control_leaves_alone_what_length_does_not_explain() -> None:
     mixed = [duel(0.9, gap=g) for g in (-8, 0, 8)] * 21 + [duel(0.1, gap=g) for g in (-8, 0, 8)] * 9
     found = win_rate(mixed, CONFIG)
     assert found.length_controlled == pytest.approx(0.7, abs=0.02)
+
+
+def test_kl_to_base_is_that_of_log_ratios_with_less_noise(tmp_path: Path) -> None:
+    cpu = torch.device("cpu")
+    base = load_language_model(str(make_tiny_lm(tmp_path / "base")), cpu)
+    policy = load_language_model(str(make_tiny_lm(tmp_path / "base")), cpu)
+    generator = torch_generator(3)
+    with torch.no_grad():
+        for weights in policy.model.parameters():
+            weights.add_(torch.randn(weights.shape, generator=generator) * 0.02)
+    policy = policy.in_precision(torch.float32)
+    queries = [
+        encode_conversation(policy, [Message(role="user", content=f"Question {n % 7}?")])
+        for n in range(300)
+    ]
+    said = decode(policy, queries, DecodeSettings(12, 1.0), torch_generator(1))
+    rollout = Rollout.from_lists(queries, [list(a.token_ids) for a in said], policy.pad_id)
+    found = mean_and_error(sequence_kls(policy, base, rollout, 1.0))
+    mine, theirs = (score_responses(lm, rollout, 1.0).logprobs for lm in (policy, base))
+    ratios = mean_and_error(sequence_kl(k1(mine, theirs), rollout.response_mask))
+    assert found.mean > 0.05
+    assert abs(found.mean - ratios.mean) < 3 * math.hypot(found.error, ratios.error)
+    assert found.error < ratios.error
+    assert upper_bound(found, 0.95) == pytest.approx(found.mean + 1.96 * found.error, rel=1e-3)
+    answers = [([Message(role="user", content="Why?")], a.text, a.ended) for a in said[:40]]
+    assert kl_to(base, base, answers, 1.0).mean == pytest.approx(0.0, abs=1e-4)
+    assert kl_to(policy, base, answers, 1.0).mean > 0.05
+    assert math.isnan(kl_to(policy, base, [], 1.0).error)
+
+
+def test_kl_of_nothing_is_nothing_known() -> None:
+    assert upper_bound(MeanKL(2.0, math.nan), 0.95) == 2.0

@@ -50,7 +50,8 @@ def test_a_good_challenger_is_promoted_with_all_reasons() -> None:
     ("change", "name"),
     [
         ({"vs_incumbent": WINS.model_copy(update={"low": 0.5})}, "win_rate"),
-        ({"kl_base": 30.01}, "kl_base"),
+        ({"kl_base": 20.01}, "kl_base"),
+        ({"kl_base": 19.0, "kl_base_error": 0.6, "kl_base_high": 20.18}, "kl_base"),
         ({"score_challenger": 0.699}, "score"),
         ({"score_challenger": None, "score_incumbent": None}, "score"),
         ({"vs_incumbent": WINS.model_copy(update={"unscored": 31})}, "unscored"),
