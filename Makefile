@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-gpu bench-bandit mutation models clean
+.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit mutation models clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -54,6 +54,9 @@ bench-ppo: $(STAMP) .venv-trl/.installed
 
 bench-adapters: $(STAMP)
 	$(BIN)/python benchmarks/adapters.py
+
+bench-kl: $(STAMP)
+	$(BIN)/python benchmarks/kl_control.py
 
 bench-gpu: $(STAMP)
 	$(BIN)/python benchmarks/gpu.py
