@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import torch
 
-from rlaif.artifacts import landing, verify
+from rlaif.artifacts import landing, verify, write_atomically
 from rlaif.models.portions import exhausted
 from rlaif.models.processes import Processes
 from rlaif.models.training_state import saving
@@ -17,6 +17,7 @@ from rlaif.stages.ppo.rollouts import Scorer
 from rlaif.stages.ppo.trainer import CHECKPOINT, PpoTrainer
 
 KL_WINDOW = 5
+JOB_FILE = "job.json"
 Progress = Callable[[int, int], None]
 
 
@@ -44,6 +45,8 @@ def train_ppo(
         TrainingError: No good update was ever made, or memory does not hold a single row.
     """
     together = processes or Processes()
+    if together.main:
+        _write_down(job)
     trainer = PpoTrainer(job, scorer, together)
     stopped = f"all {job.ppo.updates} updates done"
     while trainer.done < job.ppo.updates:
@@ -70,6 +73,12 @@ def train_ppo(
         _write(job, trainer)
     together.wait()
     return _report(job, trainer, stopped)
+
+
+def _write_down(job: PpoJob) -> None:
+    """Leave the job beside its checkpoints: ``python -m rlaif.stages.ppo`` takes it."""
+    job.work.mkdir(parents=True, exist_ok=True)
+    write_atomically(job.work / JOB_FILE, job.model_dump_json(indent=1) + "\n")
 
 
 def _beyond_ceiling(job: PpoJob, trainer: PpoTrainer, together: Processes) -> str | None:

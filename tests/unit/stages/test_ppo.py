@@ -100,6 +100,8 @@ def test_the_reward_rises_and_every_update_is_measured(job: PpoJob) -> None:
 
 def test_the_first_update_starts_at_the_reference(job: PpoJob) -> None:
     train_ppo(job)
+    written = (job.work / "job.json").read_text(encoding="utf-8")
+    assert PpoJob.model_validate_json(written) == job
     assert series(job, "kl_reference")[0] == pytest.approx(0.0, abs=1e-4)
     assert series(job, "beta")[0] == pytest.approx(0.01)
 
