@@ -1,6 +1,6 @@
 """KL against its target over a long run: ``make bench-kl``.
 
-PPO runs on the bundled policy under a rule that pays for short answers, so KL would grow without
+PPO runs on the bundled policy under a rule that pays for the letter e, so KL would grow without
 end, in cycles: each begins with the policy, the beta and the controller's state that the last one
 ended with, while KL is measured against the first. Prints JSON and draws docs/kl_control.svg.
 """
@@ -19,6 +19,7 @@ hide_model_hub_noise()  # before torch is imported: it also says how torch takes
 
 import torch  # noqa: E402
 from plot import Curve, Panel, svg  # noqa: E402
+from ppo.rule import reward  # noqa: E402
 
 from rlaif.models.scoring import Answer  # noqa: E402
 from rlaif.project import share  # noqa: E402
@@ -44,12 +45,12 @@ PROMPTS = (
 )  # fmt: skip
 
 
-class Short:
-    """Pays for every word that an answer leaves out."""
+class Rule:
+    """Pays for the letter e: an answer has to say something, and can always say it otherwise."""
 
     def score(self, answers: Sequence[Answer]) -> torch.Tensor:
         """Return the reward of each answer."""
-        return torch.tensor([-0.25 * len(text.split()) for _, text, _ in answers])
+        return torch.tensor([reward(text) for _, text, _ in answers])
 
 
 def cycle(
@@ -77,7 +78,7 @@ def cycle(
         ppo=settings,
         seed=number,
         device="cpu",
-        missing_eos_score=-8.0,
+        missing_eos_score=-4.0,
         beta=FIRST_BETA if before is None or before.beta is None else before.beta,
         controller={} if before is None else before.controller,
         output=folder / f"cycle-{number}",
@@ -92,7 +93,7 @@ def run(control: str, cycles: int, updates: int) -> dict[str, list[float]]:
         report: PolicyReport | None = None
         for number in range(cycles):
             job = cycle(Path(place), number, updates, control, report)
-            report = train_ppo(job, scorer=Short())
+            report = train_ppo(job, scorer=Rule())
             metrics = read_metrics(job.output)
             for own, name in (("kl", "kl_reference"), ("beta", "beta"), ("reward", "reward")):
                 found[own] += [m.value for m in metrics if m.name == name]

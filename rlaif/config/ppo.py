@@ -31,7 +31,7 @@ class PpoConfig(Section):
     lora_rank: Count = Field(
         0,
         description="0: all weights are trained; else the rank of adapters on a frozen base, which "
-        "reference and reward model share",
+        "reference and reward model share; an adapter that is live keeps its rank",
     )
     lora_alpha: PositiveFloat = Field(
         32.0, description="an adapter's share is multiplied by lora_alpha / lora_rank"

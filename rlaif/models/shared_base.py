@@ -27,6 +27,8 @@ from rlaif.models.identity import is_adapter, model_digest
 from rlaif.models.loading import LanguageModel, load_language_model, parameter_count
 from rlaif.models.precision import Precision, product_dtype
 
+UNKNOWN = ""
+
 
 class SharedBase:
     """A base that is never trained, its weights in memory once, in the type that computes.
@@ -46,7 +48,7 @@ class SharedBase:
         self.path = lm.name
         self.digest = lm.digest
         self._lm = lm
-        self._active: str | None = None
+        self._active: str | None = UNKNOWN
         self._configs: dict[str, LoraConfig] = {}
 
     @classmethod
@@ -173,7 +175,7 @@ class SharedBase:
         for parameter in parameters.values():
             parameter.requires_grad_(trainable)
         self._configs[name] = config
-        self._active = name  # PEFT puts on what was put in last
+        self._active = UNKNOWN  # putting one in may put it on, or not
         lm = self._lm
         lean = None
         if lm.lean is not None:

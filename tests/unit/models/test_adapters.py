@@ -252,7 +252,9 @@ def test_models_of_other_blocks_share_a_base_too(tmp_path: Path) -> None:
     plain = scores(shared.bare())
     policy = shaken(shared.fresh("policy", 4, 8.0, seed=1))
     other = shaken(shared.fresh("other", 4, 8.0, seed=2), seed=3)
+    alone = scores(other)
     seen: Sequence[torch.Tensor] = [scores(lm) for lm in (policy, shared.bare(), other, policy)]
+    torch.testing.assert_close(seen[2], alone)
     torch.testing.assert_close(seen[1], plain)
     torch.testing.assert_close(seen[0], seen[3])
     assert not torch.allclose(seen[0], seen[2], atol=1e-3)
