@@ -42,6 +42,7 @@ PLOTS = {"story": "curves_vs_trl.svg", "sentence": "curves_vs_trl_sentence.svg"}
 FIGURES = {"reward": "reward", "kl": "kl_reference", "length": "length",
            "explained_variance": "explained_variance"}  # fmt: skip
 LAST = 10
+SMOOTHED = 5
 SEPARATE, SHARED, TRL = "ours, separate critic", "ours, shared trunk", "TRL 1.12.0"
 NEVER = 1e9
 PATIENCE = 1200
@@ -185,13 +186,37 @@ def verdict(mine: Sequence[Points], theirs: Sequence[Points], beta: float) -> di
     ]
     difference = statistics.fmean(aims[0]) - statistics.fmean(aims[1])
     error = sum(statistics.variance(a) / len(a) for a in aims) ** 0.5 if len(mine) > 1 else None
+    kls = [statistics.fmean(_last(run, "kl") for run in runs) for runs in (mine, theirs)]
+    within = [statistics.fmean(best_within(r, min(kls)) for r in runs) for runs in (mine, theirs)]
     return {
         "objective": statistics.fmean(aims[0]),
         "objective_of_trl": statistics.fmean(aims[1]),
         "difference": difference,
         "standard_error": error,
         "ours_is_no_worse": error is None or difference > -2 * error,
+        "within_kl": min(kls),
+        "best_reward_within_it": within[0],
+        "best_reward_of_trl_within_it": within[1],
     }
+
+
+def best_within(run: Points, kl: float) -> float:
+    """Return the best reward of a few updates in a row whose mean KL is at most so much."""
+    windows = [run[start : start + SMOOTHED] for start in range(len(run) - SMOOTHED + 1)]
+    near = (w for w in windows if statistics.fmean(p["kl"] for p in w) <= kl)
+    rewards = (statistics.fmean(p["reward"] for p in window) for window in near)
+    return max(rewards, default=run[0]["reward"])  # the first rollout is the reference's own
+
+
+def by_update(runs: Sequence[Points]) -> list[dict[str, float]]:
+    """Return each update's mean over the seeds, and the range of reward and KL."""
+    found = []
+    for seen in zip(*runs, strict=True):
+        row = {name: statistics.fmean(p[name] for p in seen) for name in FIGURES}
+        for name in ("reward", "kl"):
+            row |= {f"{name}_{of.__name__}": of(p[name] for p in seen) for of in (min, max)}
+        found.append({name: round(value, 3) for name, value in row.items()})
+    return found
 
 
 def draw(sides: dict[str, list[Points]]) -> str:
@@ -240,6 +265,7 @@ def main() -> None:
         found[side] = summary(points)
         if side != TRL:
             found[side]["against_trl"] = verdict(points, runs[TRL], world.beta)
+    found["by_update"] = {side: by_update(points) for side, points in runs.items()}
     print(json.dumps(found, indent=1))
 
 
