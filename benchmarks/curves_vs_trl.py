@@ -1,12 +1,15 @@
 """Learning curves of our PPO and TRL 1.12.0's: one small real model, one rule, several seeds.
 
 Weights, prompts, hyper-parameters and precision (float32) are the same; random numbers cannot be.
-Prints JSON and draws docs/curves_vs_trl.svg.
+Two tasks: in `story` every answer is cut at its limit, in `sentence` it ends with its first full
+stop, where TRL puts the reward on the cell after the end and ours on the end itself.
+Prints JSON and draws docs/curves_vs_trl.svg (`sentence`: docs/curves_vs_trl_sentence.svg).
 """
 
 import argparse
 import itertools
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -34,8 +37,12 @@ from rlaif.stages.ppo import PpoJob, train_ppo  # noqa: E402
 HERE = Path(__file__).resolve().parent
 MODEL = HERE.parents[1] / "shared" / "models" / "stories260K"
 TRL_PYTHON = HERE.parent / ".venv-trl" / "bin" / "python"
-PLOT = HERE.parent / "docs" / "curves_vs_trl.svg"
+DOCS = HERE.parent / "docs"
+PLOTS = {"story": "curves_vs_trl.svg", "sentence": "curves_vs_trl_sentence.svg"}
+FIGURES = {"reward": "reward", "kl": "kl_reference", "length": "length",
+           "explained_variance": "explained_variance"}  # fmt: skip
 LAST = 10
+SMOOTHED = 5
 SEPARATE, SHARED, TRL = "ours, separate critic", "ours, shared trunk", "TRL 1.12.0"
 NEVER = 1e9
 PATIENCE = 1200
@@ -49,7 +56,7 @@ class World:
     """What both sides are told.
 
     Attributes:
-        model: Folder of the model.
+        end: The token that ends an answer; None: the model's own, which it never says.
         prompts: The prompts.
         ids: Their tokens, all equally many.
         prompt: How many.
@@ -63,7 +70,7 @@ class World:
         value_coefficient: Weight of the value loss.
     """
 
-    model: str
+    end: int | None
     prompts: tuple[str, ...]
     ids: tuple[tuple[int, ...], ...]
     prompt: int
@@ -88,7 +95,7 @@ class Rule:
 Points = list[dict[str, float]]
 
 
-def make_world(updates: int) -> World:
+def make_world(updates: int, task: str) -> World:
     """Choose prompts of one length."""
     lm = load_language_model(str(MODEL), torch.device("cpu"))
     parts = itertools.product(NAMES, DEEDS, THINGS)
@@ -98,14 +105,25 @@ def make_world(updates: int) -> World:
     chosen = tuple(t for t in texts if len(ids[t]) == length)
     if len(chosen) < World.batch:  # TRL would look for a whole batch for ever
         raise ValueError(f"{len(chosen)} prompts of {length} tokens do not fill a batch")
-    return World(str(MODEL), chosen, tuple(ids[t] for t in chosen), length, updates)
+    stop = int(lm.tokenizer.convert_tokens_to_ids(".")) if task == "sentence" else None
+    return World(stop, chosen, tuple(ids[t] for t in chosen), length, updates)
+
+
+def lay_out(world: World, folder: Path) -> None:
+    """Put the model, with the world's end token, and the world into a temporary folder."""
+    shutil.copytree(MODEL, folder / "policy", copy_function=shutil.copyfile)
+    if world.end is not None:
+        path = folder / "policy" / "generation_config.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps({**config, "eos_token_id": world.end}), encoding="utf-8")
+    (folder / "world.json").write_text(json.dumps(asdict(world)), encoding="utf-8")
 
 
 def ours(world: World, folder: Path, seed: int, critic: str) -> Points:
     """Train with our engine, its critic on the policy's trunk or, as TRL's, on its own."""
     job = PpoJob(
-        policy=world.model,
-        reference=world.model,
+        policy=str(folder / "policy"),
+        reference=str(folder / "policy"),
         conversations=tuple((Message(role="user", content=text),) for text in world.prompts),
         generation=GenerationConfig(max_tokens=world.response),
         ppo=PpoConfig(
@@ -135,17 +153,16 @@ def ours(world: World, folder: Path, seed: int, critic: str) -> Points:
     )
     train_ppo(job, scorer=Rule())
     found = read_metrics(job.output)
-    rewards, kls = ([m.value for m in found if m.name == n] for n in ("reward", "kl_reference"))
-    return [{"reward": r, "kl": k} for r, k in zip(rewards, kls, strict=True)]
+    columns = ([m.value for m in found if m.name == name] for name in FIGURES.values())
+    return [dict(zip(FIGURES, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def trls(world: World, folder: Path, seed: int) -> Points:
+def trls(folder: Path, seed: int) -> Points:
     """Train with TRL, in its own environment."""
-    (folder / "world.json").write_text(json.dumps(asdict(world)), encoding="utf-8")
     script = [str(TRL_PYTHON), str(HERE / "ppo/trl_curve.py"), str(folder), "--seed", str(seed)]
     done = subprocess.run(script, capture_output=True, text=True, check=False, timeout=PATIENCE)  # noqa: S603 - our own
     if done.returncode:
-        raise RuntimeError(f"TRL's side ended:\n{done.stderr[-2000:]}")
+        raise RuntimeError(f"TRL's side ended with {done.returncode}:\n{done.stderr[-2000:]}")
     found: Points = json.loads(done.stdout.splitlines()[-1])
     return found
 
@@ -157,6 +174,8 @@ def summary(runs: Sequence[Points]) -> dict[str, Any]:
         means = [_last(run, name) for run in runs]
         error = statistics.stdev(means) / len(means) ** 0.5 if len(means) > 1 else None
         found |= {name: statistics.fmean(means), f"{name}_standard_error": error}
+    for name in ("length", "explained_variance"):
+        found[name] = statistics.fmean(_last(run, name) for run in runs)
     return found | {"reward_by_seed": [_last(run, "reward") for run in runs]}
 
 
@@ -167,13 +186,37 @@ def verdict(mine: Sequence[Points], theirs: Sequence[Points], beta: float) -> di
     ]
     difference = statistics.fmean(aims[0]) - statistics.fmean(aims[1])
     error = sum(statistics.variance(a) / len(a) for a in aims) ** 0.5 if len(mine) > 1 else None
+    kls = [statistics.fmean(_last(run, "kl") for run in runs) for runs in (mine, theirs)]
+    within = [statistics.fmean(best_within(r, min(kls)) for r in runs) for runs in (mine, theirs)]
     return {
         "objective": statistics.fmean(aims[0]),
         "objective_of_trl": statistics.fmean(aims[1]),
         "difference": difference,
         "standard_error": error,
         "ours_is_no_worse": error is None or difference > -2 * error,
+        "within_kl": min(kls),
+        "best_reward_within_it": within[0],
+        "best_reward_of_trl_within_it": within[1],
     }
+
+
+def best_within(run: Points, kl: float) -> float:
+    """Return the best reward of a few updates in a row whose mean KL is at most so much."""
+    windows = [run[start : start + SMOOTHED] for start in range(len(run) - SMOOTHED + 1)]
+    near = (w for w in windows if statistics.fmean(p["kl"] for p in w) <= kl)
+    rewards = (statistics.fmean(p["reward"] for p in window) for window in near)
+    return max(rewards, default=run[0]["reward"])  # the first rollout is the reference's own
+
+
+def by_update(runs: Sequence[Points]) -> list[dict[str, float]]:
+    """Return each update's mean over the seeds, and the range of reward and KL."""
+    found = []
+    for seen in zip(*runs, strict=True):
+        row = {name: statistics.fmean(p[name] for p in seen) for name in FIGURES}
+        for name in ("reward", "kl"):
+            row |= {f"{name}_{of.__name__}": of(p[name] for p in seen) for of in (min, max)}
+        found.append({name: round(value, 3) for name, value in row.items()})
+    return found
 
 
 def draw(sides: dict[str, list[Points]]) -> str:
@@ -199,27 +242,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--updates", type=int, default=40)
+    parser.add_argument("--task", choices=PLOTS, default="story")
     given = parser.parse_args()
     if not MODEL.is_dir():
         parser.error(f"the story model is not at {MODEL}: it never travels with this project")
     if not TRL_PYTHON.exists():
         parser.error("TRL's environment is missing: run `make bench-curves`, which makes it")
-    world = make_world(given.updates)
+    world = make_world(given.updates, given.task)
     runs: dict[str, list[Points]] = {SEPARATE: [], SHARED: [], TRL: []}
     for seed in range(1, given.seeds + 1):
         with tempfile.TemporaryDirectory() as place:
+            lay_out(world, Path(place))
             runs[SEPARATE].append(ours(world, Path(place), seed, "separate"))
             runs[SHARED].append(ours(world, Path(place), seed, "shared"))
-            runs[TRL].append(trls(world, Path(place), seed))
+            runs[TRL].append(trls(Path(place), seed))
         last = {side: round(_last(found[-1], "reward"), 2) for side, found in runs.items()}
         print(f"seed {seed}: {last}", file=sys.stderr, flush=True)
-    PLOT.write_text(draw(runs), encoding="utf-8")
-    settings = {k: v for k, v in asdict(world).items() if k not in {"model", "prompts", "ids"}}
+    (DOCS / PLOTS[given.task]).write_text(draw(runs), encoding="utf-8")
+    settings = {k: v for k, v in asdict(world).items() if k not in {"prompts", "ids"}}
     found: dict[str, Any] = {"settings": settings}
     for side, points in runs.items():
         found[side] = summary(points)
         if side != TRL:
             found[side]["against_trl"] = verdict(points, runs[TRL], world.beta)
+    found["by_update"] = {side: by_update(points) for side, points in runs.items()}
     print(json.dumps(found, indent=1))
 
 

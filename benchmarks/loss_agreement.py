@@ -70,13 +70,14 @@ class Ours:
     Args:
         world: The folder.
         shape: Its shape.
+        critic: ``shared``: a head on the policy's trunk; ``separate``: with a trunk of its own.
 
     Attributes:
-        learner: The policy with its value head.
+        learner: The policy with its critic.
     """
 
-    def __init__(self, world: Path, shape: Shape) -> None:
-        job = _job(world, shape)
+    def __init__(self, world: Path, shape: Shape, critic: str = "shared") -> None:
+        job = _job(world, shape, critic)
         self.learner = Learner.start(job, CPU)
         with torch.no_grad():
             head = load_file(world / "value_head.safetensors")["weight"]
@@ -92,20 +93,21 @@ class Ours:
         """Sample and score."""
         return self._roller.roll(0, BETA, self._reference)
 
-    @property
-    def names(self) -> list[str]:
-        """Of the policy's parameters."""
-        return [name for name, _ in self.learner.policy.model.named_parameters()]
-
-    def step(self, batch: Batch, trunk: list[str]) -> dict[str, Tensor]:
-        """Return a step's losses and the gradient of some parameters; no weight moves."""
+    def step(self, batch: Batch) -> tuple[dict[str, float], dict[str, Tensor]]:
+        """Return a step's losses, and gradients by TRL's names; no weight moves."""
         for group in self.learner.optimizer.param_groups:
             group["lr"] = 0.0
         losses = self._epochs.run(batch, 0, 0.0)
-        named = dict(self.learner.policy.model.named_parameters())
-        slopes = {n: g for n in trunk if (g := named[n].grad) is not None}
-        found = {n: torch.tensor([losses[n]]) for n in ("policy_loss", "value_loss")}
-        return {**found, "gradient of the trunk": _joined(slopes)}
+        critic = self.learner.critic
+        named = _named("policy.", self.learner.policy.model)
+        if critic.own is not None:
+            named |= _named("value_model.", critic.own.model)
+        named["value_model.score.weight"] = critic.head.weight
+        return losses, {n: p.grad.clone() for n, p in named.items() if p.grad is not None}
+
+
+def _named(prefix: str, model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    return {prefix + name: parameter for name, parameter in model.named_parameters()}
 
 
 def make(world: Path, shape: Shape) -> None:
@@ -145,7 +147,11 @@ def compare(world: Path, shape: Shape) -> dict[str, Any]:
         rolled.batch, rolled.shaped, learner.policy, learner.critic.head, BETA, TEMPERATURE
     )
     figures = _before_learning(trl, rolled, same)
-    figures |= _engine(world, trl["steps"][0], ours, rolled.batch, cut=not rolled.ended)
+    cut = not rolled.ended
+    for critic in ("shared", "separate"):
+        engine = Ours(world, shape, critic)
+        found = _engine(world, trl["steps"][0], engine, rolled.batch, cut=cut)
+        figures |= {f"engine, {critic} critic, {name}": figure for name, figure in found.items()}
     for number, seen in enumerate(trl["steps"]):
         figures |= _learning(world, number, seen, same)
     return {
@@ -225,29 +231,27 @@ def _before_learning(trl: dict[str, Any], rolled: Rolled, same: AsTrl) -> Figure
 
 
 def _engine(world: Path, seen: dict[str, Any], ours: Ours, batch: Batch, *, cut: bool) -> Figures:
-    """Compare our engine's own first step with the sum of TRL's policy and critic.
+    """Compare our engine's own first step; a shared trunk's gradient with the sum of TRL's two.
 
-    Where no answer ends, the variance is all in which conventions differ, so the engine itself can
+    Where no answer ends, the variance is all that conventions differ in, so the engine itself can
     be given TRL's.
     """
     slopes = _trl_slopes(world, 0)
-    trunk = sorted(n for n in ours.names if f"value_model.{n}" in slopes)
-    theirs = {
-        "policy_loss": torch.tensor([seen["pg_loss"]]),
-        "value_loss": torch.tensor([seen["vf_loss"]]),
-        "gradient of the trunk": _joined(
-            {n: slopes[f"policy.{n}"] + slopes[f"value_model.{n}"] for n in trunk}
-        ),
-    }
+    if ours.learner.critic.own is None:
+        for name in [n for n in slopes if n.startswith("value_model.model.")]:
+            slopes[name.replace("value_model.", "policy.", 1)] += slopes.pop(name)
     white = batch.advantages * bessel(int(batch.response_mask.sum()))
     kinds = {"ours": batch} | ({"as_trl": replace(batch, advantages=white)} if cut else {})
-    steps = {kind: ours.step(own, trunk) for kind, own in kinds.items()}
-    return {
-        f"engine, {name}": _against(
-            x, floor=float(x.numel() == 1), **{kind: step[name] for kind, step in steps.items()}
-        )
-        for name, x in theirs.items()
-    }
+    steps = {kind: ours.step(own) for kind, own in kinds.items()}
+    found: Figures = {}
+    for name, loss in (("policy_loss", "pg_loss"), ("value_loss", "vf_loss")):
+        own = {kind: torch.tensor([losses[name]]) for kind, (losses, _) in steps.items()}
+        found[name] = _against(torch.tensor([seen[loss]]), floor=1.0, **own)
+    for part in ("policy", "value_model"):
+        names = [n for n in slopes if n.startswith(part)]
+        own = {kind: _joined({n: g[n] for n in names}) for kind, (_, g) in steps.items()}
+        found[f"gradient of {part}"] = _against(_joined({n: slopes[n] for n in names}), **own)
+    return found
 
 
 def _learning(world: Path, number: int, seen: dict[str, Any], same: AsTrl) -> Figures:
@@ -308,7 +312,7 @@ def _short(x: float) -> float:
     return float(f"{x:.3g}")
 
 
-def _job(world: Path, shape: Shape) -> PpoJob:
+def _job(world: Path, shape: Shape, critic: str) -> PpoJob:
     prompts = json.loads((world / "prompts.json").read_text(encoding="utf-8"))
     texts = [" ".join(f"w{i}" for i in ids) for ids in prompts]
     return PpoJob(
@@ -323,6 +327,7 @@ def _job(world: Path, shape: Shape) -> PpoJob:
             minibatch=shape.batch,
             micro_batch=shape.batch // 2,
             epochs=1,
+            critic=critic,
             precision="float32",
             kl_control="fixed",
             kl_beta=BETA,

@@ -10,18 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
 from rule import reward
 from torch import Tensor, nn
-from transformers import (
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    PreTrainedTokenizerBase,
-    TrainerCallback,
-    set_seed,
-)
-from trl.experimental.ppo import PPOConfig, PPOTrainer
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, TrainerCallback, set_seed
+from trl.experimental.ppo import PPOTrainer
+from trl_parts import locals_of_train, make_trainer, scalar_model, settings
 
 
 @dataclass
@@ -65,8 +58,24 @@ class Listener(TrainerCallback):
         self.seen: list[dict[str, float]] = []
 
     def on_log(self, *_: object, logs: Mapping[str, float], **__: object) -> None:
-        """Keep reward and KL."""
-        self.seen.append({"reward": logs["objective/scores"], "kl": logs["objective/kl"]})
+        """Keep reward, KL, length, and how much of the returns the critic explains."""
+        loop = locals_of_train()
+        self.seen.append(
+            {
+                "reward": logs["objective/scores"],
+                "kl": logs["objective/kl"],
+                "length": float((loop["sequence_lengths"] + 1).float().mean()),
+                "explained_variance": _explained(
+                    loop["values"], loop["returns"], ~loop["padding_mask"]
+                ),
+            }
+        )
+
+
+def _explained(values: Tensor, returns: Tensor, answers: Tensor) -> float:
+    """Return 1 - var(returns - values) / var(returns) over the answers' tokens."""
+    left = (returns - values)[answers].var(correction=0)
+    return float(1 - left / returns[answers].var(correction=0))
 
 
 def main() -> None:
@@ -84,59 +93,24 @@ def main() -> None:
 
 
 def _trainer(world: dict[str, Any], folder: Path, seed: int, listener: Listener) -> PPOTrainer:
-    tokenizer = AutoTokenizer.from_pretrained(world["model"], padding_side="left")
-    tokenizer.pad_token_id = 0
-    policy, reference = (
-        AutoModelForCausalLM.from_pretrained(world["model"], dtype=torch.float32) for _ in range(2)
-    )
-    critic = AutoModelForSequenceClassification.from_pretrained(
-        world["model"], num_labels=1, dtype=torch.float32
-    )
-    nn.init.zeros_(critic.score.weight)
-    arguments = PPOConfig(
-        output_dir=str(folder / "trl"),
-        per_device_train_batch_size=world["batch"],
-        gradient_accumulation_steps=1,
+    given = settings(
+        folder,
+        batch=world["batch"],
+        updates=world["updates"],
+        response=world["response"],
+        epochs=world["epochs"],
+        rate=world["rate"],
         num_mini_batches=world["batch"] // world["minibatch"],
-        total_episodes=world["batch"] * world["updates"],
-        local_rollout_forward_batch_size=world["batch"],
-        response_length=world["response"],
-        stop_token=None,
-        temperature=1.0,
-        num_ppo_epochs=world["epochs"],
-        num_sample_generations=0,
-        learning_rate=world["rate"],
-        lr_scheduler_type="linear",
-        adam_epsilon=1e-5,
-        weight_decay=0.0,
+        stop_token_id=world["end"],
         kl_coef=world["beta"],
-        kl_estimator="k1",
         vf_coef=world["value_coefficient"],
-        cliprange=0.2,
-        cliprange_value=0.2,
-        gamma=1.0,
-        lam=0.95,
-        whiten_rewards=False,
-        missing_eos_penalty=None,
-        bf16=False,
-        use_cpu=True,
         logging_steps=1,
-        report_to="none",
-        save_strategy="no",
-        eval_strategy="no",
-        disable_tqdm=True,
         seed=seed,
     )
-    return PPOTrainer(
-        args=arguments,
-        processing_class=tokenizer,
-        model=policy,
-        ref_model=reference,
-        reward_model=Rule(tokenizer, world["prompt"]),
-        value_model=critic,
-        train_dataset=Dataset.from_dict({"input_ids": world["ids"]}),
-        callbacks=[listener],
-    )
+    tokenizer = AutoTokenizer.from_pretrained(folder / "policy", padding_side="left")
+    critic = scalar_model(folder, torch.float32, torch.zeros(1, 1))
+    rule = Rule(tokenizer, world["prompt"])
+    return make_trainer(folder, given, world["ids"], rule, critic, [listener])
 
 
 if __name__ == "__main__":
