@@ -284,7 +284,8 @@ class EvaluationReport(Record):
     Lengths in tokens, KL in nats per sequence, diversity as the share of distinct word bigrams.
     ``score_*`` are mean rubric scores over the prompts on which both challenger and incumbent have
     one; None where there is no such prompt. ``kl_base_high`` is the upper end of the interval of
-    ``kl_base``, both None in ledgers of before they were measured.
+    ``kl_base``: None, as its standard error is, for fewer than two answers with a token, and in
+    ledgers of before they were measured.
     """
 
     vs_incumbent: WinRate

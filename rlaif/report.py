@@ -17,6 +17,7 @@ from rlaif.records import (
 )
 
 SAMPLES = 5
+NEAR_CEILING = 0.8
 ROLES = ("challenger", "incumbent", "base")
 _DONE = re.compile(r"(all \d+ updates done)?")
 
@@ -198,10 +199,25 @@ def _notes(reads: LedgerReads, cycle: int) -> list[str]:
             notes.append(f"cycle {cycle}: {done}: {ppo.stopped}")
         if ppo.memory:
             notes.append(f"cycle {cycle}: {ppo.memory}")
+    notes += _near_ceiling(reads, cycle)
     left_out = (reads.oracle_report(cycle) or {}).get("left_out", 0)
     if left_out:
         notes.append(f"cycle {cycle}: the oracle left out {left_out} prompts that it does not know")
     return notes
+
+
+def _near_ceiling(reads: LedgerReads, cycle: int) -> list[str]:
+    """Say that the lifetime ceiling is near while there is still room to do something about it."""
+    row, evaluation = reads.cycle(cycle), _evaluation(reads, cycle)
+    if row is None or evaluation is None or evaluation.kl_base_high is None:
+        return []
+    high, ceiling = evaluation.kl_base_high, row.config["gate"]["max_kl_base"]
+    if high < NEAR_CEILING * ceiling:
+        return []
+    return [
+        f"cycle {cycle}: KL to base may be {high:.1f} nats per sequence; beyond gate.max_kl_base = "
+        f"{ceiling:g} no challenger is promoted: see the README, The lifetime ceiling"
+    ]
 
 
 def _reward_model(reads: LedgerReads, cycle: int) -> RewardModelFigures | None:

@@ -138,15 +138,15 @@ def sequence_kls(
     return sequence_kl(kl.new_zeros(mask.shape).masked_scatter(mask, kl), mask).cpu()
 
 
-def upper_bound(kl: MeanKL, confidence: float) -> float:
-    """Return the upper end of a mean's normal interval; the mean itself where no error is known.
+def upper_bound(kl: MeanKL, confidence: float) -> float | None:
+    """Return the upper end of a mean's normal interval; None where no error is known.
 
     Args:
         kl: The mean and its standard error.
         confidence: Of the two-sided interval.
     """
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    return kl.mean if math.isnan(kl.error) else kl.mean + z * kl.error
+    return None if math.isnan(kl.error) else kl.mean + z * kl.error
 
 
 @torch.no_grad()

@@ -112,16 +112,20 @@ def refuse_stranger(target: Path, cycle: int, run_seed: int) -> None:
 def _kl_check(config: GateConfig, evaluation: EvaluationReport) -> GateCheck:
     """Check the lifetime ceiling: how far the policy may be from base, whatever the cycles.
 
-    The upper end of the estimate's interval counts: what is not known to be below is not.
+    The upper end of the estimate's interval counts: what is not known to be below is not. Fewer
+    than two answers have no interval, nor have evaluations of before it was measured.
     """
     error, high = evaluation.kl_base_error, evaluation.kl_base_high
-    known = "" if error is None else f" (standard error {error:.2f})"
-    bound = evaluation.kl_base if high is None else high
+    if error is None or high is None:
+        interval, below = "standard error not known", False
+    else:
+        interval = f"standard error {error:.2f}, upper bound {high:.2f}"
+        below = high <= config.max_kl_base
     return _check(
         "kl_base",
-        bound <= config.max_kl_base,
-        f"KL to base {evaluation.kl_base:.2f} nats per sequence{known}, upper bound {bound:.2f},",
-        f"at most {config.max_kl_base:.2f}",
+        below,
+        f"KL to base {evaluation.kl_base:.2f} nats per sequence ({interval})",
+        f"surely at most {config.max_kl_base:.2f}",
     )
 
 

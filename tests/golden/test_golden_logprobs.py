@@ -8,7 +8,13 @@ import reference
 import torch
 from golden_cases import Array, assert_close
 
-from rlaif.rl import chunked_logprobs, entropy, exact_kl, token_logprobs
+from rlaif.rl import (
+    chunked_exact_kl,
+    chunked_logprobs,
+    entropy,
+    exact_kl,
+    token_logprobs,
+)
 
 TEMPERATURES = (0.3, 1.0, 1.7)
 
@@ -38,6 +44,27 @@ def test_functions_of_logits_equal_the_reference(temperature: float) -> None:
         exact_kl(torch_p, torch_q, temperature),
         everywhere(reference.kl, p, q, temperature=temperature),
     )
+
+
+@pytest.mark.parametrize("temperature", TEMPERATURES)
+@pytest.mark.parametrize("logits_at_once", [1, 39, 1000])
+def test_chunked_kl_equals_the_reference(temperature: float, logits_at_once: int) -> None:
+    rng = np.random.default_rng(5)
+    states, heads = rng.normal(size=(2, 7, 5)), rng.normal(size=(2, 13, 5))
+    p, q = (
+        np.array([[math.fsum(s * w) for w in head] for s in rows])
+        for rows, head in zip(states, heads, strict=True)
+    )
+    mine, theirs = map(torch.from_numpy, states)
+    found = chunked_exact_kl(
+        mine,
+        torch.from_numpy(heads[0]),
+        theirs,
+        torch.from_numpy(heads[1]),
+        temperature,
+        logits_at_once=logits_at_once,
+    )
+    assert_close(found, everywhere(reference.kl, p, q, temperature=temperature))
 
 
 @pytest.mark.parametrize("temperature", TEMPERATURES)

@@ -290,6 +290,31 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "self._uniform[self._rows, self._done]",
         "self._uniform[: len(self._rows), self._done]",
     ),
+    "chunks-of-exact-kl-forget-the-temperature": (
+        f"{RL}/kl.py",
+        "exact_kl(_logits(p, head_p), _logits(q, head_q), temperature)",
+        "exact_kl(_logits(p, head_p), _logits(q, head_q))",
+    ),
+    "exact-kl-of-sequences-over-filler": (
+        "rlaif/stages/evaluation.py",
+        "sequence_kl(kl.new_zeros(mask.shape).masked_scatter(mask, kl), mask).cpu()",
+        "sequence_kl(kl.new_zeros(mask.shape).masked_scatter(~mask, kl), mask).cpu()",
+    ),
+    "lifetime-ceiling-on-the-lower-bound": (
+        "rlaif/stages/evaluation.py",
+        "else kl.mean + z * kl.error",
+        "else kl.mean - z * kl.error",
+    ),
+    "lifetime-ceiling-on-the-mean": (
+        "rlaif/stages/promotion.py",
+        "below = high <= config.max_kl_base",
+        "below = evaluation.kl_base <= config.max_kl_base",
+    ),
+    "unknown-distance-is-no-distance": (
+        "rlaif/stages/promotion.py",
+        'interval, below = "standard error not known", False',
+        'interval, below = "standard error not known", True',
+    ),
     "early-stop-never": (
         f"{PPO}/learning.py",
         "EARLY_STOP_FACTOR = 1.5",

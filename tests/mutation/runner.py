@@ -32,6 +32,8 @@ WATCHERS = {
     "rlaif/models/": tuple(
         f"tests/unit/models/test_{name}.py" for name in ("actor_critic", "decoding", "drawing")
     ),
+    "rlaif/stages/evaluation.py": ("tests/unit/stages/test_evaluation.py",),
+    "rlaif/stages/promotion.py": ("tests/unit/stages/test_promotion.py",),
     "rlaif/stages/ppo/": (
         "tests/unit/stages/test_ppo.py",
         "tests/unit/stages/test_ppo_optimum.py",

@@ -136,6 +136,25 @@ def test_training_that_stopped_early_is_noted(report: Report) -> None:
     assert report.notes == ("cycle 2: PPO stopped after 7 updates: KL rose\nto 99.00",)
 
 
+@pytest.mark.parametrize(("high", "noted"), [(15.9, False), (16.0, True), (23.4, True)])
+def test_a_lifetime_ceiling_that_is_near_is_noted(
+    tmp_path: Path, high: float, *, noted: bool
+) -> None:
+    project = fill_project(tmp_path)
+    with sqlite3.connect(project.ledger_path) as connection:
+        connection.execute(
+            "UPDATE reports SET content = json_set(content, '$.kl_base_error', 0.5, "
+            "'$.kl_base_high', ?) WHERE kind = 'evaluation' AND cycle = 1",
+            (high,),
+        )
+    connection.close()
+    with Ledger.open(project.ledger_path) as ledger:
+        notes = [note for note in build_report(ledger).notes if note.startswith("cycle 1: ")]
+    expected = f"KL to base may be {high} nats per sequence; beyond gate.max_kl_base = 20 no"
+    assert len(notes) == int(noted)
+    assert all(expected in note for note in notes)
+
+
 def test_the_report_survives_json(report: Report) -> None:
     assert Report.model_validate_json(report.model_dump_json()) == report
 

@@ -154,4 +154,4 @@ def test_kl_to_base_is_that_of_log_ratios_with_less_noise(tmp_path: Path) -> Non
 
 
 def test_kl_of_nothing_is_nothing_known() -> None:
-    assert upper_bound(MeanKL(2.0, math.nan), 0.95) == 2.0
+    assert upper_bound(MeanKL(2.0, math.nan), 0.95) is None

@@ -23,6 +23,8 @@ GOOD = EvaluationReport(
     length_challenger=15.0,
     length_base=20.0,
     kl_base=9.0,
+    kl_base_error=0.5,
+    kl_base_high=9.98,
     rubric_hash="r",
     judge_path="judge",
     judge_is_trainer=True,
@@ -50,8 +52,8 @@ def test_a_good_challenger_is_promoted_with_all_reasons() -> None:
     ("change", "name"),
     [
         ({"vs_incumbent": WINS.model_copy(update={"low": 0.5})}, "win_rate"),
-        ({"kl_base": 20.01}, "kl_base"),
         ({"kl_base": 19.0, "kl_base_error": 0.6, "kl_base_high": 20.18}, "kl_base"),
+        ({"kl_base": 0.0, "kl_base_error": None, "kl_base_high": None}, "kl_base"),
         ({"score_challenger": 0.699}, "score"),
         ({"score_challenger": None, "score_incumbent": None}, "score"),
         ({"vs_incumbent": WINS.model_copy(update={"unscored": 31})}, "unscored"),
@@ -65,6 +67,13 @@ def test_each_guard_alone_holds(change: dict[str, object], name: str) -> None:
     assert [c.name for c in decision.checks if not c.passed] == [name]
     assert len(decision.reasons) == 1
     assert "is not" in decision.reasons[0]
+
+
+def test_an_evaluation_without_an_error_of_its_kl_loads_and_is_not_taken_for_safe() -> None:
+    content = GOOD.model_dump(exclude={"kl_base_error", "kl_base_high"})
+    old = EvaluationReport.model_validate(content)
+    (reason,) = decide(GateConfig(), old, TRAINED).reasons
+    assert "KL to base 9.00 nats per sequence (standard error not known) is not surely" in reason
 
 
 @pytest.mark.parametrize("accuracy", [None, 0.54])
