@@ -33,6 +33,7 @@ from rlaif.models.scoring import Answer  # noqa: E402
 from rlaif.records import Message  # noqa: E402
 from rlaif.stages.metrics import read_metrics  # noqa: E402
 from rlaif.stages.ppo import PpoJob, train_ppo  # noqa: E402
+from rlaif.stages.ppo.actors import VALUE_RATE_FACTORS  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 MODEL = HERE.parents[1] / "shared" / "models" / "stories260K"
@@ -43,7 +44,12 @@ FIGURES = {"reward": "reward", "kl": "kl_reference", "length": "length",
            "explained_variance": "explained_variance"}  # fmt: skip
 LAST = 10
 SMOOTHED = 5
-SEPARATE, SHARED, TRL = "ours, separate critic", "ours, shared trunk", "TRL 1.12.0"
+CRITICS = {
+    "ours, branch": "branch",
+    "ours, separate critic": "separate",
+    "ours, shared trunk": "shared",
+}
+TRL = "TRL 1.12.0"
 NEVER = 1e9
 PATIENCE = 1200
 NAMES = ("Lily", "Tom", "Ben", "Mia", "Sam", "Anna", "Max", "Sue", "Tim", "Lucy", "Jack", "Amy")
@@ -120,7 +126,11 @@ def lay_out(world: World, folder: Path) -> None:
 
 
 def ours(world: World, folder: Path, seed: int, critic: str) -> Points:
-    """Train with our engine, its critic on the policy's trunk or, as TRL's, on its own."""
+    """Train with our engine, its critic on the policy's trunk, a branch, or, as TRL's, its own.
+
+    A branch learns at a rate of its own, as it does by default; TRL knows one rate for all.
+    """
+    factor = VALUE_RATE_FACTORS["branch"] if critic == "branch" else 1.0
     job = PpoJob(
         policy=str(folder / "policy"),
         reference=str(folder / "policy"),
@@ -133,7 +143,7 @@ def ours(world: World, folder: Path, seed: int, critic: str) -> Points:
             micro_batch=world.minibatch,
             epochs=world.epochs,
             learning_rate=world.rate,
-            value_learning_rate=world.rate,
+            value_learning_rate=world.rate * factor,
             value_coefficient=world.value_coefficient,
             critic=critic,
             precision="float32",
@@ -234,7 +244,8 @@ def _curve(side: str, runs: list[list[float]]) -> Curve:
     columns = list(zip(*runs, strict=True))
     points = [(float(n), statistics.fmean(column)) for n, column in enumerate(columns)]
     errors = [(max(column) - min(column)) / 2 for column in columns]
-    return Curve(side, points, int(side == TRL), dashed=side == SHARED, errors=errors)
+    colour = list((*CRITICS, TRL)).index(side)
+    return Curve(side, points, colour, errors=errors)
 
 
 def main() -> None:
@@ -249,12 +260,12 @@ def main() -> None:
     if not TRL_PYTHON.exists():
         parser.error("TRL's environment is missing: run `make bench-curves`, which makes it")
     world = make_world(given.updates, given.task)
-    runs: dict[str, list[Points]] = {SEPARATE: [], SHARED: [], TRL: []}
+    runs: dict[str, list[Points]] = {side: [] for side in (*CRITICS, TRL)}
     for seed in range(1, given.seeds + 1):
         with tempfile.TemporaryDirectory() as place:
             lay_out(world, Path(place))
-            runs[SEPARATE].append(ours(world, Path(place), seed, "separate"))
-            runs[SHARED].append(ours(world, Path(place), seed, "shared"))
+            for side, critic in CRITICS.items():
+                runs[side].append(ours(world, Path(place), seed, critic))
             runs[TRL].append(trls(Path(place), seed))
         last = {side: round(_last(found[-1], "reward"), 2) for side, found in runs.items()}
         print(f"seed {seed}: {last}", file=sys.stderr, flush=True)

@@ -20,13 +20,17 @@ text { font: 12px system-ui, sans-serif; fill: #24292f; }
 .line { fill: none; stroke-width: 1.8; }
 .dashed { stroke-dasharray: 6 4; }
 .c0 { stroke: #bc4c00; } .c1 { stroke: #0969da; }
+.c2 { stroke: #1a7f37; } .c3 { stroke: #8250df; }
 .d0 { fill: #bc4c00; } .d1 { fill: #0969da; }
+.d2 { fill: #1a7f37; } .d3 { fill: #8250df; }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3; }
   .frame { stroke: #6e7681; }
   .grid { stroke: #30363d; }
   .c0 { stroke: #ffa657; } .c1 { stroke: #79c0ff; }
+  .c2 { stroke: #56d364; } .c3 { stroke: #d2a8ff; }
   .d0 { fill: #ffa657; } .d1 { fill: #79c0ff; }
+  .d2 { fill: #56d364; } .d3 { fill: #d2a8ff; }
 }
 """
 

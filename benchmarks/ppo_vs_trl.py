@@ -33,6 +33,11 @@ MODES = {
     "float32": ("float32", "float32", "no"),
     "bfloat16_weights": ("bfloat16", "bfloat16", "no"),
 }
+CRITICS = {
+    "ours": "branch",
+    "ours_with_a_shared_trunk": "shared",
+    "ours_with_a_separate_critic": "separate",
+}
 
 
 class Runner:
@@ -92,23 +97,23 @@ def compare(shape: Shape, mode: str, updates: int, folder: Path) -> dict[str, An
     peak = matmul_peak(getattr(torch, precision))
     common = [str(folder), "--updates", str(updates + 1)]
     own = [sys.executable, str(HERE / "ppo/our_side.py"), *common, "--precision", precision]
-    ours = Runner([*own, "--critic", "shared"], "no")
-    separate = Runner([*own, "--critic", "separate"], "no")
+    sides = {name: Runner([*own, "--critic", critic], "no") for name, critic in CRITICS.items()}
     trl = Runner(
         [str(TRL_PYTHON), str(HERE / "ppo/trl_side.py"), *common, "--weights", weights], mixed
     )
-    sides = {"ours": ours, "trl": trl, "ours_with_a_separate_critic": separate}
+    sides["trl"] = trl
     for _ in range(updates + 1):
         for side in sides.values():
             side.update()
-    length = ours.median("length")
+    length = sides["ours"].median("length")
     found: dict[str, Any] = {
         name: _figures(side, flops_of_update(shape, length), peak) for name, side in sides.items()
     }
     for side in sides.values():
         side.close()
     found["mean_length"] = round(length, 1)
-    for name, side in (("", ours), ("_with_a_separate_critic", separate)):
+    for side_name in CRITICS:
+        side, name = sides[side_name], side_name.removeprefix("ours")
         found[f"speed_ratio{name}"] = round(trl.median("seconds") / side.median("seconds"), 2)
         memory = side.median("peak_rss_gb") / trl.median("peak_rss_gb")
         found[f"memory_ratio{name}"] = round(memory, 3)

@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("world", type=Path)
     parser.add_argument("--updates", type=int, required=True)
     parser.add_argument("--precision", choices=["float32", "bfloat16"], required=True)
-    parser.add_argument("--critic", choices=["shared", "separate"], required=True)
+    parser.add_argument("--critic", choices=["shared", "branch", "separate"], required=True)
     given = parser.parse_args()
     side = Side()
     job = job_of(given.world, given.updates, given.precision, critic=given.critic)

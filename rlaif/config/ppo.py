@@ -40,12 +40,18 @@ class PpoConfig(Section):
         "auto",
         description="the policy's rate; auto: by its size, up to ten times that for adapters",
     )
-    critic: Literal["shared", "separate"] = Field(
-        "shared",
-        description="shared: values are read off the policy's trunk; separate: off one of their "
-        "own (with lora_rank an adapter), for about twice the time of learning",
+    critic: Literal["shared", "branch", "separate"] = Field(
+        "branch",
+        description="where values are read off. shared: the policy's trunk; branch: upper blocks "
+        "of their own, which go on from the policy's lower ones; separate: a trunk of their own, "
+        "for about twice the time of learning. With lora_rank what is their own is an adapter",
     )
-    value_learning_rate: Rate = Field("auto", description="the critic's rate")
+    critic_blocks: PositiveInt = Field(1, description="blocks of the branch that values may have")
+    value_learning_rate: Rate = Field(
+        "auto",
+        description="the critic's rate; auto: the policy's for critic = 'separate', three times "
+        "that for 'shared', ten times for 'branch' (three times for an adapter)",
+    )
     critic_warmup: Count = Field(
         0, description="first updates of a cycle that train the value head alone"
     )

@@ -1,6 +1,8 @@
 """A policy with a value head on its own trunk: one pass gives log-probs and values."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -10,6 +12,7 @@ from transformers import PreTrainedModel
 from rlaif.errors import ModelError
 from rlaif.models.checkpointing import checkpointed
 from rlaif.models.lean.layout import Layout
+from rlaif.models.lean.tap import Tap
 from rlaif.models.loading import LanguageModel
 from rlaif.models.portions import Portion
 from rlaif.rl.batch import Rollout, sent
@@ -64,10 +67,25 @@ def check_plain_head(lm: LanguageModel) -> None:
         )
 
 
-def trunk_states(model: PreTrainedModel, ids: Tensor) -> Tensor:
+def trunk_states(
+    model: PreTrainedModel, ids: Tensor, tap: Tap | None = None, begin: Tap | None = None
+) -> Tensor:
     """Return the final hidden states [batch, tokens, width] of rows that begin in column 0."""
-    states: Tensor = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
+    base: Any = model.base_model
+    fed = {"input_ids": ids} if begin is None else {"inputs_embeds": begin.heard}
+    with nullcontext() if tap is None else _listening(base.layers[-tap.above], tap):
+        states: Tensor = base(**fed, use_cache=False).last_hidden_state
     return states
+
+
+@contextmanager
+def _listening(block: nn.Module, tap: Tap) -> Iterator[None]:
+    """Let a tap hear what a block is given."""
+    hook = block.register_forward_pre_hook(lambda _, given: tap.hear(given[0]))
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def head_weight(model: PreTrainedModel) -> Tensor:
@@ -81,7 +99,9 @@ def working_head(lm: LanguageModel) -> Tensor:
     return lm.lean.head if lm.lean is not None else head_weight(lm.model).to(lm.dtype)
 
 
-def response_states(lm: LanguageModel, rollout: Rollout) -> Float[Tensor, "tokens width"]:
+def response_states(
+    lm: LanguageModel, rollout: Rollout, *, tap: Tap | None = None, begin: Tap | None = None
+) -> Float[Tensor, "tokens width"]:
     """Return the hidden states that predict the response tokens, row by row, with gradient.
 
     The lean trunk sees real tokens only, in rectangles of rows of like length; the library's own
@@ -90,6 +110,8 @@ def response_states(lm: LanguageModel, rollout: Rollout) -> Float[Tensor, "token
     Args:
         lm: The policy.
         rollout: Queries and responses.
+        tap: Takes the residual stream on its way.
+        begin: Where a branch begins: a tap of a pass of the whole model over the same rollout.
 
     Returns:
         States in the order of ``rollout.response_ids[rollout.response_mask]``, float32.
@@ -97,12 +119,29 @@ def response_states(lm: LanguageModel, rollout: Rollout) -> Float[Tensor, "token
     if lm.lean is None:
         ids, at = rollout.flush()
         with checkpointed(lm.model, wanted=lm.checkpointing), lm.computing():
-            states = trunk_states(lm.model, ids)
+            states = trunk_states(lm.model, ids, tap, begin)
         return states.flatten(0, 1)[at].float()
     mask = rollout.response_mask
     layout = Layout.of(rollout.rows(drop_last=True), lm.pad_id)
     places = layout.starts.unsqueeze(1) + rollout.position_ids[:, rollout.predicting]
-    return lm.lean.states(layout, wanted=places[mask])
+    return lm.lean.states(layout, wanted=places[mask], tap=tap, begin=begin)
+
+
+@torch.no_grad()
+def listened(lm: LanguageModel, rollout: Rollout, above: int) -> Tap:
+    """Return a tap that a rollout has gone by, without gradient.
+
+    Args:
+        lm: The policy.
+        rollout: Queries and responses.
+        above: How many blocks lie above the tap; the lean trunk does not run them.
+    """
+    tap = Tap(above)
+    if lm.lean is None:
+        response_states(lm, rollout, tap=tap)
+    else:
+        lm.lean.listen(Layout.of(rollout.rows(drop_last=True), lm.pad_id), tap)
+    return tap
 
 
 @torch.no_grad()

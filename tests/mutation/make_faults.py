@@ -315,6 +315,21 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         'interval, below = "standard error not known", False',
         'interval, below = "standard error not known", True',
     ),
+    "values-move-the-policy-through-the-tap": (
+        "rlaif/models/lean/tap.py",
+        "self._heard = stream.detach()",
+        "self._heard = stream",
+    ),
+    "branch-begins-a-block-too-high": (
+        "rlaif/models/lean/trunk.py",
+        "for layer in self.layers[: -tap.above]:",
+        "for layer in self.layers[: 1 - tap.above or None]:",
+    ),
+    "branch-forgotten-by-the-optimiser": (
+        f"{PPO}/critic.py",
+        "found += [p for p in self.own.trained if id(p) in at_work]",
+        "found += [p for p in self.own.trained if id(p) not in at_work]",
+    ),
     "early-stop-never": (
         f"{PPO}/learning.py",
         "EARLY_STOP_FACTOR = 1.5",

@@ -12,6 +12,7 @@ from rlaif.models.lean.block import Kept, Plan, Rotation, block_backward, block_
 from rlaif.models.lean.layout import Layout
 from rlaif.models.lean.pairs import WorkingPairs, pairs_of
 from rlaif.models.lean.products import Layer
+from rlaif.models.lean.tap import Tap
 from rlaif.models.lean.weights import (
     WorkingCopies,
     is_supported,
@@ -115,27 +116,53 @@ class LeanTrunk:
         elif self._masters[0].query.requires_grad:
             self._copies.outdate()
 
-    def states(self, layout: Layout, wanted: Tensor | None = None) -> Tensor:
+    def states(
+        self,
+        layout: Layout,
+        wanted: Tensor | None = None,
+        *,
+        tap: Tap | None = None,
+        begin: Tap | None = None,
+    ) -> Tensor:
         """Run the trunk, the final norm included, with gradient where the masters want it.
 
         Args:
             layout: The tokens.
             wanted: Places whose states are wanted, in order; None for all.
+            tap: Takes what it asks for.
+            begin: A tap of a pass over the same layout; the blocks below it are left out.
 
         Returns:
             Hidden states [wanted, width], float32 (float64 where that computes).
         """
         plan = Plan(self.sizes, layout.buckets, self.rotation(layout.positions))
-        x = self.embed(layout.ids)
-        last = len(self._masters) - 1
-        for number, (layer, trained) in enumerate(zip(self.layers, self._trained(), strict=True)):
-            places = wanted if number == last else None
+        x = self.embed(layout.ids) if begin is None else begin.heard
+        blocks = list(zip(self.layers, self._trained(), strict=True))
+        for above in range(len(blocks) if begin is None else begin.above, 0, -1):
+            layer, trained = blocks[-above]
+            places = wanted if above == 1 else None
+            if tap is not None and tap.above == above:
+                tap.hear(x)
             if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in trained):
                 given = (x, layer, plan, places, self._checkpointing, *trained)
                 x = _Block.apply(*given)  # type: ignore[no-untyped-call]  # torch's is not typed
             else:
                 x = block_forward(x, layer, plan, places)[0]
         return self.final_norm(x)
+
+    @torch.no_grad()
+    def listen(self, layout: Layout, tap: Tap) -> None:
+        """Run the blocks below a tap, for what it hears.
+
+        Args:
+            layout: The tokens.
+            tap: The tap.
+        """
+        plan = Plan(self.sizes, layout.buckets, self.rotation(layout.positions))
+        x = self.embed(layout.ids)
+        for layer in self.layers[: -tap.above]:
+            x = block_forward(x, layer, plan, None)[0]
+        tap.hear(x)
 
     def _trained(self) -> list[tuple[Tensor | None, ...]]:
         """What may be trained in each block, in the order of its gradients."""

@@ -7,25 +7,25 @@ what gives the rewards differ in thin matrices alone.
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from rlaif.config import PpoConfig
 from rlaif.models.actor_critic import check_plain_head
+from rlaif.models.branch import branch_of, branch_under
 from rlaif.models.identity import is_adapter
 from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.models.precision import product_dtype
 from rlaif.models.rates import auto_adapter_rate, auto_learning_rate
 from rlaif.models.training_state import load_optimizer, save_optimizer
 from rlaif.seeds import derive_seed
-from rlaif.stages.ppo.critic import Critic
+from rlaif.stages.ppo.critic import BRANCH, HEAD, OWN, Critic
 from rlaif.stages.ppo.job import PpoJob
 
 ADAM_EPS = 1e-5
 RATE_SCALE = 0.7  # 5e-4 for the bundled policy: at 7e-4 its spelling began to suffer
-VALUE_RATE_FACTOR = 3.0
-VALUE_HEAD = "value_head.safetensors"
+VALUE_RATE_FACTORS = {"shared": 3.0, "branch": 10.0, "separate": 1.0}
+ADAPTED_BRANCH = 3.0  # an adapter's rate is ten times that of all weights already
 POLICY = "policy"
-CRITIC = "critic"
 REFERENCE = "reference"
 
 
@@ -35,7 +35,7 @@ class Learner:
     Args:
         policy: The policy, what is trained in float32.
         settings: PPO's settings.
-        beside: The model whose trunk is the critic's own; None where it shares the policy's.
+        own: What is the critic's own below its head; None where it shares the policy's trunk.
 
     Attributes:
         policy: The policy; products in the settings' precision.
@@ -44,10 +44,11 @@ class Learner:
     """
 
     def __init__(
-        self, policy: LanguageModel, settings: PpoConfig, beside: LanguageModel | None = None
+        self, policy: LanguageModel, settings: PpoConfig, own: LanguageModel | None = None
     ) -> None:
         self.policy = policy
-        self.critic = Critic(policy, beside)
+        blocks = settings.critic_blocks if settings.critic == "branch" else None
+        self.critic = Critic(policy, own, blocks)
         self._settings = settings
         self._rates = _rates(settings, sum(p.numel() for p in policy.model.parameters()))
         self.optimizer = torch.optim.AdamW(
@@ -65,7 +66,7 @@ class Learner:
     def start(cls, job: PpoJob, device: torch.device) -> "Learner":
         """Begin with the incumbent."""
         policy = _trained(job, device, None)
-        return cls(policy, job.ppo, _beside(job, policy, None))
+        return cls(policy, job.ppo, _own_of_critic(job, policy, None))
 
     @property
     def parameters(self) -> list[torch.nn.Parameter]:
@@ -98,18 +99,15 @@ class Learner:
         """Write policy, critic and optimiser into a checkpoint's folder."""
         (folder / POLICY).mkdir()
         self.save_policy(folder / POLICY)
-        if self.critic.own is not None:
-            (folder / CRITIC).mkdir()
-            self.critic.own.save(folder / CRITIC)
-        save_file(self.critic.head.state_dict(), str(folder / VALUE_HEAD))
+        self.critic.save(folder)
         save_optimizer(self.optimizer, folder)
 
     @classmethod
     def restored(cls, folder: Path, job: PpoJob, device: torch.device) -> "Learner":
         """Read what `save` wrote."""
         policy = _trained(job, device, folder / POLICY)
-        learner = cls(policy, job.ppo, _beside(job, policy, folder / CRITIC))
-        learner.critic.head.load_state_dict(load_file(str(folder / VALUE_HEAD)))
+        learner = cls(policy, job.ppo, _own_of_critic(job, policy, folder / OWN))
+        learner.critic.head.load_state_dict(load_file(str(folder / HEAD)))
         load_optimizer(learner.optimizer, folder)
         return learner
 
@@ -120,15 +118,32 @@ def _trained(job: PpoJob, device: torch.device, checkpoint: Path | None) -> Lang
     return make(job, device, checkpoint)
 
 
-def _beside(job: PpoJob, policy: LanguageModel, checkpoint: Path | None) -> LanguageModel | None:
-    """Load the model whose trunk is the critic's own, or nothing where it shares the policy's."""
+def _own_of_critic(
+    job: PpoJob, policy: LanguageModel, checkpoint: Path | None
+) -> LanguageModel | None:
+    """Load what is the critic's own below its head, or nothing where it shares the policy's."""
     if job.ppo.critic == "shared":
         return None
     if policy.worn is None:
-        return _whole(job, policy.device, checkpoint)
+        make = _branch if job.ppo.critic == "branch" else _beside
+        return make(job, policy, checkpoint)
+    if checkpoint is None:
+        worn = policy.worn.like(OWN, trainable=True)
+    else:
+        worn = policy.worn.shared.wearing(OWN, checkpoint, trainable=True)
+    return branch_under(worn, job.ppo.critic_blocks) if job.ppo.critic == "branch" else worn
+
+
+def _beside(job: PpoJob, policy: LanguageModel, checkpoint: Path | None) -> LanguageModel:
+    return _whole(job, policy.device, checkpoint)
+
+
+def _branch(job: PpoJob, policy: LanguageModel, checkpoint: Path | None) -> LanguageModel:
+    branch = branch_of(policy, job.ppo.critic_blocks)
     if checkpoint is not None:
-        return policy.worn.shared.wearing(CRITIC, checkpoint, trainable=True)
-    return policy.worn.like(CRITIC, trainable=True)
+        branch.model.load_state_dict(load_file(str(checkpoint / BRANCH)))
+        branch.weights_may_have_moved()
+    return branch
 
 
 def _whole(job: PpoJob, device: torch.device, checkpoint: Path | None) -> LanguageModel:
@@ -179,5 +194,7 @@ def _rates(settings: PpoConfig, parameters: int) -> tuple[float, float]:
     automatic = rule(parameters, RATE_SCALE)
     rate = automatic if settings.learning_rate == "auto" else settings.learning_rate
     own = settings.value_learning_rate
-    factor = VALUE_RATE_FACTOR if settings.critic == "shared" else 1.0
+    factor = VALUE_RATE_FACTORS[settings.critic]
+    if settings.critic == "branch" and settings.lora_rank:
+        factor = ADAPTED_BRANCH
     return rate, rate * factor if own == "auto" else own

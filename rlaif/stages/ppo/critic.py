@@ -1,34 +1,48 @@
-"""What values come from: the policy's own trunk, or one beside it."""
+"""What values come from: the policy's own trunk, a branch of it, or a trunk beside it."""
+
+from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from rlaif.models.actor_critic import ROWS_AT_ONCE, ValueHead, response_states
+from rlaif.models.actor_critic import ROWS_AT_ONCE, ValueHead, listened, response_states
+from rlaif.models.lean.tap import Tap
 from rlaif.models.loading import LanguageModel
 from rlaif.models.portions import Portion
 from rlaif.rl import Rollout
 
+OWN = "critic"
+HEAD = "value_head.safetensors"
+BRANCH = "branch.safetensors"
+
 
 class Critic:
-    """A value head on the policy's trunk, which costs nothing, or on a trunk of its own.
+    """A value head on the policy's trunk, which costs nothing, on a branch, or on its own trunk.
 
-    What a policy knows of its next token may say little of the reward to come. A trunk that values
-    alone move can learn that (docs/LOG.md measures it), for twice the work of learning and, where
-    it is no adapter, of memory.
+    What a policy knows of its next token may say little of the reward to come. Blocks that values
+    alone move can learn that (docs/LOG.md measures it), for their share of the work of learning
+    and, where they are no adapter, of memory.
 
     Args:
         policy: The policy.
-        own: The model whose trunk is the critic's, trained; None: the policy's.
+        own: What is the critic's own below its head, trained: a trunk, or a branch of the policy's;
+            None: nothing.
+        blocks: Those of the branch; None where it is a whole trunk, or nothing.
 
     Attributes:
         head: From hidden states to values.
         own: As above.
     """
 
-    def __init__(self, policy: LanguageModel, own: LanguageModel | None = None) -> None:
+    def __init__(
+        self, policy: LanguageModel, own: LanguageModel | None = None, blocks: int | None = None
+    ) -> None:
         width = policy.model.config.get_text_config().hidden_size
         self.head = ValueHead(width).to(policy.device)
         self.own = own
+        self._policy = policy
+        self._blocks = blocks
 
     @property
     def probe(self) -> ValueHead | None:
@@ -40,25 +54,24 @@ class Critic:
         """All that the value loss alone trains."""
         found = list(self.head.parameters())
         if self.own is not None:
-            unused = {id(p) for p in self.own.model.get_output_embeddings().parameters()}
-            tied = id(self.own.model.get_input_embeddings().weight)
-            found += [p for p in self.own.trained if id(p) not in unused or id(p) == tied]
+            at_work = {id(p) for p in self.own.model.base_model.parameters()}
+            found += [p for p in self.own.trained if id(p) in at_work]
         return found
 
-    def values(self, states: Tensor, rollout: Rollout) -> Tensor:
-        """Return the values [tokens] of a rollout's response tokens, with gradient.
+    def read(self, rollout: Rollout) -> tuple[Tensor, Tensor]:
+        """Return the policy's states [tokens, width] and the values [tokens], with gradient.
 
         Args:
-            states: What the policy's trunk says of them [tokens, width].
-            rollout: The rollout.
+            rollout: Whose response tokens they are of, row by row.
         """
-        own = states if self.own is None else response_states(self.own, rollout)
-        values: Tensor = self.head(own)
-        return values
+        tap = None if self._blocks is None else Tap(self._blocks)
+        states = response_states(self._policy, rollout, tap=tap)
+        own = states if self.own is None else response_states(self.own, rollout, begin=tap)
+        return states, self.head(own)
 
     @torch.no_grad()
     def look(self, rollout: Rollout, portion: Portion | None = None) -> list[tuple[float, ...]]:
-        """Return the values of each row's response tokens by a trunk of the critic's own.
+        """Return the values of each row's response tokens where the critic has blocks of its own.
 
         Args:
             rollout: The rollout.
@@ -70,11 +83,12 @@ class Critic:
         if self.own is None:
             raise ValueError("this critic sits on the policy's trunk")
         own = self.own
-        own.weights_may_have_moved()
+        for model in (self._policy, own):
+            model.weights_may_have_moved()
 
         def score(places: slice) -> list[tuple[float, ...]]:
             part = rollout.select(torch.arange(rollout.size)[places]).trim()
-            flat = self.head(response_states(own, part)).tolist()
+            flat = self._values(own, part).tolist()
             found, start = [], 0
             for length in part.response_lengths.tolist():
                 found.append(tuple(flat[start : start + length]))
@@ -83,3 +97,20 @@ class Critic:
 
         parts = (portion or Portion("valuing", ROWS_AT_ONCE)).each(rollout.size, score)
         return [row for part in parts for row in part]
+
+    def _values(self, own: LanguageModel, rollout: Rollout) -> Tensor:
+        """Values [tokens] by what is the critic's own."""
+        tap = None if self._blocks is None else listened(self._policy, rollout, self._blocks)
+        values: Tensor = self.head(response_states(own, rollout, begin=tap))
+        return values
+
+    def save(self, folder: Path) -> None:
+        """Write all that is the critic's own into a checkpoint's folder."""
+        save_file(self.head.state_dict(), str(folder / HEAD))
+        if self.own is None:
+            return
+        (folder / OWN).mkdir()
+        if self._blocks is not None and self.own.worn is None:
+            save_file(self.own.model.state_dict(), str(folder / OWN / BRANCH))
+        else:
+            self.own.save(folder / OWN)

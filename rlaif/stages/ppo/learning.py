@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rlaif.models.actor_critic import head_weight, response_states, working_head
+from rlaif.models.actor_critic import head_weight, working_head
 from rlaif.models.portions import Portion
 from rlaif.models.processes import Processes
 from rlaif.rl import Batch, PolicyLoss, kl_loss, micro_batches, policy_loss, value_loss
@@ -179,7 +179,7 @@ class Epochs:
         """Add a micro-batch's gradients; return its share of the minibatch's figures."""
         policy, settings = self._learner.policy, self._settings
         flat = _flat(batch)
-        states = response_states(policy, batch.rollout)
+        states, values = self._learner.critic.read(batch.rollout)
         found = head_loss(
             states,
             head_weight(policy.model),
@@ -192,7 +192,7 @@ class Epochs:
             with_entropy=settings.entropy_coefficient > 0,
         )
         value = value_loss(
-            _row(self._learner.critic.values(states, batch.rollout)),
+            _row(values),
             _row(flat.old_values),
             _row(flat.returns),
             _ones(flat.tokens),

@@ -236,6 +236,8 @@ def test_a_ceiling_ends_training_at_the_last_checkpoint_below_it(job: PpoJob) ->
         {"ptx_coefficient": 0.5},
         {"precision": "bfloat16"},
         {"critic": "separate", "critic_warmup": 1},
+        {"critic": "branch", "gradient_checkpointing": True},
+        {"lora_rank": 4, "critic": "branch"},
         {"lora_rank": 4},
         {"lora_rank": 4, "critic": "separate", "gradient_checkpointing": True},
         {"lora_rank": 4, "reference": "ema", "precision": "bfloat16"},
@@ -278,6 +280,33 @@ def test_a_separate_critic_has_values_that_the_policy_does_not_move(
             parameter.mul_(1.5)
     learner.policy.weights_may_have_moved()
     assert learner.critic.look(rollout) == before
+
+
+@pytest.mark.parametrize("lora_rank", [0, 4])
+@pytest.mark.parametrize("critic", ["shared", "branch", "separate"])
+def test_values_are_the_same_with_and_without_gradient(
+    job: PpoJob, critic: str, lora_rank: int
+) -> None:
+    settings = SETTINGS.model_copy(update={"critic": critic, "lora_rank": lora_rank, "updates": 2})
+    trainer = PpoTrainer(job.model_copy(update={"ppo": settings}))
+    trainer.update()
+    learner = trainer.learner
+    batch = trainer._roller.roll(1, 0.0, learner.policy).batch
+    states, values = learner.critic.read(batch.rollout)
+    assert states.shape == (*values.shape, learner.critic.head.in_features)
+    old = batch.old_values[batch.rollout.response_mask]
+    torch.testing.assert_close(values.detach(), old, rtol=1e-4, atol=1e-5)
+    learner.optimizer.zero_grad()
+    values.sum().backward()
+    reached = [p for p in learner.policy.trained if p.grad is not None and p.grad.any()]
+    assert bool(reached) == (critic == "shared")
+    assert all(p.grad is not None for p in learner.critic.head.parameters())
+
+
+def test_a_branch_as_deep_as_the_policy_stops_before_anything_runs(job: PpoJob) -> None:
+    settings = SETTINGS.model_copy(update={"critic": "branch", "critic_blocks": 2})
+    with pytest.raises(ModelError, match="separate"):
+        train_ppo(job.model_copy(update={"ppo": settings}))
 
 
 def test_in_the_critics_warm_up_the_policy_rests(job: PpoJob) -> None:
@@ -361,6 +390,6 @@ def test_with_adapters_reference_and_reward_model_share_the_policys_base(
     assert trainer._reference.policy.model is policy.model
     one_adapter = sum(p.numel() * p.element_size() for p in policy.own)
     names = {name.split(".")[-2] for name, _ in policy.model.named_parameters() if "lora" in name}
-    assert names == {"policy", "reference", "reward"}
+    assert names == {"policy", "critic", "reference", "reward"}
     base = SharedBase.open(job.policy, torch.device("cpu"), "float32").resident_bytes()
-    assert policy.worn.shared.resident_bytes() <= base + 3 * one_adapter
+    assert policy.worn.shared.resident_bytes() <= base + 4 * one_adapter

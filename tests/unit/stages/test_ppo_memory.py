@@ -18,7 +18,7 @@ from rlaif.models.training_state import latest_checkpoint
 from rlaif.records import Message, PolicyReport
 from rlaif.rl import Rollout
 from rlaif.stages.metrics import read_metrics
-from rlaif.stages.ppo import Example, PpoJob, examples, learning, rollouts, train_ppo
+from rlaif.stages.ppo import Example, PpoJob, critic, examples, learning, rollouts, train_ppo
 from rlaif.stages.ppo.portions import Portions
 from rlaif.testing import make_tiny_lm
 
@@ -30,9 +30,10 @@ SETTINGS = PpoConfig(
     epochs=2,
     checkpoint_updates=2,
     learning_rate=2e-3,
+    critic="shared",
     precision="float32",
 )
-States = Callable[[LanguageModel, Rollout], torch.Tensor]
+States = Callable[..., torch.Tensor]
 
 
 class Short:
@@ -78,16 +79,16 @@ def job_in(folder: Path, policy: str, **changes: object) -> PpoJob:
     )
 
 
-def limit_rows(monkeypatch: pytest.MonkeyPatch, most: int, place: object = learning) -> list[int]:
+def limit_rows(monkeypatch: pytest.MonkeyPatch, most: int, place: object = critic) -> list[int]:
     """Let a pass over more rows than this find no memory; return the rows of each pass tried."""
     tried: list[int] = []
     original: States = actor_critic.response_states
 
-    def states(lm: LanguageModel, rollout: Rollout) -> torch.Tensor:
+    def states(lm: LanguageModel, rollout: Rollout, **taps: Any) -> torch.Tensor:
         tried.append(rollout.size)
         if rollout.size > most:
             raise torch.OutOfMemoryError
-        return original(lm, rollout)
+        return original(lm, rollout, **taps)
 
     monkeypatch.setattr(place, "response_states", states)
     return tried
@@ -138,13 +139,13 @@ def test_gradients_of_a_failed_attempt_do_not_count(
     passes: list[int] = []
     original: States = actor_critic.response_states
 
-    def states(lm: LanguageModel, rollout: Rollout) -> torch.Tensor:
+    def states(lm: LanguageModel, rollout: Rollout, **taps: Any) -> torch.Tensor:
         passes.append(rollout.size)
         if len(passes) == 2:
             raise torch.OutOfMemoryError
-        return original(lm, rollout)
+        return original(lm, rollout, **taps)
 
-    monkeypatch.setattr(learning, "response_states", states)
+    monkeypatch.setattr(critic, "response_states", states)
     cut = job_in(tmp_path / "cut", policy, updates=1, micro_batch=4)
     train(cut)
     assert passes[:6] == [4, 4, 2, 2, 2, 2]

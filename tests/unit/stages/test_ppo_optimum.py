@@ -21,8 +21,8 @@ def bandit(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 @pytest.mark.parametrize("place", ["reward", "loss"])
 def test_the_policy_comes_near_the_optimum(bandit: ModuleType, tmp_path: Path, place: str) -> None:
-    found = bandit.solve(tmp_path, beta=0.5, updates=40, place=place)
+    found = bandit.solve(tmp_path, beta=0.5, updates=60, place=place)
     assert found.tv_before > 0.4
-    assert found.tv_after < 0.15
-    assert found.kl_after == pytest.approx(found.kl_optimum, rel=0.45)
+    assert found.tv_after < 0.1
+    assert found.kl_after == pytest.approx(found.kl_optimum, rel=0.3)
     assert found.reward_after < found.reward_optimum + 0.05

@@ -1,0 +1,80 @@
+"""The upper blocks of a model as a model of their own, which goes on from another's stream.
+
+(Havrilla et al. 2023, "trlX", call a policy with such a branch for its values a hydra.)
+"""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from rlaif.errors import ModelError
+from rlaif.models.lean.trunk import LeanTrunk
+from rlaif.models.loading import LanguageModel
+
+
+def branch_of(lm: LanguageModel, blocks: int) -> LanguageModel:
+    """Return a model's upper blocks and its final norm, copied, to be trained.
+
+    It has neither embedding nor head: `actor_critic.response_states` runs it from a tap on.
+
+    Args:
+        lm: The model.
+        blocks: How many of its blocks.
+
+    Raises:
+        ModelError: The model has not more blocks than that.
+    """
+    refuse_no_room(lm, blocks)
+    model = _upper(lm.model, blocks, copied=True)
+    lean = None if lm.lean is None else LeanTrunk(model, lm.dtype)
+    return replace(lm, model=model, lean=lean, worn=None, checkpointing=False)
+
+
+def branch_under(adapter: LanguageModel, blocks: int) -> LanguageModel:
+    """Return the upper blocks of a shared base under one of its adapters, nothing copied.
+
+    Args:
+        adapter: The base as this adapter lets it compute.
+        blocks: How many of its blocks.
+
+    Raises:
+        ModelError: The base has not more blocks than that.
+    """
+    refuse_no_room(adapter, blocks)
+    return replace(adapter, model=_upper(adapter.model, blocks, copied=False))
+
+
+def refuse_no_room(lm: LanguageModel, blocks: int) -> None:
+    """Refuse a branch that would leave no block below it.
+
+    Raises:
+        ModelError: As said.
+    """
+    base: Any = lm.model.base_model
+    if blocks >= len(base.layers):
+        raise ModelError(
+            f"ppo.critic_blocks = {blocks}, and {lm.name} has {len(base.layers)} blocks",
+            "fewer than the policy's",
+            'lower it, or give the critic a whole trunk: ppo.critic = "separate"',
+        )
+
+
+def _upper(model: PreTrainedModel, blocks: int, *, copied: bool) -> PreTrainedModel:
+    """Return a trunk that has the last blocks and the norm of another, and an empty embedding."""
+    base: Any = model.base_model
+    upper = copy.copy(base)
+    upper.config = copy.deepcopy(base.config)
+    upper.config.num_hidden_layers = blocks
+    kinds = getattr(base.config, "layer_types", None)
+    if kinds is not None:
+        upper.config.layer_types = kinds[-blocks:]
+    layers, norm = nn.ModuleList(base.layers[-blocks:]), base.norm
+    if copied:
+        layers, norm = copy.deepcopy(layers), copy.deepcopy(norm)
+    nothing = nn.Embedding(0, base.config.hidden_size).requires_grad_(requires_grad=False)
+    upper._modules = {**base._modules, "embed_tokens": nothing, "layers": layers, "norm": norm}
+    found: PreTrainedModel = upper
+    return found

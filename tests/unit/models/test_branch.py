@@ -1,0 +1,98 @@
+"""A branch goes on from where a tap listened, and trains nothing below it."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from rlaif.errors import ModelError
+from rlaif.models.actor_critic import listened, response_states
+from rlaif.models.branch import branch_of, branch_under
+from rlaif.models.lean.layout import Layout
+from rlaif.models.lean.tap import Tap
+from rlaif.models.loading import LanguageModel, load_language_model
+from rlaif.models.shared_base import SharedBase
+from rlaif.rl import Rollout
+from rlaif.testing import make_tiny_lm
+
+CPU = torch.device("cpu")
+KINDS = ["whole", "adapter"]
+PATHS = ["lean", "library"]
+
+
+@pytest.fixture(params=[f"{kind} {path}" for kind in KINDS for path in PATHS])
+def pair(tmp_path: Path, request: pytest.FixtureRequest) -> tuple[LanguageModel, LanguageModel]:
+    """A policy and a branch that has its uppermost block."""
+    kind, path = request.param.split()
+    lm = load_language_model(str(make_tiny_lm(tmp_path)), CPU, trainable=kind == "whole")
+    if path == "library":
+        lm = dataclasses.replace(lm, lean=None)
+    if kind == "whole":
+        return lm, branch_of(lm, 1)
+    policy = SharedBase(lm).fresh("policy", 4, 32.0, seed=1)
+    disturb(policy)
+    assert policy.worn is not None
+    return policy, branch_under(policy.worn.like("critic", trainable=True), 1)
+
+
+@torch.no_grad()
+def disturb(lm: LanguageModel) -> None:
+    generator = torch.Generator().manual_seed(3)
+    for parameter in lm.trained:
+        parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
+    lm.weights_may_have_moved()
+
+
+def rollout_of(lm: LanguageModel) -> Rollout:
+    return Rollout.from_lists([[5, 6, 7, 8], [9]], [[10, 11], [12, 13, 14]], lm.pad_id)
+
+
+def test_a_new_branch_says_what_the_policy_says(pair: tuple[LanguageModel, LanguageModel]) -> None:
+    policy, branch = pair
+    rollout, tap = rollout_of(policy), Tap(1)
+    states = response_states(policy, rollout, tap=tap)
+    assert states.shape == (5, policy.model.config.hidden_size)
+    torch.testing.assert_close(response_states(branch, rollout, begin=tap), states)
+    silent = listened(policy, rollout, 1)
+    torch.testing.assert_close(silent.heard, tap.heard)
+    torch.testing.assert_close(response_states(policy, rollout), states, rtol=0, atol=0)
+
+
+def test_what_a_branch_learns_moves_nothing_of_the_policy(
+    pair: tuple[LanguageModel, LanguageModel],
+) -> None:
+    policy, branch = pair
+    rollout, tap = rollout_of(policy), Tap(1)
+    before = response_states(policy, rollout, tap=tap).detach()
+    response_states(branch, rollout, begin=tap).square().sum().backward()
+    assert all(p.grad is None for p in policy.trained)
+    moved = [p for p in branch.trained if p.grad is not None and p.grad.abs().sum() > 0]
+    assert moved
+    disturb(branch)
+    torch.testing.assert_close(response_states(policy, rollout), before, rtol=0, atol=0)
+    assert not torch.allclose(response_states(branch, rollout, begin=tap), before)
+
+
+def test_a_branch_has_no_weights_but_those_of_its_blocks(tmp_path: Path) -> None:
+    policy = load_language_model(str(make_tiny_lm(tmp_path)), CPU, trainable=True)
+    branch = branch_of(policy, 1)
+    names = {name.split(".")[0] for name, p in branch.model.named_parameters() if p.numel()}
+    assert names == {"layers", "norm"}
+    assert len(branch.model.layers) == branch.model.config.num_hidden_layers == 1
+    shared = {p.data_ptr() for p in policy.trained} & {p.data_ptr() for p in branch.trained}
+    assert not shared
+    assert len(policy.model.base_model.layers) == policy.model.config.num_hidden_layers == 2
+
+
+def test_a_branch_needs_a_block_below_it(tmp_path: Path) -> None:
+    policy = load_language_model(str(make_tiny_lm(tmp_path)), CPU, trainable=True)
+    with pytest.raises(ModelError, match=r"critic_blocks = 2, and .* has 2 blocks"):
+        branch_of(policy, 2)
+
+
+def test_a_tap_that_heard_nothing_says_so(tmp_path: Path) -> None:
+    policy = load_language_model(str(make_tiny_lm(tmp_path)), CPU, trainable=True)
+    assert policy.lean is not None
+    with pytest.raises(ValueError, match="no pass"):
+        policy.lean.states(Layout.of([[3, 4]], 0), begin=Tap(1))
