@@ -330,6 +330,191 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "found += [p for p in self.own.trained if id(p) in at_work]",
         "found += [p for p in self.own.trained if id(p) not in at_work]",
     ),
+    "minibatches-never-shuffled": (
+        f"{PPO}/learning.py",
+        "order = torch.randperm(batch.size, generator=generator)",
+        "order = torch.arange(batch.size)",
+    ),
+    "value-coefficient-forgotten": (
+        f"{PPO}/learning.py",
+        "loss = found.loss + settings.value_coefficient * value.loss",
+        "loss = found.loss + value.loss",
+    ),
+    "gradients-never-clipped": (
+        f"{PPO}/learning.py",
+        "self._learner.parameters, self._settings.max_grad_norm, foreach=True",
+        "self._learner.parameters, 1e9, foreach=True",
+    ),
+    "entropy-averaged-in-each-chunk": (
+        f"{PPO}/learning.py",
+        "entropy.sum() / count",
+        "entropy.mean()",
+    ),
+    "advantages-not-whitened": (
+        f"{PPO}/rollouts.py",
+        "whiten(estimated.advantages, mask),",
+        "estimated.advantages,",
+    ),
+    "values-learn-advantages": (
+        f"{PPO}/rollouts.py",
+        "            estimated.returns,\n",
+        "            estimated.advantages,\n",
+    ),
+    "gamma-for-lambda": (
+        f"{PPO}/rollouts.py",
+        "values, mask, self._job.ppo.gamma, self._job.ppo.lam",
+        "values, mask, self._job.ppo.lam, self._job.ppo.gamma",
+    ),
+    "constant-for-those-that-ended": (
+        f"{PPO}/rollouts.py",
+        "torch.where(ended, scores, torch.full_like(scores, constant))",
+        "torch.where(ended, torch.full_like(scores, constant), scores)",
+    ),
+    "shaped-scores-unused": (
+        f"{PPO}/rollouts.py",
+        "place_scores(costs, shaped, mask)",
+        "place_scores(costs, scores, mask)",
+    ),
+    "controller-told-nats-per-token": (
+        f"{PPO}/trainer.py",
+        "kl = float(rolled.kl.mean())",
+        "kl = float(rolled.kl.mean() / rolled.batch.rollout.response_lengths.float().mean())",
+    ),
+    "average-never-follows": (
+        f"{PPO}/trainer.py",
+        "        self._reference.follow(self.learner.policy)\n",
+        "",
+    ),
+    "controller-forgotten-on-resume": (
+        f"{PPO}/trainer.py",
+        '            self._controller.load_state_dict(state["controller"])\n',
+        "",
+    ),
+    "running-scale-forgotten-on-resume": (
+        f"{PPO}/trainer.py",
+        '            self._shaper.load_state_dict(state["shaper"])\n',
+        "",
+    ),
+    "rate-never-falls": (
+        f"{PPO}/actors.py",
+        "left = 1.0 - done / self._settings.updates",
+        "left = 1.0",
+    ),
+    "warm-up-an-update-too-long": (
+        f"{PPO}/actors.py",
+        "resting = done < self._settings.critic_warmup",
+        "resting = done <= self._settings.critic_warmup",
+    ),
+    "critics-copies-stale": (
+        f"{PPO}/actors.py",
+        "for model in (self.policy, self.critic.own):",
+        "for model in (self.policy,):",
+    ),
+    "critic-restored-without-its-head": (
+        f"{PPO}/actors.py",
+        "        learner.critic.head.load_state_dict(load_file(str(folder / HEAD)))\n",
+        "",
+    ),
+    "optimiser-forgotten-on-resume": (
+        f"{PPO}/actors.py",
+        "        load_optimizer(learner.optimizer, folder)\n",
+        "",
+    ),
+    "ptx-weight-forgotten": (
+        f"{PPO}/examples.py",
+        "(self._weight * found.loss).backward()",
+        "found.loss.backward()",
+    ),
+    "ptx-averaged-in-each-part": (
+        f"{PPO}/examples.py",
+        "-logprobs.sum() / count",
+        "-logprobs.mean()",
+    ),
+    "length-is-paid": (
+        f"{PPO}/shaping.py",
+        "scores = scores - length_penalty(",
+        "scores = scores + length_penalty(",
+    ),
+    "scaled-before-it-is-seen": (
+        f"{PPO}/shaping.py",
+        "            self._scale.update(scores)\n            scores = self._scale.scale(scores)\n",
+        "            seen = scores\n            scores = self._scale.scale(scores)\n            self._scale.update(seen)\n",
+    ),
+    "running-mean-runs-away": (
+        f"{RL}/rewards.py",
+        "self._mean += gap * count / total",
+        "self._mean += gap * total / count",
+    ),
+    "slow-part-not-carried": (
+        f"{RL}/control.py",
+        '"slow": self._slow}',
+        '"slow": math.log(self.beta)}',
+    ),
+    "k1-in-the-loss-allowed-as-k2": (
+        f"{RL}/losses.py",
+        '{"k2": k2, "k3": k3}[estimator](logprobs, ref_logprobs.detach())',
+        '{"k2": k3, "k3": k2}[estimator](logprobs, ref_logprobs.detach())',
+    ),
+    "sampled-log-probs-without-temperature": (
+        "rlaif/models/drawing.py",
+        "logprobs = scaled.gather(-1, tokens) - normaliser",
+        "logprobs = logits.gather(-1, tokens) - logits.logsumexp(dim=-1, keepdim=True)",
+    ),
+    "values-kept-by-place": (
+        "rlaif/models/decoding.py",
+        "self._probed[self._rows, self._done] =",
+        "self._probed[: len(self._rows), self._done] =",
+    ),
+    "end-token-left-out": (
+        "rlaif/models/decoding.py",
+        "lengths = (is_end.int().argmax(dim=1) + 1).tolist()",
+        "lengths = is_end.int().argmax(dim=1).clamp(min=1).tolist()",
+    ),
+    "rows-go-on-in-another-order": (
+        "rlaif/models/decoding.py",
+        "argsort(stable=True)[:room].sort().values",
+        "argsort(stable=True)[:room].flip(0)",
+    ),
+    "prefill-sees-the-next-token": (
+        f"{LEAN}/stepping.py",
+        "triu(columns - new + 1)",
+        "triu(columns - new + 2)",
+    ),
+    "caches-of-other-heads-kept": (
+        f"{LEAN}/stepping.py",
+        "(rows.unsqueeze(1) * heads + torch.arange(heads)).flatten()",
+        "(rows.unsqueeze(1) * heads + torch.arange(heads)).T.flatten()",
+    ),
+    "head-copy-stale": (
+        f"{LEAN}/weights.py",
+        "            _fill(self.head, self._head_master)\n",
+        "            pass\n",
+    ),
+    "group-bias-repeated-the-other-way": (
+        f"{LEAN}/attention.py",
+        "return bias.repeat(group, 1).unsqueeze(0)",
+        "return bias.repeat_interleave(group, 0).unsqueeze(0)",
+    ),
+    "reward-read-a-token-early": (
+        "rlaif/models/reward.py",
+        "layout.starts + real.sum(dim=1) - 1",
+        "layout.starts + real.sum(dim=1).clamp(min=2) - 2",
+    ),
+    "rewards-in-order-of-length": (
+        "rlaif/models/reward.py",
+        "torch.cat(parts)[order.argsort()]",
+        "torch.cat(parts)",
+    ),
+    "rows-of-processes-joined-end-to-end": (
+        "rlaif/models/processes.py",
+        "            found += [part[place] for part in parts if place < len(part)]\n",
+        "            found += []\n        found = [row for part in parts for row in part]\n",
+    ),
+    "gradients-averaged-over-processes": (
+        "rlaif/models/processes.py",
+        "tensor.copy_(part.view_as(tensor))",
+        "tensor.copy_(part.view_as(tensor) / self.size)",
+    ),
     "early-stop-never": (
         f"{PPO}/learning.py",
         "EARLY_STOP_FACTOR = 1.5",

@@ -27,14 +27,22 @@ IMPORTED_ALREADY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 RL_TESTS = ("tests/golden", "tests/unit/rl")
 WATCHERS = {
     "rlaif/rl/": RL_TESTS,
-    "rlaif/models/lean/": ("tests/unit/models/test_lean.py", "tests/unit/models/test_adapters.py"),
+    "rlaif/models/lean/": tuple(
+        f"tests/unit/models/test_{name}.py" for name in ("lean", "adapters", "branch", "decoding")
+    ),
     "rlaif/models/shared_base.py": ("tests/unit/models/test_adapters.py",),
+    "rlaif/models/reward": (
+        "tests/unit/models/test_reward.py",
+        "tests/unit/models/test_reward_ensemble.py",
+    ),
+    "rlaif/models/processes.py": ("tests/unit/stages/test_ppo_processes.py",),
     "rlaif/models/": tuple(
         f"tests/unit/models/test_{name}.py" for name in ("actor_critic", "decoding", "drawing")
     ),
     "rlaif/stages/evaluation.py": ("tests/unit/stages/test_evaluation.py",),
     "rlaif/stages/promotion.py": ("tests/unit/stages/test_promotion.py",),
     "rlaif/stages/ppo/": (
+        "tests/unit/stages/test_ppo_wiring.py",
         "tests/unit/stages/test_ppo.py",
         "tests/unit/stages/test_ppo_optimum.py",
     ),
@@ -93,6 +101,7 @@ def _become_tester(folder: Path, tests: tuple[str, ...]) -> None:
         os.dup2(quiet, 2)
         os.chdir(ROOT)
         sys.path.insert(0, str(folder))
+        os.environ["PYTHONPATH"] = str(folder)  # for what the tests start
         sys.dont_write_bytecode = True
         hypothesis.settings.register_profile(
             "faults", max_examples=15, derandomize=True, deadline=None, database=None

@@ -188,20 +188,26 @@ def test_a_checkpoint_of_another_job_is_not_used(job: PpoJob, tmp_path: Path) ->
     assert read_metrics(other.output) == read_metrics(fresh.output)
 
 
-def test_cutting_into_micro_batches_changes_nothing(job: PpoJob, tmp_path: Path) -> None:
-    whole = job.model_copy(
-        update={"ppo": SETTINGS.model_copy(update={"updates": 1, "micro_batch": 8})}
-    )
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"entropy_coefficient": 0.5, "kl_place": "loss", "kl_estimator": "k2"}],
+    ids=["plain", "terms"],
+)
+def test_cutting_into_micro_batches_changes_nothing(
+    job: PpoJob, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    settings = SETTINGS.model_copy(update={"updates": 1, **changes})
+    whole = job.model_copy(update={"ppo": settings.model_copy(update={"micro_batch": 8})})
     cut = job.model_copy(
         update={
-            "ppo": SETTINGS.model_copy(update={"updates": 1, "micro_batch": 3}),
+            "ppo": settings.model_copy(update={"micro_batch": 3}),
             "output": tmp_path / "cut",
             "work": tmp_path / "cut-work",
         }
     )
     train_ppo(whole)
     train_ppo(cut)
-    for name in ("policy_loss", "value_loss", "entropy", "approx_kl", "grad_norm"):
+    for name in ("loss", "policy_loss", "value_loss", "entropy", "approx_kl", "grad_norm"):
         assert series(cut, name) == pytest.approx(series(whole, name), rel=1e-3, abs=1e-6)
 
 

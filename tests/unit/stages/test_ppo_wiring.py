@@ -1,0 +1,221 @@
+"""An update puts the formulas together as the settings say: each part is found again by hand."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from rlaif.config import GenerationConfig, PpoConfig
+from rlaif.models.actor_critic import score_responses
+from rlaif.models.scoring import Answer
+from rlaif.records import Message
+from rlaif.rl import Batch
+from rlaif.stages.ppo import PpoJob
+from rlaif.stages.ppo.learning import Epochs
+from rlaif.stages.ppo.rollouts import Rolled
+from rlaif.stages.ppo.trainer import PpoTrainer
+from rlaif.testing import make_tiny_lm
+
+BETA = 0.3
+
+
+class Rule:
+    """Scores that differ from answer to answer."""
+
+    def score(self, answers: Sequence[Answer]) -> Tensor:
+        return torch.tensor([len(text) % 5 - 1.5 for _, text, _ in answers])
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_tiny_lm(tmp_path_factory.mktemp("models") / "policy"))
+
+
+def trainer_of(policy: str, folder: Path, **changes: object) -> PpoTrainer:
+    settings = {
+        "updates": 4,
+        "rollout_batch": 8,
+        "minibatch": 4,
+        "micro_batch": 4,
+        "learning_rate": 2e-3,
+        "precision": "float32",
+        "kl_control": "fixed",
+        **changes,
+    }
+    job = PpoJob(
+        policy=policy,
+        reference=policy,
+        conversations=tuple((Message(role="user", content=f"Question {i}?"),) for i in range(8)),
+        generation=GenerationConfig(max_tokens=6),
+        ppo=PpoConfig.model_validate(settings),
+        seed=7,
+        device="cpu",
+        missing_eos_score=None,
+        beta=BETA,
+        output=folder / "challenger",
+        work=folder / "work",
+    )
+    return PpoTrainer(job, Rule())
+
+
+def second_rollout(trainer: PpoTrainer) -> Rolled:
+    """What the policy says once it and its critic have learned a little."""
+    trainer.update()
+    return trainer._roller.roll(1, trainer.beta, trainer._reference.policy)
+
+
+def value_of(trainer: PpoTrainer, name: str) -> float:
+    return [m.value for m in trainer.metrics if m.name == name][-1]
+
+
+def test_advantages_and_returns_are_those_of_the_settings(policy: str, tmp_path: Path) -> None:
+    trainer = trainer_of(policy, tmp_path, gamma=0.9, lam=0.6, length_penalty=0.1, length_free=0)
+    rolled = second_rollout(trainer)
+    batch = rolled.batch
+    assert batch.old_values.any()
+    costs = 0.1 * batch.rollout.response_lengths.float()
+    torch.testing.assert_close(rolled.shaped, rolled.scores - costs)
+    raw, returns = [], []
+    for row in range(batch.size):
+        length = int(batch.response_mask[row].sum())
+        values = [*batch.old_values[row, :length].tolist(), 0.0]
+        gaps = (batch.old_logprobs - batch.ref_logprobs)[row, :length].tolist()
+        rewards = [-BETA * gap for gap in gaps]
+        rewards[-1] += float(rolled.shaped[row])
+        following = 0.0
+        found = []
+        for t in reversed(range(length)):
+            following = rewards[t] + 0.9 * values[t + 1] - values[t] + 0.9 * 0.6 * following
+            found.append(following)
+        raw += found[::-1]
+        returns += [a + v for a, v in zip(found[::-1], values, strict=False)]
+    advantages = torch.tensor(raw)
+    mask = batch.response_mask
+    torch.testing.assert_close(batch.returns[mask], torch.tensor(returns))
+    white = (advantages - advantages.mean()) / advantages.std(correction=0)
+    torch.testing.assert_close(batch.advantages[mask], white, rtol=1e-4, atol=1e-4)
+    assert rolled.spread == pytest.approx(float(advantages.std(correction=0)), rel=1e-3)
+
+
+@pytest.mark.parametrize("temperature", [0.7, 1.0])
+def test_old_log_probs_are_those_of_the_policy_that_sampled(
+    policy: str, tmp_path: Path, temperature: float
+) -> None:
+    trainer = trainer_of(policy, tmp_path)
+    trainer._job = trainer._job.model_copy(
+        update={"generation": GenerationConfig(max_tokens=6, temperature=temperature)}
+    )
+    trainer.restore()
+    batch = second_rollout(trainer).batch
+    said = score_responses(trainer.learner.policy, batch.rollout, temperature).logprobs
+    mask = batch.response_mask
+    torch.testing.assert_close(batch.old_logprobs[mask], said[mask], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("critic", ["shared", "branch", "separate"])
+def test_after_a_step_everyone_computes_with_the_moved_weights(
+    policy: str, tmp_path: Path, critic: str
+) -> None:
+    trainer = trainer_of(policy, tmp_path, critic=critic, precision="bfloat16")
+    rollout = second_rollout(trainer).batch.rollout
+    trainer.update()
+    learner = trainer.learner
+    found = learner.critic.read(rollout)
+    for model in (learner.policy, learner.critic.own or learner.policy):
+        model.weights_may_have_moved()
+    for seen, expected in zip(found, learner.critic.read(rollout), strict=True):
+        torch.testing.assert_close(seen, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("cap", "scaling"), [("off", "running"), (0.4, "none"), (0.4, "running")])
+def test_scores_are_scaled_by_all_seen_then_clipped(
+    policy: str, tmp_path: Path, cap: float | str, scaling: str
+) -> None:
+    trainer = trainer_of(policy, tmp_path, reward_clip=cap, reward_scaling=scaling)
+    first = trainer._roller.roll(0, 0.0, trainer.learner.policy).scores
+    last = second_rollout(trainer)
+    seen = torch.cat([first, first, last.scores])  # the update rolled the first one again
+    scale = seen.std(correction=0) if scaling == "running" else torch.ones(())
+    limit = torch.inf if cap == "off" else float(cap)
+    torch.testing.assert_close(last.shaped, (last.scores / scale).clamp(-limit, limit))
+
+
+def test_an_average_follows_the_policy_by_its_decay(policy: str, tmp_path: Path) -> None:
+    trainer = trainer_of(policy, tmp_path, reference="ema", ema_decay=0.75)
+    before = [p.detach().clone() for p in trainer._reference.policy.own]
+    trainer.update()
+    now = trainer._reference.policy.own
+    for old, average, parameter in zip(before, now, trainer.learner.policy.own, strict=True):
+        torch.testing.assert_close(average, 0.75 * old + 0.25 * parameter)
+    assert any(not torch.equal(old, average) for old, average in zip(before, now, strict=True))
+
+
+def test_a_controller_is_told_nats_per_sequence(policy: str, tmp_path: Path) -> None:
+    measured = trainer_of(policy, tmp_path / "fixed", learning_rate=1e-2)
+    for _ in range(2):
+        measured.update()
+    target = value_of(measured, "kl_reference") / 1.1
+    changes = {"kl_control": "adaptive", "kl_target": target, "kl_horizon": 20}
+    trainer = trainer_of(policy, tmp_path, learning_rate=1e-2, **changes)
+    betas, errors = [trainer.beta], []
+    for _ in range(2):
+        trainer.update()
+        betas.append(trainer.beta)
+        errors.append(value_of(trainer, "kl_reference") / target - 1)
+    assert betas[1] == pytest.approx(betas[0] * (1 - 0.2 * 8 / 20))  # as far as one step may go
+    assert abs(errors[1]) < 0.2
+    assert betas[2] == pytest.approx(betas[1] * (1 + errors[1] * 8 / 20))
+
+
+@pytest.mark.parametrize(("at_most", "expected"), [(1e9, 1.0), (1e-3, 1e-3)])
+def test_gradients_are_clipped_together(
+    policy: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    at_most: float,
+    expected: float,
+) -> None:
+    trainer = trainer_of(policy, tmp_path, max_grad_norm=at_most)
+    seen: list[tuple[float, float]] = []
+    apply = Epochs._apply
+
+    def watched(self: Epochs, figures: dict[str, float], update: int) -> float:
+        parameters = trainer.learner.parameters
+        norms = [p.grad.norm() for p in parameters if p.grad is not None]
+        seen.append((float(torch.stack(norms).norm()), figures["grad_norm"]))
+        return apply(self, figures, update)
+
+    monkeypatch.setattr(Epochs, "_apply", watched)
+    trainer.update()
+    for left, told in seen:
+        assert left == pytest.approx(expected if expected < 1 else told, rel=1e-3)
+
+
+def test_minibatches_are_shuffled_anew_in_each_epoch(policy: str, tmp_path: Path) -> None:
+    trainer = trainer_of(policy, tmp_path, epochs=3)
+    batch = second_rollout(trainer).batch
+    marked = Batch(
+        batch.rollout,
+        torch.arange(8.0).unsqueeze(1).expand_as(batch.old_logprobs),
+        *(getattr(batch, n) for n in ("ref_logprobs", "old_values", "advantages", "returns")),
+    )
+    rows = [int(r) for part in trainer._epochs._minibatches(marked, 0)
+            for r in part.old_logprobs[:, 0]]  # fmt: skip
+    epochs = [rows[start : start + 8] for start in (0, 8, 16)]
+    assert all(sorted(epoch) == list(range(8)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in [*epochs, list(range(8))]}) == 4
+
+
+def test_rates_fall_to_nothing_and_the_policy_rests_in_the_warm_up_only(
+    policy: str, tmp_path: Path
+) -> None:
+    trainer = trainer_of(policy, tmp_path, critic_warmup=1, critic="shared")
+    rates = []
+    for done in range(4):
+        trainer.learner.set_rates(done)
+        rates.append([group["lr"] for group in trainer.learner.optimizer.param_groups])
+    policys, critics = zip(*rates, strict=True)
+    assert policys == pytest.approx([0.0, 1.5e-3, 1e-3, 5e-4])
+    assert critics == pytest.approx([6e-3, 4.5e-3, 3e-3, 1.5e-3])
