@@ -35,7 +35,7 @@ WINDOW = 5
 FIRST_BETA = 0.02
 CONTROLS = {
     "fixed": {"kl_control": "fixed"},
-    "adaptive": {"kl_control": "adaptive", "kl_horizon": 300},
+    "adaptive": {"kl_control": "adaptive", "kl_horizon": 60},  # its error is clipped at a fifth
     "lagrangian": {"kl_control": "lagrangian", "kl_horizon": 300},
 }
 PROMPTS = (
