@@ -470,10 +470,10 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "lengths = (is_end.int().argmax(dim=1) + 1).tolist()",
         "lengths = is_end.int().argmax(dim=1).clamp(min=1).tolist()",
     ),
-    "rows-go-on-in-another-order": (
+    "finished-rows-stay": (
         "rlaif/models/decoding.py",
-        "argsort(stable=True)[:room].sort().values",
-        "argsort(stable=True)[:room].flip(0)",
+        "(~self._live).int().argsort(stable=True)[:room]",
+        "self._live.int().argsort(stable=True)[:room]",
     ),
     "prefill-sees-the-next-token": (
         f"{LEAN}/stepping.py",

@@ -101,7 +101,8 @@ def _become_tester(folder: Path, tests: tuple[str, ...]) -> None:
         os.dup2(quiet, 2)
         os.chdir(ROOT)
         sys.path.insert(0, str(folder))
-        os.environ["PYTHONPATH"] = str(folder)  # for what the tests start
+        os.environ["PYTHONPATH"] = str(folder)  # for what the tests start,
+        os.environ["PYTHONSAFEPATH"] = "1"  # and before the folder they are started in
         sys.dont_write_bytecode = True
         hypothesis.settings.register_profile(
             "faults", max_examples=15, derandomize=True, deadline=None, database=None
@@ -124,7 +125,7 @@ def judge(patch: Path) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as place:
         fault = plant(patch, Path(place))
         code = None if fault else test_in_child(Path(place), tests)
-    return {"patch": patch.name, "refused": fault, "code": code, "red": code not in (None, 0)}
+    return {"patch": patch.name, "refused": fault, "code": code, "red": code == 1}
 
 
 def main(patches: list[Path]) -> int:

@@ -1,16 +1,19 @@
 """Decoding against the library's own generate, and what batches must not change."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
 
 from rlaif.errors import ModelError
+from rlaif.models.actor_critic import ValueHead, score_responses
 from rlaif.models.decoding import DecodeSettings, decode
 from rlaif.models.drawing import uniforms
 from rlaif.models.encoding import encode_conversation
 from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.records import Message
+from rlaif.rl import Rollout
 from rlaif.seeds import torch_generator
 from rlaif.testing import make_tiny_lm
 
@@ -94,3 +97,22 @@ def test_what_a_row_draws_does_not_depend_on_the_rows_beside_it(
     for part in parts:
         alone = decode(lm, asked[part], settings, uniform=table[part])
         assert [a.token_ids for a in alone] == [a.token_ids for a in together[part]]
+
+
+@pytest.mark.parametrize("lean", [True, False])
+def test_a_probe_sees_each_row_where_it_was_when_its_token_was_chosen(
+    lm: LanguageModel, lean: bool
+) -> None:
+    lm = lm if lean else dataclasses.replace(lm, lean=None)
+    head = ValueHead(lm.model.config.hidden_size)
+    torch.nn.init.normal_(head.weight, generator=torch_generator(6))
+    asked = queries(lm) * 20
+    found = decode(lm, asked, DecodeSettings(60, 1.5), torch_generator(4), head)
+    assert len({len(answer.token_ids) for answer in found}) > 5, "rows leave at many moments"
+    rollout = Rollout.from_lists(asked, [list(a.token_ids) for a in found], lm.pad_id)
+    expected = score_responses(lm, rollout, 1.5, head)
+    mask = rollout.response_mask
+    values = torch.tensor([x for answer in found for x in answer.probed])
+    torch.testing.assert_close(values, expected.values[mask], rtol=1e-4, atol=1e-4)
+    logprobs = torch.tensor([x for answer in found for x in answer.logprobs])
+    torch.testing.assert_close(logprobs, expected.logprobs[mask], rtol=1e-4, atol=1e-4)

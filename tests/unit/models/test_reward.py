@@ -70,7 +70,12 @@ def test_neither_amount_nor_side_nor_token_of_padding_matters(
     assert together.flatten().tolist() == pytest.approx(alone, abs=2e-5)
 
 
-def test_more_rows_than_a_micro_batch_come_back_in_their_order(model: RewardModel) -> None:
+@pytest.mark.parametrize("lean", [True, False])
+def test_more_rows_than_a_micro_batch_come_back_in_their_order(
+    model: RewardModel, monkeypatch: pytest.MonkeyPatch, lean: bool
+) -> None:
+    if not lean:
+        monkeypatch.setattr("rlaif.models.reward.is_supported", lambda _: False)
     rows = [[index] * (1 + index % 7) for index in range(75)]
     alone = [model(torch.tensor([row]), torch.ones(1, len(row))).item() for row in rows]
     assert model(*padded(rows, 5)).flatten().tolist() == pytest.approx(alone, abs=2e-5)

@@ -12,7 +12,7 @@ from rlaif.models.actor_critic import score_responses
 from rlaif.models.scoring import Answer
 from rlaif.records import Message
 from rlaif.rl import Batch
-from rlaif.stages.ppo import PpoJob
+from rlaif.stages.ppo import Example, PpoJob
 from rlaif.stages.ppo.learning import Epochs
 from rlaif.stages.ppo.rollouts import Rolled
 from rlaif.stages.ppo.trainer import PpoTrainer
@@ -44,10 +44,13 @@ def trainer_of(policy: str, folder: Path, **changes: object) -> PpoTrainer:
         "kl_control": "fixed",
         **changes,
     }
+    asked = tuple((Message(role="user", content=f"Question {i}?"),) for i in range(8))
+    texts = ("Fine.", "So it is, and so it was.", "No")
     job = PpoJob(
         policy=policy,
         reference=policy,
-        conversations=tuple((Message(role="user", content=f"Question {i}?"),) for i in range(8)),
+        conversations=asked,
+        examples=tuple(Example(messages=asked[0], text=text, ended=True) for text in texts),
         generation=GenerationConfig(max_tokens=6),
         ppo=PpoConfig.model_validate(settings),
         seed=7,
@@ -219,3 +222,54 @@ def test_rates_fall_to_nothing_and_the_policy_rests_in_the_warm_up_only(
     policys, critics = zip(*rates, strict=True)
     assert policys == pytest.approx([0.0, 1.5e-3, 1e-3, 5e-4])
     assert critics == pytest.approx([6e-3, 4.5e-3, 3e-3, 1.5e-3])
+
+
+@pytest.mark.parametrize("critic", ["shared", "branch", "separate"])
+def test_the_value_loss_has_its_weight(policy: str, tmp_path: Path, critic: str) -> None:
+    slopes = []
+    for weight in (0.2, 0.6):
+        trainer = trainer_of(policy, tmp_path, critic=critic, value_coefficient=weight)
+        batch = trainer._roller.roll(0, 0.0, trainer.learner.policy).batch
+        drawn = trainer._epochs._examples.draw(0, 0)
+        count = batch.rollout.response_tokens
+        trainer._epochs._gradients(batch, drawn, batch.size, count, 0.0)
+        slope = trainer.learner.critic.head.weight.grad
+        assert slope is not None
+        slopes.append(slope)
+    assert slopes[0].any()
+    torch.testing.assert_close(slopes[1], 3 * slopes[0])
+
+
+@pytest.mark.parametrize("critic", ["shared", "branch", "separate"])
+def test_every_weight_that_is_trained_moves(policy: str, tmp_path: Path, critic: str) -> None:
+    trainer = trainer_of(policy, tmp_path, critic=critic)
+    learner = trainer.learner
+    trained = list(learner.policy.trained) + list(learner.critic.head.parameters())
+    if learner.critic.own is not None:
+        body = learner.critic.own.model.base_model
+        trained += [p for p in body.parameters() if p.requires_grad]
+    before = [p.detach().clone() for p in trained]
+    trainer.update()
+    trainer.update()
+    still = [p.shape for p, old in zip(trained, before, strict=True) if torch.equal(p, old)]
+    assert not still
+
+
+def test_ptx_is_the_mean_over_tokens_of_minus_the_log_probs(policy: str, tmp_path: Path) -> None:
+    trainer = trainer_of(policy, tmp_path, ptx_coefficient=0.4)
+    model, examples = trainer.learner.policy.model, trainer._epochs._examples
+    drawn = examples.draw(1, 7)
+    assert len({len(answer) for _, answer in drawn.rows}) > 1
+    assert drawn.tokens == sum(len(answer) for _, answer in drawn.rows)
+    told = examples.backward(drawn, 2)
+    found = [p.grad.clone() for p in trainer.learner.policy.trained if p.grad is not None]
+    model.zero_grad()
+    total = torch.zeros(())
+    for query, answer in drawn.rows:
+        logits = model(torch.tensor([query + answer])).logits[0, len(query) - 1 : -1]
+        total -= logits.log_softmax(-1)[range(len(answer)), answer].sum()
+    loss = total / drawn.tokens
+    (0.4 * loss).backward()
+    expected = [p.grad for p in trainer.learner.policy.trained if p.grad is not None]
+    assert float(told) == pytest.approx(float(loss.detach()), rel=1e-5)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
