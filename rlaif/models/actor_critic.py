@@ -1,20 +1,21 @@
 """A policy with a value head on its own trunk: one pass gives log-probs and values."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from transformers import PreTrainedModel
 
 from rlaif.errors import ModelError
 from rlaif.models.checkpointing import checkpointed
 from rlaif.models.lean.layout import Layout
-from rlaif.models.lean.tap import Tap
 from rlaif.models.loading import LanguageModel
 from rlaif.models.portions import Portion
+from rlaif.models.tap import Tap
 from rlaif.rl.batch import Rollout, sent
 from rlaif.rl.logprobs import chunked_logprobs
 
@@ -73,19 +74,9 @@ def trunk_states(
     """Return the final hidden states [batch, tokens, width] of rows that begin in column 0."""
     base: Any = model.base_model
     fed = {"input_ids": ids} if begin is None else {"inputs_embeds": begin.heard}
-    with nullcontext() if tap is None else _listening(base.layers[-tap.above], tap):
+    with nullcontext() if tap is None else tap.on(model):
         states: Tensor = base(**fed, use_cache=False).last_hidden_state
     return states
-
-
-@contextmanager
-def _listening(block: nn.Module, tap: Tap) -> Iterator[None]:
-    """Let a tap hear what a block is given."""
-    hook = block.register_forward_pre_hook(lambda _, given: tap.hear(given[0]))
-    try:
-        yield
-    finally:
-        hook.remove()
 
 
 def head_weight(model: PreTrainedModel) -> Tensor:
@@ -111,7 +102,7 @@ def response_states(
         lm: The policy.
         rollout: Queries and responses.
         tap: Takes the residual stream on its way.
-        begin: Where a branch begins: a tap of a pass of the whole model over the same rollout.
+        begin: Where a branch begins: a tap that has heard the same rollout.
 
     Returns:
         States in the order of ``rollout.response_ids[rollout.response_mask]``, float32.
@@ -127,20 +118,25 @@ def response_states(
     return lm.lean.states(layout, wanted=places[mask], tap=tap, begin=begin)
 
 
-@torch.no_grad()
-def listened(lm: LanguageModel, rollout: Rollout, above: int) -> Tap:
-    """Return a tap that a rollout has gone by, without gradient.
+def heard_before(lm: LanguageModel, rollout: Rollout, streams: Sequence[Tensor], above: int) -> Tap:
+    """Return a tap that has heard a rollout while it was sampled.
 
     Args:
-        lm: The policy.
+        lm: The branch that is to begin there.
         rollout: Queries and responses.
-        above: How many blocks lie above the tap; the lean trunk does not run them.
+        streams: What was heard of each row's tokens but the last [tokens - 1, width].
+        above: How many blocks lay above.
     """
     tap = Tap(above)
     if lm.lean is None:
-        response_states(lm, rollout, tap=tap)
-    else:
-        lm.lean.listen(Layout.of(rollout.rows(drop_last=True), lm.pad_id), tap)
+        tokens = rollout.flush().ids.shape[1]
+        tap.hear(torch.stack([pad(x, (0, 0, 0, tokens - len(x))) for x in streams]))
+        return tap
+    layout = Layout.of(rollout.rows(drop_last=True), lm.pad_id)
+    whole = streams[0].new_zeros(len(layout.ids), streams[0].shape[1])
+    for start, stream in zip(layout.starts.tolist(), streams, strict=True):
+        whole[start : start + len(stream)] = stream
+    tap.hear(whole)
     return tap
 
 

@@ -1,7 +1,7 @@
 """Decoding for generation, judging and rollouts alike: batched, cached, finished rows leave."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from rlaif.models.encoding import check_context
 from rlaif.models.loading import LanguageModel
 from rlaif.models.padding import left_pad
 from rlaif.models.stepping import Step, stepper
+from rlaif.models.tap import Tap
 
 ROWS_STEP = 8  # rows leave in groups, so that few shapes occur: new ones cost a compilation
 LOOK_EVERY = {"cpu": 1}
@@ -48,6 +49,8 @@ class Decoded:
         logprobs: Log-prob of each token under the distribution it was drawn from, nats; 0 where
             decoding was greedy.
         probed: What the probe said of the state in which each token was chosen; 0 without one.
+        stream: What a tap heard of the prompt's tokens and of its own but the last, on the device
+            [prompt + tokens - 1, width]; None without one.
     """
 
     token_ids: tuple[int, ...]
@@ -55,6 +58,7 @@ class Decoded:
     ended: bool
     logprobs: tuple[float, ...] = ()
     probed: tuple[float, ...] = ()
+    stream: Tensor | None = field(default=None, compare=False, repr=False)
 
 
 @torch.no_grad()
@@ -66,6 +70,7 @@ def decode(
     probe: Probe | None = None,
     *,
     uniform: Tensor | None = None,
+    tap: Tap | None = None,
 ) -> list[Decoded]:
     """Decode one answer per prompt, all as one batch.
 
@@ -79,6 +84,7 @@ def decode(
         generator: Source of randomness; needed when sampling.
         probe: Final hidden states [rows, width] -> numbers [rows], kept for each token (values).
         uniform: What `drawing.uniforms` gives [prompts, tokens], instead of a generator.
+        tap: Hears the residual stream, which is kept for each answer.
 
     Raises:
         ModelError: A prompt leaves no room in the context.
@@ -90,7 +96,7 @@ def decode(
     lm.weights_may_have_moved()
     if settings.temperature and uniform is None:
         uniform = uniforms(len(prompts), settings.max_tokens, generator)
-    batch = _Batch(lm, prompts, settings, probe, uniform)
+    batch = _Batch(lm, prompts, settings, probe, uniform, tap)
     for _ in range(settings.max_tokens):
         batch.step()
         if not batch.alive:
@@ -111,12 +117,16 @@ class _Batch:
         settings: DecodeSettings,
         probe: Probe | None,
         uniform: Tensor | None,
+        tap: Tap | None,
     ) -> None:
         self._lm = lm
+        self._tap = tap
+        self._heard: list[tuple[Tensor, Tensor]] = []
+        self._prompts = [len(prompt) for prompt in prompts]
         self._probe = probe
         self._temperature = settings.temperature
         self._uniform = None if uniform is None else uniform.to(lm.device)
-        self._stepper = stepper(lm, len(prompts), with_states=probe is not None)
+        self._stepper = stepper(lm, len(prompts), with_states=probe is not None, tap=tap)
         self._next, self._mask = left_pad(prompts, lm.pad_id, lm.device)
         self._positions = (self._mask.long().cumsum(-1) - 1).clamp(min=0)
         self._rows = torch.arange(len(prompts), device=lm.device)
@@ -152,6 +162,7 @@ class _Batch:
         is_end[:, -1:] |= ~is_end.any(dim=1, keepdim=True)
         lengths = (is_end.int().argmax(dim=1) + 1).tolist()
         rectangles = [x.cpu() for x in (self._tokens, self._logprobs, self._probed)]
+        streams = self._streams(lengths)
         found = []
         for row, length in enumerate(lengths):
             ids, logprobs, probed = (x[row, :length].tolist() for x in rectangles)
@@ -162,15 +173,32 @@ class _Batch:
                     ids[-1] in self._lm.eos_ids,
                     tuple(logprobs),
                     tuple(probed),
+                    streams[row],
                 )
             )
         return found
+
+    def _streams(self, lengths: Sequence[int]) -> Sequence[Tensor | None]:
+        """What the tap heard of each row's real tokens."""
+        if self._tap is None:
+            return [None] * len(lengths)
+        (_, prompts), *steps = self._heard
+        width = prompts.shape[1]
+        whole = prompts.new_zeros(len(lengths), width + len(steps), prompts.shape[2])
+        whole[:, :width] = prompts
+        for column, (rows, heard) in enumerate(steps, width):
+            whole[rows, column] = heard[:, 0]
+        spans = zip(whole, self._prompts, lengths, strict=True)
+        return [row[width - prompt : width + length - 1] for row, prompt, length in spans]
 
     def _read(self) -> Tensor:
         """Read the tokens appended last and return the logits of what follows."""
         step: Step = self._stepper.read(self._next, self._mask, self._positions)
         if self._probe is not None and step.states is not None:
             self._probed[self._rows, self._done] = self._probe(step.states).float()
+        if self._tap is not None:
+            rows, new = self._next.shape
+            self._heard.append((self._rows, self._tap.heard.reshape(rows, new, -1)))
         return step.logits
 
     def _choose(self, logits: Tensor) -> Drawn:

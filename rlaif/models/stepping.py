@@ -1,6 +1,7 @@
 """Reading rows of tokens step by step, by the lean trunk or the library's models."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import NamedTuple, Protocol
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from rlaif.models.cache import growing_cache
 from rlaif.models.lean.stepping import LeanStepper
 from rlaif.models.loading import LanguageModel
+from rlaif.models.tap import Tap
 
 
 class Step(NamedTuple):
@@ -41,17 +43,20 @@ class Stepper(Protocol):
         ...
 
 
-def stepper(lm: LanguageModel, rows: int, *, with_states: bool = False) -> Stepper:
+def stepper(
+    lm: LanguageModel, rows: int, *, with_states: bool = False, tap: Tap | None = None
+) -> Stepper:
     """Return an empty stepper: lean where the model has a lean trunk, else the library's own.
 
     Args:
         lm: The model.
         rows: How many rows.
         with_states: Whether hidden states are wanted too; the model must have a plain linear head.
+        tap: Hears the residual stream of what is read, row by row.
     """
     if lm.lean is not None:
-        return _Lean(lm, rows)
-    return _Library(lm, with_states=with_states)
+        return _Lean(lm, rows, tap)
+    return _Library(lm, tap, with_states=with_states)
 
 
 def next_logits(lm: LanguageModel, ids: Sequence[int]) -> Tensor:
@@ -63,11 +68,11 @@ def next_logits(lm: LanguageModel, ids: Sequence[int]) -> Tensor:
 
 
 class _Lean:
-    def __init__(self, lm: LanguageModel, rows: int) -> None:
+    def __init__(self, lm: LanguageModel, rows: int, tap: Tap | None) -> None:
         if lm.lean is None:
             raise ValueError(f"{lm.name} has no lean trunk")
         self._trunk = lm.lean
-        self._stepper = LeanStepper(lm.lean, rows)
+        self._stepper = LeanStepper(lm.lean, rows, tap)
         self.select = self._stepper.select
 
     @torch.no_grad()
@@ -77,8 +82,9 @@ class _Lean:
 
 
 class _Library:
-    def __init__(self, lm: LanguageModel, *, with_states: bool) -> None:
+    def __init__(self, lm: LanguageModel, tap: Tap | None, *, with_states: bool) -> None:
         self._lm = lm
+        self._tap = tap
         self._cache = growing_cache(lm.model.config)
         self._with_states = with_states
         self.select = self._cache.batch_select_indices
@@ -92,7 +98,8 @@ class _Library:
             "past_key_values": self._cache,
             "use_cache": True,
         }
-        with self._lm.computing():
+        listening = nullcontext() if self._tap is None else self._tap.on(self._lm.model)
+        with self._lm.computing(), listening:
             if not self._with_states:
                 return Step(self._lm.model(**given, logits_to_keep=1).logits[:, -1], None)
             states = self._lm.model.base_model(**given).last_hidden_state[:, -1]

@@ -204,15 +204,15 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         'pad(queries, pad_id, "right", query_width)',
     ),
     "average-follows-at-the-wrong-pace": (f"{RL}/averaging.py", "1.0 - decay)", "decay)"),
-    "attention-sees-the-next-token": (
+    "attention-sees-later-tokens": (
         f"{LEAN}/attention.py",
-        "dtype=torch.bool).triu(1)",
-        "dtype=torch.bool).triu(2)",
+        "= _forward(q, k, v, _NO_DROPOUT, _CAUSAL,",
+        "= _forward(q, k, v, _NO_DROPOUT, not _CAUSAL,",
     ),
-    "attention-gradient-lacks-its-mean": (
+    "attention-gradient-of-another-softmax": (
         f"{LEAN}/attention.py",
-        "(upper @ v.mT).sub_(mean).mul_(weights)",
-        "(upper @ v.mT).mul_(weights)",
+        "found.normaliser.transpose(1, 2).contiguous()",
+        "torch.zeros_like(found.normaliser.transpose(1, 2).contiguous())",
     ),
     "scores-not-scaled": (
         f"{LEAN}/trunk.py",
@@ -316,14 +316,29 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         'interval, below = "standard error not known", True',
     ),
     "values-move-the-policy-through-the-tap": (
-        "rlaif/models/lean/tap.py",
+        "rlaif/models/tap.py",
         "self._heard = stream.detach()",
         "self._heard = stream",
     ),
     "branch-begins-a-block-too-high": (
-        "rlaif/models/lean/trunk.py",
-        "for layer in self.layers[: -tap.above]:",
-        "for layer in self.layers[: 1 - tap.above or None]:",
+        f"{LEAN}/trunk.py",
+        "len(blocks) if begin is None else begin.above",
+        "len(blocks) if begin is None else begin.above - 1 or 1",
+    ),
+    "tap-a-block-too-high-in-sampling": (
+        f"{LEAN}/stepping.py",
+        "self._tap.above == len(layers) - number",
+        "self._tap.above == len(layers) - number + 1",
+    ),
+    "heard-a-token-late": (
+        "rlaif/models/decoding.py",
+        "row[width - prompt : width + length - 1]",
+        "row[width - prompt + 1 : width + length]",
+    ),
+    "heard-in-the-wrong-row": (
+        "rlaif/models/decoding.py",
+        "whole[rows, column] = heard[:, 0]",
+        "whole[: len(rows), column] = heard[:, 0]",
     ),
     "branch-forgotten-by-the-optimiser": (
         f"{PPO}/critic.py",
@@ -490,10 +505,15 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "            _fill(self.head, self._head_master)\n",
         "            pass\n",
     ),
-    "group-bias-repeated-the-other-way": (
+    "keys-shared-by-the-wrong-heads": (
         f"{LEAN}/attention.py",
-        "return bias.repeat(group, 1).unsqueeze(0)",
-        "return bias.repeat_interleave(group, 0).unsqueeze(0)",
+        "wide.repeat_interleave(group, dim=2)",
+        "wide.repeat(1, 1, group, 1)",
+    ),
+    "gradient-of-shared-keys-averaged": (
+        f"{LEAN}/attention.py",
+        "x.unflatten(2, (-1, group)).sum(3)",
+        "x.unflatten(2, (-1, group)).mean(3)",
     ),
     "reward-read-a-token-early": (
         "rlaif/models/reward.py",

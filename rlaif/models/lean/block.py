@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import silu
 
-from rlaif.models.lean.attention import attend, attend_backward, causal_bias
+from rlaif.models.lean.attention import Attended, attend_causally, attend_causally_backward
 from rlaif.models.lean.layout import Bucket
 from rlaif.models.lean.pairs import BlockPairs
 from rlaif.models.lean.products import Layer, Slope, product, product_back, product_slope
@@ -56,6 +56,7 @@ class Kept(NamedTuple):
     key: Tensor
     value: Tensor
     attended: Tensor
+    normaliser: Tensor
     middle: Tensor
     gate: Tensor
     up: Tensor
@@ -70,8 +71,7 @@ def block_forward(
         x: Residual stream [tokens, width].
         layer: The block's working copies.
         plan: What all blocks share.
-        wanted: Places whose output is wanted, in order; None for all. Only the last block of a
-            model may leave places out.
+        wanted: What is wanted of its output; None for all.
 
     Returns:
         The residual stream [wanted, width], and what the backward pass needs.
@@ -79,15 +79,16 @@ def block_forward(
     fed = normed(x, layer.weights.attention_norm, layer, plan)
     query, key, value = project_heads(fed, layer, plan)
     attended = torch.empty_like(query)
+    normaliser = query.new_empty(query.shape[:2], dtype=x.dtype)
     for bucket in plan.buckets:
-        q, k, v = (_slice(part[bucket.span], bucket, plan.sizes) for part in (query, key, value))
-        bias = causal_bias(bucket.width, plan.sizes.group, query.dtype)
-        attended[bucket.span] = _unslice(attend(q, k, v, bias), bucket, plan.sizes)
+        found = attend_causally(*(_rows(part, bucket) for part in (query, key, value)))
+        _rows(attended, bucket).copy_(found.mixed)
+        _rows(normaliser, bucket).copy_(found.normaliser)
     attended = attended.flatten(1)
-    mixed, stream = (attended, x) if wanted is None else (attended[wanted], x[wanted])
+    mixed, stream = _only(attended, wanted), _only(x, wanted)
     middle = stream + product(layer, "out", mixed)
     y, gate, up = feed_forward(middle, layer, plan)
-    return y, Kept(x, query, key, value, attended, middle, gate, up)
+    return y, Kept(x, query, key, value, attended, normaliser, middle, gate, up)
 
 
 def project_heads(fed: Tensor, layer: Layer, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
@@ -127,9 +128,8 @@ def block_backward(
     weights, slopes = layer.weights, _Slopes(layer, plan)
     middle_grad, feed_norm = _feed_backward(grad, kept, slopes)
     half = middle_grad.to(weights.out.dtype)
-    mixed = kept.attended if wanted is None else kept.attended[wanted]
     places = len(kept.inputs)
-    slopes.add("out", half, mixed)
+    slopes.add("out", half, _only(kept.attended, wanted))
     attended = _everywhere(product_back(layer, "out", half), places, wanted)
     heads = _heads_backward(attended, kept, plan)
     fed = normed(kept.inputs, weights.attention_norm, layer, plan)
@@ -197,32 +197,29 @@ def _biases(layer: Layer) -> tuple[tuple[str, Tensor | None], ...]:
 
 def _heads_backward(grad: Tensor, kept: Kept, plan: Plan) -> list[Tensor]:
     """Gradients [tokens, width] of queries, keys and values before their turn."""
-    sizes = plan.sizes
     kept_heads = (kept.query, kept.key, kept.value)
     found = [torch.empty_like(x) for x in kept_heads]
-    flat = [x.unflatten(-1, (-1, sizes.head)) for x in (grad, kept.attended)]
+    flat = [x.unflatten(-1, (-1, plan.sizes.head)) for x in (grad, kept.attended)]
     for bucket in plan.buckets:
-        upper, attended, q, k, v = (
-            _slice(x[bucket.span], bucket, sizes) for x in (*flat, *kept_heads)
+        upper, mixed, normaliser, q, k, v = (
+            _rows(x, bucket) for x in (*flat, kept.normaliser, *kept_heads)
         )
-        bias = causal_bias(bucket.width, sizes.group, grad.dtype)
-        grads = attend_backward(upper, attended, q, k, v, bias)
+        grads = attend_causally_backward(upper, Attended(mixed, normaliser), q, k, v)
         for place, part in zip(found, grads, strict=True):
-            place[bucket.span] = _unslice(part, bucket, sizes)
+            _rows(place, bucket).copy_(part)
     query, key, value = found
     turned = (turn(query, plan.rotation.query.conj()), turn(key, plan.rotation.key.conj()), value)
     return [x.flatten(1) for x in turned]
 
 
-def _slice(x: Tensor, bucket: Bucket, sizes: Sizes) -> Tensor:
-    """[places, heads, head width] -> [rows * key heads, heads per key head * width, head width]."""
-    rows: Tensor = x.unflatten(0, (bucket.rows, bucket.width))
-    return rows.transpose(1, 2).reshape(bucket.rows * sizes.key_heads, -1, sizes.head)
+def _only(x: Tensor, wanted: Tensor | None) -> Tensor:
+    return x if wanted is None else x[wanted]
 
 
-def _unslice(x: Tensor, bucket: Bucket, sizes: Sizes) -> Tensor:
-    rows = x.reshape(bucket.rows, -1, bucket.width, sizes.head).transpose(1, 2)
-    return rows.reshape(bucket.rows * bucket.width, -1, sizes.head)
+def _rows(x: Tensor, bucket: Bucket) -> Tensor:
+    """[places, ...] -> the bucket's [rows, width, ...], in place."""
+    rows: Tensor = x[bucket.span].unflatten(0, (bucket.rows, bucket.width))
+    return rows
 
 
 def _norm_backward(grad: Tensor, x: Tensor, weight: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from rlaif.models.lean.block import Plan, feed_forward, normed, project_heads
 from rlaif.models.lean.products import product
 from rlaif.models.lean.trunk import LeanTrunk
 from rlaif.models.lean.weights import wide_of
+from rlaif.models.tap import Tap
 
 ROOM = 64
 
@@ -20,10 +21,12 @@ class LeanStepper:
     Args:
         trunk: The model's trunk, with its head.
         rows: How many rows, all empty.
+        tap: Hears the residual stream of each reading [rows * new, width].
     """
 
-    def __init__(self, trunk: LeanTrunk, rows: int) -> None:
+    def __init__(self, trunk: LeanTrunk, rows: int, tap: Tap | None = None) -> None:
         self._trunk = trunk
+        self._tap = tap
         self._read = 0
         shape = (rows * trunk.sizes.key_heads, 0, trunk.sizes.head)
         self._wide = wide_of(trunk.dtype)
@@ -48,7 +51,10 @@ class LeanStepper:
         plan = Plan(self._trunk.sizes, (), rotation)
         bias = self._bias(seen_mask, new)
         x = self._trunk.embed(ids.flatten())
-        for number, layer in enumerate(self._trunk.layers):
+        layers = self._trunk.layers
+        for number, layer in enumerate(layers):
+            if self._tap is not None and self._tap.above == len(layers) - number:
+                self._tap.hear(x)
             fed = normed(x, layer.weights.attention_norm, layer, plan)
             heads = [self._by_row(part, rows) for part in project_heads(fed, layer, plan)]
             mixed = self._attend(number, *heads, bias=bias)

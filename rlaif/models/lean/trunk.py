@@ -12,7 +12,6 @@ from rlaif.models.lean.block import Kept, Plan, Rotation, block_backward, block_
 from rlaif.models.lean.layout import Layout
 from rlaif.models.lean.pairs import WorkingPairs, pairs_of
 from rlaif.models.lean.products import Layer
-from rlaif.models.lean.tap import Tap
 from rlaif.models.lean.weights import (
     WorkingCopies,
     is_supported,
@@ -20,6 +19,7 @@ from rlaif.models.lean.weights import (
     sizes_of,
     wide_of,
 )
+from rlaif.models.tap import Tap
 
 
 class LeanTrunk:
@@ -130,7 +130,7 @@ class LeanTrunk:
             layout: The tokens.
             wanted: Places whose states are wanted, in order; None for all.
             tap: Takes what it asks for.
-            begin: A tap of a pass over the same layout; the blocks below it are left out.
+            begin: A tap that has heard the same layout; the blocks below it are left out.
 
         Returns:
             Hidden states [wanted, width], float32 (float64 where that computes).
@@ -149,20 +149,6 @@ class LeanTrunk:
             else:
                 x = block_forward(x, layer, plan, places)[0]
         return self.final_norm(x)
-
-    @torch.no_grad()
-    def listen(self, layout: Layout, tap: Tap) -> None:
-        """Run the blocks below a tap, for what it hears.
-
-        Args:
-            layout: The tokens.
-            tap: The tap.
-        """
-        plan = Plan(self.sizes, layout.buckets, self.rotation(layout.positions))
-        x = self.embed(layout.ids)
-        for layer in self.layers[: -tap.above]:
-            x = block_forward(x, layer, plan, None)[0]
-        tap.hear(x)
 
     def _trained(self) -> list[tuple[Tensor | None, ...]]:
         """What may be trained in each block, in the order of its gradients."""

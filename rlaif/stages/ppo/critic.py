@@ -1,15 +1,16 @@
 """What values come from: the policy's own trunk, a branch of it, or a trunk beside it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from rlaif.models.actor_critic import ROWS_AT_ONCE, ValueHead, listened, response_states
-from rlaif.models.lean.tap import Tap
+from rlaif.models.actor_critic import ROWS_AT_ONCE, ValueHead, heard_before, response_states
 from rlaif.models.loading import LanguageModel
 from rlaif.models.portions import Portion
+from rlaif.models.tap import Tap
 from rlaif.rl import Rollout
 
 OWN = "critic"
@@ -50,6 +51,11 @@ class Critic:
         return self.head if self.own is None else None
 
     @property
+    def tap(self) -> Tap | None:
+        """A new tap to hear, while the policy samples, what the branch will begin with."""
+        return None if self._blocks is None else Tap(self._blocks)
+
+    @property
     def parameters(self) -> list[nn.Parameter]:
         """All that the value loss alone trains."""
         found = list(self.head.parameters())
@@ -64,17 +70,23 @@ class Critic:
         Args:
             rollout: Whose response tokens they are of, row by row.
         """
-        tap = None if self._blocks is None else Tap(self._blocks)
+        tap = self.tap
         states = response_states(self._policy, rollout, tap=tap)
         own = states if self.own is None else response_states(self.own, rollout, begin=tap)
         return states, self.head(own)
 
     @torch.no_grad()
-    def look(self, rollout: Rollout, portion: Portion | None = None) -> list[tuple[float, ...]]:
+    def look(
+        self,
+        rollout: Rollout,
+        streams: Sequence[Tensor | None],
+        portion: Portion | None = None,
+    ) -> list[tuple[float, ...]]:
         """Return the values of each row's response tokens where the critic has blocks of its own.
 
         Args:
             rollout: The rollout.
+            streams: What its tap heard of each row while the policy sampled.
             portion: Rows at once.
 
         Raises:
@@ -83,12 +95,11 @@ class Critic:
         if self.own is None:
             raise ValueError("this critic sits on the policy's trunk")
         own = self.own
-        for model in (self._policy, own):
-            model.weights_may_have_moved()
+        own.weights_may_have_moved()
 
         def score(places: slice) -> list[tuple[float, ...]]:
             part = rollout.select(torch.arange(rollout.size)[places]).trim()
-            flat = self._values(own, part).tolist()
+            flat = self._values(own, part, streams[places]).tolist()
             found, start = [], 0
             for length in part.response_lengths.tolist():
                 found.append(tuple(flat[start : start + length]))
@@ -98,9 +109,12 @@ class Critic:
         parts = (portion or Portion("valuing", ROWS_AT_ONCE)).each(rollout.size, score)
         return [row for part in parts for row in part]
 
-    def _values(self, own: LanguageModel, rollout: Rollout) -> Tensor:
+    def _values(
+        self, own: LanguageModel, rollout: Rollout, streams: Sequence[Tensor | None]
+    ) -> Tensor:
         """Values [tokens] by what is the critic's own."""
-        tap = None if self._blocks is None else listened(self._policy, rollout, self._blocks)
+        heard = [stream for stream in streams if stream is not None]
+        tap = heard_before(own, rollout, heard, self._blocks) if self._blocks else None
         values: Tensor = self.head(response_states(own, rollout, begin=tap))
         return values
 

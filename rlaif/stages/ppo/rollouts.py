@@ -1,7 +1,7 @@
 """Rollouts: what the policy says to some prompts, how good that was, how far it has moved."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import torch
@@ -193,7 +193,8 @@ class Roller:
         references = [tuple(row[:length]) for row, length in kept]
         values = [answer.probed for answer in answers]
         if self._learner.critic.own is not None:
-            values = self._learner.critic.look(rollout, portion)
+            values = self._learner.critic.look(rollout, [a.stream for a in answers], portion)
+        answers = [replace(answer, stream=None) for answer in answers]
         scores = self._score(own, answers).tolist()
         return list(map(_Answered, answers, values, references, scores))
 
@@ -216,6 +217,7 @@ class Roller:
                     DecodeSettings(settings.max_tokens, settings.temperature),
                     probe=self._learner.critic.probe,
                     uniform=uniform[places],
+                    tap=self._learner.critic.tap,
                 )
 
         parts = self._portions.sampling.each(len(own), sample)

@@ -7,11 +7,18 @@ import pytest
 import torch
 
 from rlaif.errors import ModelError
-from rlaif.models.actor_critic import ValueHead, score_responses
+from rlaif.models.actor_critic import (
+    ValueHead,
+    heard_before,
+    response_states,
+    score_responses,
+)
+from rlaif.models.branch import branch_of
 from rlaif.models.decoding import DecodeSettings, decode
 from rlaif.models.drawing import uniforms
 from rlaif.models.encoding import encode_conversation
 from rlaif.models.loading import LanguageModel, load_language_model
+from rlaif.models.tap import Tap
 from rlaif.records import Message
 from rlaif.rl import Rollout
 from rlaif.seeds import torch_generator
@@ -116,3 +123,28 @@ def test_a_probe_sees_each_row_where_it_was_when_its_token_was_chosen(
     torch.testing.assert_close(values, expected.values[mask], rtol=1e-4, atol=1e-4)
     logprobs = torch.tensor([x for answer in found for x in answer.logprobs])
     torch.testing.assert_close(logprobs, expected.logprobs[mask], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("lean", [True, False])
+def test_a_tap_hears_of_each_row_what_a_pass_over_it_would_say(
+    lm: LanguageModel, lean: bool
+) -> None:
+    lm = lm if lean else dataclasses.replace(lm, lean=None)
+    asked = queries(lm) * 20
+    found = decode(lm, asked, DecodeSettings(60, 1.5), torch_generator(4), tap=Tap(1))
+    assert len({len(answer.token_ids) for answer in found}) > 5, "rows leave at many moments"
+    rollout = Rollout.from_lists(asked, [list(a.token_ids) for a in found], lm.pad_id)
+    for row, answer in enumerate(found):
+        alone, tap = rollout.select(slice(row, row + 1)).trim(), Tap(1)
+        with torch.no_grad():
+            response_states(lm, alone, tap=tap)
+        stream = answer.stream
+        assert stream is not None
+        assert stream.shape[0] == len(asked[row]) + len(answer.token_ids) - 1
+        whole = tap.heard.reshape(-1, stream.shape[1])[: len(stream)]
+        torch.testing.assert_close(stream, whole, rtol=1e-4, atol=1e-4)
+    streams = [answer.stream for answer in found if answer.stream is not None]
+    with torch.no_grad():
+        branch = branch_of(lm, 1)
+        begun = response_states(branch, rollout, begin=heard_before(branch, rollout, streams, 1))
+        torch.testing.assert_close(begun, response_states(lm, rollout), rtol=1e-4, atol=1e-4)

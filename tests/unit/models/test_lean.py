@@ -1,5 +1,6 @@
 """The lean trunk against the library's own, forward and backward, in float64 where it can be."""
 
+import math
 from collections.abc import Sequence
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config
 from transformers import Qwen2ForCausalLM as Qwen2
 
-from rlaif.models.lean.attention import attend, causal_bias
+from rlaif.models.lean.attention import attend, attend_causally, attend_causally_backward
 from rlaif.models.lean.layout import Layout
 from rlaif.models.lean.stepping import LeanStepper
 from rlaif.models.lean.trunk import LeanTrunk
@@ -173,15 +174,41 @@ def test_a_layout_holds_every_row_whole_and_wastes_little(lengths: list[int], wa
         assert (layout.ids[bucket.span] == -1).float().mean() <= waste + 1e-6
 
 
-def test_attention_is_the_same_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("tokens", [1, 12, 40, 70])
+@pytest.mark.parametrize("group", [1, 2])
+def test_attention_over_rectangles_is_the_formula(group: int, tokens: int) -> None:
+    shapes = [(3, tokens, 4, 8), *[(3, tokens, 4 // group, 8)] * 2]
+    query, key, value = (
+        torch.sin(torch.arange(math.prod(shape), dtype=torch.float64) * n)
+        .view(shape)
+        .requires_grad_()
+        for n, shape in enumerate(shapes, 1)
+    )
+    shared = (x.repeat_interleave(group, dim=2) for x in (key, value))
+    q, k, v = (x.transpose(1, 2) for x in (query, *shared))
+    later = torch.ones(tokens, tokens, dtype=torch.bool).triu(1)
+    weights = (q @ k.mT).masked_fill(later, -torch.inf).softmax(-1)
+    expected = (weights @ v).transpose(1, 2)
+    slope = torch.cos(torch.arange(expected.numel(), dtype=torch.float64)).view_as(expected)
+    (expected * slope).sum().backward()
+    with torch.no_grad():
+        found = attend_causally(query, key, value)
+        torch.testing.assert_close(found.mixed, expected)
+        grads = attend_causally_backward(slope, found, query, key, value)
+    for mine, theirs in zip(grads, (query, key, value), strict=True):
+        torch.testing.assert_close(mine, theirs.grad)
+
+
+def test_attention_to_what_was_read_is_the_same_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     query, key, value = (torch.sin(torch.arange(6 * 5 * 4.0) * n).view(6, 5, 4) for n in (1, 2, 3))
-    bias = causal_bias(5, 1, torch.float32)
+    hidden = torch.ones(5, 5, dtype=torch.bool).triu(1).expand(6, 5, 5)
+    bias = torch.zeros(6, 5, 5).masked_fill_(hidden, -1e30)
     whole = attend(query, key, value, bias)
     expected = torch.nn.functional.scaled_dot_product_attention(
         query, key, value, is_causal=True, scale=1.0
     )
     torch.testing.assert_close(whole, expected)
-    monkeypatch.setattr("rlaif.models.lean.attention.SLICE_NUMBERS", 50)
+    monkeypatch.setattr("rlaif.models.lean.attention.SCORES_AT_ONCE", 50)
     torch.testing.assert_close(attend(query, key, value, bias), whole, rtol=0, atol=0)
 
 

@@ -279,13 +279,14 @@ def test_a_separate_critic_has_values_that_the_policy_does_not_move(
     assert not {id(p) for p in learner.policy.trained} & {id(p) for p in learner.critic.parameters}
     trainer.update()
     rollout = trainer._roller.roll(1, 0.0, learner.policy).batch.rollout
-    before = learner.critic.look(rollout)
+    unheard = [None] * rollout.size
+    before = learner.critic.look(rollout, unheard)
     assert any(abs(value) > 1e-4 for row in before for value in row)
     with torch.no_grad():
         for parameter in learner.policy.trained:
             parameter.mul_(1.5)
     learner.policy.weights_may_have_moved()
-    assert learner.critic.look(rollout) == before
+    assert learner.critic.look(rollout, unheard) == before
 
 
 @pytest.mark.parametrize("lora_rank", [0, 4])

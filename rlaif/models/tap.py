@@ -1,6 +1,11 @@
 """A tap on the residual stream of a pass."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 from torch import Tensor
+from transformers import PreTrainedModel
 
 
 class Tap:
@@ -31,3 +36,13 @@ class Tap:
         if self._heard is None:
             raise ValueError("no pass has gone by this tap")
         return self._heard
+
+    @contextmanager
+    def on(self, model: PreTrainedModel) -> Iterator[None]:
+        """Listen to the passes of one of the library's models."""
+        base: Any = model.base_model
+        hook = base.layers[-self.above].register_forward_pre_hook(lambda _, x: self.hear(x[0]))
+        try:
+            yield
+        finally:
+            hook.remove()
