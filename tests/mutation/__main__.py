@@ -1,4 +1,7 @@
-"""``python -m tests.mutation``: the mutation score, as JSON."""
+"""``python -m tests.mutation``: the mutation score, as JSON.
+
+With patches as arguments it is theirs; without, that of ``faults/``, and ``killers.json`` is written anew.
+"""
 
 import json
 import subprocess
@@ -6,7 +9,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-FAULTS = sorted((HERE / "faults").glob("*.patch"))
+GIVEN = sys.argv[1:]
+FAULTS = GIVEN or sorted((HERE / "faults").glob("*.patch"))
 done = subprocess.run(
     [sys.executable, str(HERE / "runner.py"), *map(str, FAULTS)],
     stdout=subprocess.PIPE,
@@ -14,6 +18,10 @@ done = subprocess.run(
     check=True,
 )
 found = [json.loads(line) for line in done.stdout.splitlines()]
+if not GIVEN:
+    killers = {f["patch"]: f["by"] for f in sorted(found, key=lambda f: f["patch"]) if f["by"]}
+    text = json.dumps(killers, indent=2, ensure_ascii=False) + "\n"
+    (HERE / "killers.json").write_text(text, encoding="utf-8")
 survivors = [f["patch"] for f in found if not f["red"]]
 killed = len(found) - len(survivors)
 sys.stdout.write(
