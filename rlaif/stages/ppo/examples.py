@@ -89,7 +89,8 @@ class Examples:
             size: How many rows run at once.
 
         Returns:
-            Its share of the loss [] without its weight, nats per token.
+            Its share of the loss [] without its weight, nats per token: minus the log-probs at the
+            sampling temperature, as everywhere.
         """
         total = torch.zeros((), device=self._learner.policy.device)
         for start in range(0, len(drawn.rows), size):
@@ -105,6 +106,7 @@ class Examples:
             head_weight(policy.model),
             part.response_ids.flatten()[part.response_places],
             lambda logprobs, _entropy, _places: -logprobs.sum() / count,
+            self._job.generation.temperature,
             working_head=working_head(policy),
         )
         (self._weight * found.loss).backward()

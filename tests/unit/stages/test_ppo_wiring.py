@@ -63,6 +63,15 @@ def trainer_of(policy: str, folder: Path, **changes: object) -> PpoTrainer:
     return PpoTrainer(job, Rule())
 
 
+def trainer_at(temperature: float, policy: str, folder: Path, **changes: object) -> PpoTrainer:
+    """A trainer whose policy samples at a temperature."""
+    trainer = trainer_of(policy, folder, **changes)
+    generation = GenerationConfig(max_tokens=6, temperature=temperature)
+    trainer._job = trainer._job.model_copy(update={"generation": generation})
+    trainer.restore()
+    return trainer
+
+
 def second_rollout(trainer: PpoTrainer) -> Rolled:
     """What the policy says once it and its critic have learned a little."""
     trainer.update()
@@ -106,11 +115,7 @@ def test_advantages_and_returns_are_those_of_the_settings(policy: str, tmp_path:
 def test_old_log_probs_are_those_of_the_policy_that_sampled(
     policy: str, tmp_path: Path, temperature: float
 ) -> None:
-    trainer = trainer_of(policy, tmp_path)
-    trainer._job = trainer._job.model_copy(
-        update={"generation": GenerationConfig(max_tokens=6, temperature=temperature)}
-    )
-    trainer.restore()
+    trainer = trainer_at(temperature, policy, tmp_path)
     batch = second_rollout(trainer).batch
     said = score_responses(trainer.learner.policy, batch.rollout, temperature).logprobs
     mask = batch.response_mask
@@ -255,8 +260,11 @@ def test_every_weight_that_is_trained_moves(policy: str, tmp_path: Path, critic:
     assert not still
 
 
-def test_ptx_is_the_mean_over_tokens_of_minus_the_log_probs(policy: str, tmp_path: Path) -> None:
-    trainer = trainer_of(policy, tmp_path, ptx_coefficient=0.4)
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_ptx_is_the_mean_over_tokens_of_minus_the_log_probs_at_the_temperature(
+    policy: str, tmp_path: Path, temperature: float
+) -> None:
+    trainer = trainer_at(temperature, policy, tmp_path, ptx_coefficient=0.4)
     model, examples = trainer.learner.policy.model, trainer._epochs._examples
     drawn = examples.draw(1, 7)
     assert len({len(answer) for _, answer in drawn.rows}) > 1
@@ -267,7 +275,7 @@ def test_ptx_is_the_mean_over_tokens_of_minus_the_log_probs(policy: str, tmp_pat
     total = torch.zeros(())
     for query, answer in drawn.rows:
         logits = model(torch.tensor([query + answer])).logits[0, len(query) - 1 : -1]
-        total -= logits.log_softmax(-1)[range(len(answer)), answer].sum()
+        total -= (logits / temperature).log_softmax(-1)[range(len(answer)), answer].sum()
     loss = total / drawn.tokens
     (0.4 * loss).backward()
     expected = [p.grad for p in trainer.learner.policy.trained if p.grad is not None]
