@@ -1,53 +1,35 @@
 """Pools of prompts: JSON lines read strictly, duplicates dropped, held-out prompts set apart."""
 
 import hashlib
-import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import Field
 
 from rlaif.errors import PromptFileError
-from rlaif.records import Message, Prompt, make_id
-from rlaif.text import normalised, quoted, words_of
+from rlaif.records import Prompt, make_id
+from rlaif.stages.json_lines import AskedLine, asked_words, read_json_lines
+from rlaif.text import normalised, words_of
 
 Encode = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 Split = Literal["train", "eval"]
 Keys = npt.NDArray[np.int64]
 BLOCK = 512
+EXAMPLE = '{"prompt": "...", "tags": [], "split": "train"}'
 _PIECE = re.compile(r"\d|[^\W\d_]+|[^\w\s]|_")
 
 
-class PoolLine(BaseModel):
-    """One line of a pool: ``prompt`` or ``messages``, and what is known about it."""
-
-    model_config = ConfigDict(extra="forbid")
+class PoolLine(AskedLine):
+    """One line of a pool: what is asked, and what is known about it."""
 
     id: str | None = None
-    prompt: str | None = None
-    messages: list[Message] | None = None
-    tags: list[str] = []
+    tags: list[str] = Field(default_factory=list)
     split: Split | None = None
-
-    @model_validator(mode="after")
-    def _one_of(self) -> "PoolLine":
-        if (self.prompt is None) == (self.messages is None):
-            raise ValueError("a line has either 'prompt' or 'messages'")
-        turns = self.turns()
-        if not turns or turns[-1].role != "user" or not turns[-1].content.strip():
-            raise ValueError("the last message must be a user's, and not empty")
-        return self
-
-    def turns(self) -> tuple[Message, ...]:
-        """Return the conversation."""
-        if self.messages is not None:
-            return tuple(self.messages)
-        return (Message(role="user", content=self.prompt or ""),)
 
 
 def read_pools(root: Path, pattern: str, eval_share: float) -> list[Prompt]:
@@ -172,57 +154,20 @@ def _reordered(some: Keys, others: Keys) -> npt.NDArray[np.bool_]:
 
 
 def _read_pool(path: Path, eval_share: float) -> list[_Placed]:
-    """Read a file; only a line feed ends a line, as other separators may stand inside JSON."""
-    try:
-        lines = path.read_bytes().decode("utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise PromptFileError(
-            f"cannot be read: {exc}", "a readable UTF-8 file", "check the file", path=path
-        ) from exc
-    return [
-        _Placed(_prompt(path, number, line.rstrip("\r"), eval_share), path, number)
-        for number, line in enumerate(lines, start=1)
-        if line.strip()
-    ]
+    lines = read_json_lines(path, PoolLine, EXAMPLE, PromptFileError)
+    return [_Placed(_prompt(line, eval_share), path, number) for number, line in lines]
 
 
-def _prompt(path: Path, number: int, line: str, eval_share: float) -> Prompt:
-    try:
-        parsed = _parsed(line)
-    except ValueError as exc:
-        seen, expected = _what_is_wrong(exc, line)
-        raise PromptFileError(seen, expected, "mend the line", path=path, line=number) from exc
-    turns = parsed.turns()
-    said = "\n".join(f"{m.role}: {normalised(m.content) or m.content}" for m in turns)
-    split: Split = parsed.split or ("eval" if stable_share(said) < eval_share else "train")
+def _prompt(line: PoolLine, eval_share: float) -> Prompt:
+    turns = line.turns()
+    said = asked_words(turns)
+    split: Split = line.split or ("eval" if stable_share(said) < eval_share else "train")
     return Prompt(
-        id=parsed.id or make_id("prompt", said),
+        id=line.id or make_id("prompt", said),
         messages=turns,
-        tags=tuple(parsed.tags),
+        tags=tuple(line.tags),
         split=split,
     )
-
-
-def _parsed(line: str) -> PoolLine:
-    """Read a line; what cannot be written as UTF-8 again is refused too."""
-    value: Any = json.loads(line)
-    json.dumps(value, ensure_ascii=False).encode("utf-8")
-    return PoolLine.model_validate(value)
-
-
-def _what_is_wrong(exc: ValueError, line: str) -> tuple[str, str]:
-    """Return what was seen in a line that cannot be used, and what was expected."""
-    if isinstance(exc, UnicodeEncodeError):
-        seen = f"{quoted(line)} holds half of a surrogate pair, which is no character"
-        return seen, "text that can be written as UTF-8"
-    if not isinstance(exc, ValidationError):
-        return f"not JSON: {exc}", "one JSON object a line"
-    first = exc.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
-    where = f"{field} = " if field else ""
-    why = first["msg"].removeprefix("Value error, ")
-    expected = 'an object such as {"prompt": "...", "tags": [], "split": "train"}'
-    return f"{where}{quoted(first['input'])}: {why}", expected
 
 
 def _without_twins(found: Sequence[_Placed]) -> list[Prompt]:

@@ -1,0 +1,98 @@
+"""JSON lines that people wrote: a mistake is named with its file and line."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from rlaif.errors import ConfigError
+from rlaif.records import Message
+from rlaif.text import normalised, quoted
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class AskedLine(BaseModel):
+    """A line that asks something: ``prompt``, or ``messages`` that end with a user's."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: str | None = None
+    messages: list[Message] | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> "AskedLine":
+        if (self.prompt is None) == (self.messages is None):
+            raise ValueError("a line has either 'prompt' or 'messages'")
+        turns = self.turns()
+        if not turns or turns[-1].role != "user" or not turns[-1].content.strip():
+            raise ValueError("the last message must be a user's, and not empty")
+        return self
+
+    def turns(self) -> tuple[Message, ...]:
+        """Return the conversation."""
+        if self.messages is not None:
+            return tuple(self.messages)
+        return (Message(role="user", content=self.prompt or ""),)
+
+
+def asked_words(turns: tuple[Message, ...]) -> str:
+    """Return who said which words; conversations that differ in case and marks alone are one."""
+    return "\n".join(f"{m.role}: {normalised(m.content) or m.content}" for m in turns)
+
+
+def read_json_lines(
+    path: Path, model: type[M], example: str, error: type[ConfigError] = ConfigError
+) -> list[tuple[int, M]]:
+    """Read a file; only a line feed ends a line, as other separators may stand inside JSON.
+
+    Args:
+        path: The file, UTF-8; empty lines are passed over.
+        model: What a line is.
+        example: A line such as there should be, for the message.
+        error: The class of error to raise.
+
+    Returns:
+        Each line with its number, from 1.
+
+    Raises:
+        ConfigError: The file cannot be read, or a line is not what it should be.
+    """
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise error(
+            f"cannot be read: {exc}", "a readable UTF-8 file", "check the file", path=path
+        ) from exc
+    found = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            found.append((number, _parsed(line.rstrip("\r"), model)))
+        except ValueError as exc:
+            seen, expected = _what_is_wrong(exc, line.rstrip("\r"), example)
+            raise error(seen, expected, "mend the line", path=path, line=number) from exc
+    return found
+
+
+def _parsed(line: str, model: type[M]) -> M:
+    """Read a line; what cannot be written as UTF-8 again is refused too."""
+    value: Any = json.loads(line)
+    json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return model.model_validate(value)
+
+
+def _what_is_wrong(exc: ValueError, line: str, example: str) -> tuple[str, str]:
+    """Return what was seen in a line that cannot be used, and what was expected."""
+    if isinstance(exc, UnicodeEncodeError):
+        seen = f"{quoted(line)} holds half of a surrogate pair, which is no character"
+        return seen, "text that can be written as UTF-8"
+    if not isinstance(exc, ValidationError):
+        return f"not JSON: {exc}", "one JSON object a line"
+    first = exc.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    where = f"{field} = " if field else ""
+    why = first["msg"].removeprefix("Value error, ")
+    return f"{where}{quoted(first['input'])}: {why}", f"an object such as {example}"
