@@ -247,7 +247,8 @@ class PolicyReport(Record):
     ``reward_last`` the means of those rounds: None for DPO and best-of-n, which have no rounds.
     ``beta`` is the KL coefficient at the end, None for best-of-n, which has none; ``controller``
     is all that PPO's controller goes on from in the next cycle. ``memory`` says where memory ran
-    out and how many rows ran at once from then on; nothing where it sufficed.
+    out and how many rows ran at once from then on; nothing where it sufficed. ``supervised`` is the
+    digest of the supervised text that PPO's ptx term held up, None where it held up none.
     """
 
     optimizer: Optimizer = "ppo"
@@ -260,6 +261,7 @@ class PolicyReport(Record):
     reward_last: float | None
     stopped: str
     memory: str = ""
+    supervised: str | None = None
     artifact: ArtifactRef
 
 

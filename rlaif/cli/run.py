@@ -86,13 +86,16 @@ def run_until(project: Project, target: int, *, aloud: bool) -> list[CycleFigure
 
 
 def _read_inputs(project: Project) -> None:
-    """Read rubric and pools first: what is wrong there is said before the slow imports."""
+    """Read the files that people wrote first: what is wrong is said before the slow imports."""
     from rlaif.judges.rubric import load_rubric
     from rlaif.stages.pools import read_pools
+    from rlaif.stages.supervised import read_examples
 
     config = project.config
     load_rubric(project.file(config.rubric.path))
-    read_pools(project.root, config.sampling.pools, config.sampling.eval_share)
+    pool = read_pools(project.root, config.sampling.pools, config.sampling.eval_share)
+    if config.supervised_text is not None:
+        read_examples(project.file(config.supervised_text), pool)
 
 
 def measure(project: Project) -> None:

@@ -150,6 +150,13 @@ class RlaifConfig(Section):
         """The judge that the gate listens to."""
         return self.evaluation.judge or self.judge
 
+    @property
+    def supervised_text(self) -> str | None:
+        """The file that PPO's ptx term reads, relative to the project; None where it reads none."""
+        path = self.ppo.ptx_path
+        used = self.policy.optimizer == "ppo" and self.ppo.ptx_coefficient > 0 and path != "off"
+        return path if used else None
+
     def fingerprint(self) -> str:
         """Return a digest over every setting but paths, so that it is the same in every folder."""
         sections = self.model_dump(mode="json")
@@ -159,7 +166,9 @@ class RlaifConfig(Section):
 def _without_paths(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     if not isinstance(value, dict):
         return value
-    return {k: _without_paths(v) for k, v in value.items() if k not in {"path", "pools"}}
+    return {
+        k: _without_paths(v) for k, v in value.items() if k not in {"path", "pools", "ptx_path"}
+    }
 
 
 def read_config(path: Path) -> RlaifConfig:

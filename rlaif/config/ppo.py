@@ -77,8 +77,15 @@ class PpoConfig(Section):
     length_free: Count = Field(0, description="tokens that cost nothing")
     ptx_coefficient: Coefficient = Field(
         0.0,
-        description="weight of the likelihood of this cycle's preferred completions (InstructGPT's "
-        "ptx term)",
+        description="weight of the likelihood of preferred completions, or of supervised text "
+        "(InstructGPT's ptx term)",
+    )
+    ptx_path: Literal["off"] | str = Field(
+        "off",
+        description="the ptx term's text. off: the better completion of each pair that the reward "
+        "model is trained on, replayed pairs of earlier cycles among them; or a file of supervised "
+        'text, JSON lines such as {"prompt": "...", "completion": "..."} (or "messages": [...]); '
+        "those to held-out prompts are left out",
     )
     kl_control: Literal["adaptive", "lagrangian", "fixed"] = Field(
         "adaptive",

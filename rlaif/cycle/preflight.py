@@ -1,17 +1,21 @@
 """What is checked before a cycle begins, so that bad input costs nothing."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rlaif.config import RlaifConfig
 from rlaif.crew import Crew
-from rlaif.errors import ArtifactError, ModelError
+from rlaif.errors import ArtifactError, ConfigError, ModelError
 from rlaif.ledger.writer import Ledger
 from rlaif.models.actor_critic import check_plain_head
-from rlaif.models.encoding import check_context, encode_conversation
+from rlaif.models.encoding import check_context, encode_answer, encode_conversation
 from rlaif.models.identity import model_digest
+from rlaif.models.loading import LanguageModel
 from rlaif.policies import policy_path
 from rlaif.project import Project
+from rlaif.records import Prompt
 from rlaif.stages.pools import read_pools
+from rlaif.stages.supervised import read_examples
 from rlaif.text import quoted
 
 LONGEST = 32  # prompts, by bytes, whose tokens are counted: one of them is the longest in tokens
@@ -30,8 +34,8 @@ def preflight(project: Project, ledger: Ledger, config: RlaifConfig, crew: Crew)
         The rubric's hash under the training judge, then under the gate's where that is another.
 
     Raises:
-        ConfigError: A model, rubric, template or pool is missing or wrong, or a prompt does not fit
-            into the policy's context.
+        ConfigError: A model, rubric, template, pool or file of supervised text is missing or wrong,
+            or a prompt does not fit into the policy's context.
     """
     pool = read_pools(project.root, config.sampling.pools, config.sampling.eval_share)
     live = ledger.current_policy()
@@ -42,9 +46,30 @@ def preflight(project: Project, ledger: Ledger, config: RlaifConfig, crew: Crew)
         tokens = len(encode_conversation(policy, prompt.messages))
         what = f"prompt {prompt.id} ({quoted(prompt.text)})"
         check_context(policy, tokens, config.generation.max_tokens, what)
+    _check_supervised(project, config, pool, policy)
     crew.embedder()
     judges = (config.judge, config.evaluation_judge)
     return tuple(dict.fromkeys(crew.panel(judge).rubric_hash for judge in judges))
+
+
+def _check_supervised(
+    project: Project, config: RlaifConfig, pool: Sequence[Prompt], policy: LanguageModel
+) -> None:
+    """Read the supervised text of PPO's ptx term, if it has any, and see whether it fits.
+
+    Raises:
+        ConfigError: The file, a line, or an example that the policy cannot take.
+    """
+    if config.supervised_text is None:
+        return
+    path = project.file(config.supervised_text)
+    for line, example in read_examples(path, pool):
+        try:
+            asked = len(encode_conversation(policy, example.messages))
+            answer = len(encode_answer(policy, example.text, example.ended))
+            check_context(policy, asked, answer, "an example of supervised text")
+        except ModelError as exc:
+            raise ConfigError(exc.seen, exc.expected, exc.action, path=path, line=line) from exc
 
 
 def verify_incumbent(project: Project, ledger: Ledger, version: str) -> None:

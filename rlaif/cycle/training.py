@@ -11,11 +11,11 @@ from rlaif.cycle.drafting import EVAL, TRAIN, sample_answers
 from rlaif.errors import LedgerError
 from rlaif.ledger.unit import Unit
 from rlaif.policies import BASE, policy_path
-from rlaif.records import PolicyReport, Preference, Record
+from rlaif.records import PolicyReport, Preference, Record, digest_of
 from rlaif.seeds import numpy_generator
 from rlaif.stages.metrics import read_metrics
 from rlaif.stages.optimisers import OptimiserJob, PolicyPair, train_challenger
-from rlaif.stages.ppo import Example, PpoJob, train_ppo
+from rlaif.stages.ppo import PpoJob, train_ppo
 from rlaif.stages.preferences import preference_split
 from rlaif.stages.reward_model import (
     CalibrationAnswer,
@@ -23,6 +23,7 @@ from rlaif.stages.reward_model import (
     RewardPair,
     train_reward_model,
 )
+from rlaif.stages.supervised import Example, read_examples
 
 REWARD_MODEL, PPO = "reward_model", "ppo"
 REFERENCE = "reference"
@@ -105,9 +106,13 @@ def _optimise(ctx: CycleContext, **common: Any) -> PolicyReport:  # noqa: ANN401
             ppo=config.ppo,
             beta=beta,
             controller=controller,
-            examples=_examples(ctx) if config.ppo.ptx_coefficient else (),
+            examples=_examples(ctx),
         )
-        return ctx.engine.train(lambda j: train_ppo(j, steps), job)
+        report = ctx.engine.train(lambda j: train_ppo(j, steps), job)
+        if config.supervised_text is None:
+            return report
+        read = digest_of([example.model_dump() for example in job.examples])
+        return report.model_copy(update={"supervised": read})
     other = OptimiserJob(
         **common,
         settings=getattr(config, optimizer),
@@ -123,6 +128,17 @@ def _policy_pairs(ctx: CycleContext) -> tuple[PolicyPair, ...]:
 
 
 def _examples(ctx: CycleContext) -> tuple[Example, ...]:
+    """Return what the ptx term holds up: nothing, supervised text, or preferred completions."""
+    if not ctx.config.ppo.ptx_coefficient:
+        return ()
+    named = ctx.config.supervised_text
+    if named is None:
+        return _preferred(ctx)
+    held_out = ctx.ledger.cycle_prompts(ctx.number, EVAL)
+    return tuple(example for _, example in read_examples(ctx.project.file(named), held_out))
+
+
+def _preferred(ctx: CycleContext) -> tuple[Example, ...]:
     """Return the better completion of each pair that the reward model was trained on, once each."""
     chosen = (
         Example(messages=p.prompt, text=p.first, ended=p.first_ended)

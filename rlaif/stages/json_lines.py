@@ -93,6 +93,8 @@ def _what_is_wrong(exc: ValueError, line: str, example: str) -> tuple[str, str]:
         return f"not JSON: {exc}", "one JSON object a line"
     first = exc.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"{field!r} is missing", f"an object such as {example}"
     where = f"{field} = " if field else ""
     why = first["msg"].removeprefix("Value error, ")
     return f"{where}{quoted(first['input'])}: {why}", f"an object such as {example}"

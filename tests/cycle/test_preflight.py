@@ -11,7 +11,8 @@ from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
 from rlaif.progress import Silent
 from rlaif.project import Project, load_project
-from tests.cycle.conftest import Maker
+from rlaif.testing import make_tiny_lm
+from tests.cycle.conftest import SMALL, Maker
 from tests.cycle.test_cycle import StopAfter, Stopped
 
 
@@ -68,6 +69,39 @@ def test_a_prompt_of_more_tokens_than_a_longer_text_is_found_too(make_project: M
         run(project)
     with LedgerReader.open(project.ledger_path) as reads:
         assert reads.cycles() == []
+
+
+GOOD = '{"prompt": "Who?", "completion": "I."}'
+BAD_TURNS = '{"messages": [{"role": "system", "content": "a"}, {"role": "user", "content": "b"}], '
+
+
+@pytest.mark.parametrize(
+    ("line", "part"),
+    [
+        ('{"prompt": "Who?"}', "'completion' is missing"),
+        ('{"prompt": "Who?", "completion": "' + "好" * 400 + '"}', "at most 1024 tokens"),
+        (BAD_TURNS + '"completion": "c"}', "chat template"),
+    ],
+    ids=["broken", "too long", "turns that the policy does not take"],
+)
+def test_supervised_text_that_cannot_be_used_costs_nothing(
+    make_project: Maker, tmp_path: Path, line: str, part: str
+) -> None:
+    policy = make_tiny_lm(tmp_path / "strict", context=1024)
+    template = policy / "chat_template.jinja"
+    refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}"
+    template.write_text(refusing + template.read_text(encoding="utf-8"), encoding="utf-8")
+    text = {"ptx_path": "text.jsonl", "ptx_coefficient": 0.1}
+    project = make_project(policy={"path": str(policy)}, ppo={**SMALL["ppo"], **text})
+    path = project.root / "text.jsonl"
+    path.write_text(f"{GOOD}\n{line}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=part) as caught:
+        run(project)
+    assert (caught.value.path, caught.value.line) == (path, 2)
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert reads.cycles() == []
+    path.write_text(GOOD, encoding="utf-8")
+    assert run(project) == [1]
 
 
 def test_later_stages_take_changed_settings(make_project: Maker) -> None:

@@ -11,7 +11,8 @@ What differs from the textbook (Schulman et al. 2017; Ziegler et al. 2019):
   micro-batches changes nothing.
 """
 
-from rlaif.stages.ppo.job import Example, PpoJob
+from rlaif.stages.ppo.job import PpoJob
 from rlaif.stages.ppo.running import train_ppo
+from rlaif.stages.supervised import Example
 
 __all__ = ["Example", "PpoJob", "train_ppo"]

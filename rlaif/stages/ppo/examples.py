@@ -1,7 +1,7 @@
-"""The ptx term: the likelihood of preferred completions, held up while PPO moves the policy.
+"""The ptx term: the likelihood of some completions, held up while PPO moves the policy.
 
 InstructGPT (Ouyang et al. 2022, eq. 2) mixes in pretraining text; here it is the completions that
-the judge preferred, which are at hand in every project.
+the judge preferred, which are at hand in every project, or supervised text that the project names.
 """
 
 from collections.abc import Sequence

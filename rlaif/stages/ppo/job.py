@@ -7,14 +7,7 @@ from pydantic import Field
 from rlaif.artifacts import folder_digest
 from rlaif.config import GenerationConfig, PpoConfig
 from rlaif.records import Message, Record, digest_of
-
-
-class Example(Record):
-    """A completion whose likelihood the ptx term holds up."""
-
-    messages: tuple[Message, ...]
-    text: str
-    ended: bool
+from rlaif.stages.supervised import Example
 
 
 class PpoJob(Record):
