@@ -111,7 +111,7 @@ class RlaifConfig(Section):
         """Check the section of the optimiser that is used; the others may hold what they like."""
         match self.policy.optimizer:
             case "ppo":
-                self._check_ppo()
+                self.ppo.check("ppo")
             case "dpo":
                 check_micro_batch("dpo", self.dpo.micro_batch, self.dpo.batch_size)
             case "rloo":
@@ -121,29 +121,6 @@ class RlaifConfig(Section):
             case "best_of_n":
                 own = self.best_of_n
                 check_micro_batch("best_of_n", own.micro_batch, own.batch_size)
-
-    def _check_ppo(self) -> None:
-        if self.ppo.kl_place == "loss" and self.ppo.kl_estimator == "k1":
-            raise ContradictionError(
-                ("ppo", "kl_estimator"),
-                '= "k1" has no gradient on average, and ppo.kl_place = "loss" needs one',
-                'take "k2", or put the KL into the reward',
-            )
-        if self.ppo.rollout_batch % self.ppo.minibatch:
-            raise ContradictionError(
-                ("ppo", "minibatch"),
-                f"= {self.ppo.minibatch} does not divide ppo.rollout_batch = "
-                f"{self.ppo.rollout_batch}",
-                "choose a divisor",
-            )
-        most_at_once = 0.2 * self.ppo.rollout_batch
-        if self.ppo.kl_control == "adaptive" and self.ppo.kl_horizon <= most_at_once:
-            raise ContradictionError(
-                ("ppo", "kl_horizon"),
-                f"= {self.ppo.kl_horizon} is too short for ppo.rollout_batch = "
-                f"{self.ppo.rollout_batch}: beta could turn negative",
-                f"set it above {most_at_once:g}",
-            )
 
     @property
     def evaluation_judge(self) -> JudgeConfig:

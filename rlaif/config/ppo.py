@@ -5,9 +5,11 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from rlaif.config.section import Rate, Section, Share
+from rlaif.toml_source import ContradictionError
 
 Coefficient = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=0)]
+LAGRANGIAN_BETAS = (1e-6, 1e3)  # the bounds of rlaif.rl.LagrangianKL, which settings cannot import
 
 
 class PpoConfig(Section):
@@ -126,3 +128,45 @@ class PpoConfig(Section):
     )
     ema_decay: Share = Field(0.95, description="share of the average kept at each update")
     checkpoint_updates: PositiveInt = Field(5, description="updates between checkpoints")
+
+    def check(self, section: str) -> None:
+        """Refuse what cannot stand together.
+
+        Args:
+            section: The name of this section, for the message.
+
+        Raises:
+            ContradictionError: Two settings contradict each other.
+        """
+        if self.rollout_batch % self.minibatch:
+            raise ContradictionError(
+                (section, "minibatch"),
+                f"= {self.minibatch} does not divide {section}.rollout_batch = "
+                f"{self.rollout_batch}",
+                "choose a divisor",
+            )
+        if self.kl_place == "loss" and self.kl_estimator == "k1":
+            raise ContradictionError(
+                (section, "kl_estimator"),
+                f'= "k1" has no gradient on average, and {section}.kl_place = "loss" needs one',
+                'take "k2", or put the KL into the reward',
+            )
+        self._check_control(section)
+
+    def _check_control(self, section: str) -> None:
+        most_at_once = 0.2 * self.rollout_batch
+        if self.kl_control == "adaptive" and self.kl_horizon <= most_at_once:
+            raise ContradictionError(
+                (section, "kl_horizon"),
+                f"= {self.kl_horizon} is too short for {section}.rollout_batch = "
+                f"{self.rollout_batch}: beta could turn negative",
+                f"set it above {most_at_once:g}",
+            )
+        low, high = LAGRANGIAN_BETAS
+        if self.kl_control == "lagrangian" and not low <= self.kl_beta <= high:
+            raise ContradictionError(
+                (section, "kl_beta"),
+                f"= {self.kl_beta} lies outside {low:g} to {high:g}, the bounds of "
+                f'{section}.kl_control = "lagrangian"',
+                "choose a beta within these bounds, or another control",
+            )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaif.artifacts import verify
+from rlaif.config.ppo import LAGRANGIAN_BETAS
 from rlaif.cycle.context import CycleContext
 from rlaif.cycle.drafting import EVAL, TRAIN, sample_answers
 from rlaif.errors import LedgerError
@@ -196,8 +197,14 @@ def _carried(ctx: CycleContext) -> tuple[float, dict[str, float]]:
     for cycle in range(ctx.number - 1, 0, -1):
         report = stage_report(ctx, PPO, PolicyReport, cycle)
         if isinstance(report, PolicyReport) and report.optimizer == "ppo" and report.beta:
-            return report.beta, report.controller
+            return _held(ctx, report.beta), report.controller
     return first, {}
+
+
+def _held(ctx: CycleContext, beta: float) -> float:
+    """Hold a beta that another kind of control may have left within the bounds of today's."""
+    low, high = LAGRANGIAN_BETAS if ctx.config.ppo.kl_control == "lagrangian" else (beta, beta)
+    return min(max(beta, low), high)
 
 
 def _missing_eos_score(ctx: CycleContext) -> float | None:

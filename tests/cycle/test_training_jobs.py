@@ -137,6 +137,16 @@ def test_a_fixed_beta_is_that_of_the_settings_in_every_cycle(cycles: Cycles) -> 
     assert [(job.beta, job.controller) for job in jobs] == [(0.5, {}), (0.75, {})]
 
 
+@pytest.mark.parametrize(("left", "expected"), [(2e3, 1e3), (1e-9, 1e-6), (0.5, 0.5)])
+def test_a_beta_that_another_control_left_is_held_within_the_multipliers_bounds(
+    cycles: Cycles, left: float, expected: float
+) -> None:
+    cycles.run({}, beta=left, controller={"beta": left})
+    job = cycles.run({"kl_control": "lagrangian"})
+    assert job.beta == expected
+    assert cycles.run({}).beta == LEFT["beta"]
+
+
 def test_cycles_of_another_optimiser_leave_no_beta(cycles: Cycles) -> None:
     cycles.run({})
     cycles.run({}, optimizer="rloo", beta=9.0, controller={})

@@ -6,9 +6,11 @@ import pytest
 from pydantic import BaseModel
 
 from rlaif.config import RlaifConfig, Section, read_config
+from rlaif.config.ppo import LAGRANGIAN_BETAS
 from rlaif.config_file import render_config
 from rlaif.errors import ConfigError
 from rlaif.project import Project, load_project, share
+from rlaif.rl import LagrangianKL
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -83,6 +85,15 @@ def test_every_setting_is_described() -> None:
         ('[policy]\noptimizer = "sgd"\n', 2, ["optimizer", "rloo"]),
         ("[ppo]\nkl_horizon = 12\n", 2, ["ppo.kl_horizon = 12", "above 12.8"]),
         (
+            '[ppo]\nkl_control = "lagrangian"\nkl_beta = 2000.0\n',
+            3,
+            [
+                "ppo.kl_beta = 2000.0 lies outside 1e-06 to 1000",
+                'ppo.kl_control = "lagrangian"',
+            ],
+        ),
+        ('[ppo]\nkl_beta = 1e-7\nkl_control = "lagrangian"\n', 2, ["ppo.kl_beta = 1e-07"]),
+        (
             "[judging]\npairs_per_prompt = 99\n",
             2,
             ["judging.pairs_per_prompt = 99, ", "only 6 pairs"],
@@ -144,6 +155,17 @@ def test_names_resolve_to_folders_bundled_ones_and_hub_ids(tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="does not ship"):
         project.resolve("bundled:nothing")
     assert share("prompts", "rubrics", "helpdesk.toml").is_file()
+
+
+@pytest.mark.parametrize("beta", [1e-6, 1e3])
+def test_a_multiplier_may_begin_at_its_controllers_bounds(beta: float) -> None:
+    control = LagrangianKL(0.1)
+    assert (control.lowest, control.highest) == LAGRANGIAN_BETAS
+    sections = {"ppo": {"kl_control": "lagrangian", "kl_beta": beta}}
+    assert LagrangianKL(RlaifConfig.model_validate(sections).ppo.kl_beta).beta == beta
+    for other in ("fixed", "adaptive"):
+        beyond = {"ppo": {"kl_control": other, "kl_beta": 2.0 * beta}}
+        assert RlaifConfig.model_validate(beyond).ppo.kl_beta == 2.0 * beta
 
 
 def test_what_an_unused_optimizer_says_is_let_be(tmp_path: Path) -> None:
