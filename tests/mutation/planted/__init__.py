@@ -1,0 +1,14 @@
+"""What the patches of ``faults/`` change, a module for each part of the package.
+
+Each table is {name: (file, what is there, what the fault puts in its place)}.
+"""
+
+from planted import lean, models, ppo, rl, stages
+
+TABLES: tuple[dict[str, tuple[str, str, str]], ...] = (
+    rl.FAULTS,
+    lean.FAULTS,
+    models.FAULTS,
+    stages.FAULTS,
+    ppo.FAULTS,
+)

@@ -1,0 +1,69 @@
+"""Faults in how models sample, score, and share weights and work."""
+
+FAULTS = {
+    "one-adapter-for-all": (
+        "rlaif/models/shared_base.py",
+        "lean = lm.lean.wearing(lm.model, name, checkpointing=checkpointing)",
+        "lean = lm.lean",
+    ),
+    "rows-draw-by-their-place": (
+        "rlaif/models/decoding.py",
+        "self._uniform[self._rows, self._done]",
+        "self._uniform[: len(self._rows), self._done]",
+    ),
+    "values-move-the-policy-through-the-tap": (
+        "rlaif/models/tap.py",
+        "self._heard = stream.detach()",
+        "self._heard = stream",
+    ),
+    "heard-a-token-late": (
+        "rlaif/models/decoding.py",
+        "row[width - prompt : width + length - 1]",
+        "row[width - prompt + 1 : width + length]",
+    ),
+    "heard-in-the-wrong-row": (
+        "rlaif/models/decoding.py",
+        "whole[rows, column] = heard[:, 0]",
+        "whole[: len(rows), column] = heard[:, 0]",
+    ),
+    "sampled-log-probs-without-temperature": (
+        "rlaif/models/drawing.py",
+        "logprobs = scaled.gather(-1, tokens) - normaliser",
+        "logprobs = logits.gather(-1, tokens) - logits.logsumexp(dim=-1, keepdim=True)",
+    ),
+    "values-kept-by-place": (
+        "rlaif/models/decoding.py",
+        "self._probed[self._rows, self._done] =",
+        "self._probed[: len(self._rows), self._done] =",
+    ),
+    "end-token-left-out": (
+        "rlaif/models/decoding.py",
+        "lengths = (is_end.int().argmax(dim=1) + 1).tolist()",
+        "lengths = is_end.int().argmax(dim=1).clamp(min=1).tolist()",
+    ),
+    "finished-rows-stay": (
+        "rlaif/models/decoding.py",
+        "(~self._live).int().argsort(stable=True)[:room]",
+        "self._live.int().argsort(stable=True)[:room]",
+    ),
+    "reward-read-a-token-early": (
+        "rlaif/models/reward.py",
+        "layout.starts + real.sum(dim=1) - 1",
+        "layout.starts + real.sum(dim=1).clamp(min=2) - 2",
+    ),
+    "rewards-in-order-of-length": (
+        "rlaif/models/reward.py",
+        "torch.cat(parts)[order.argsort()]",
+        "torch.cat(parts)",
+    ),
+    "rows-of-processes-joined-end-to-end": (
+        "rlaif/models/processes.py",
+        "            found += [part[place] for part in parts if place < len(part)]\n",
+        "            found += []\n        found = [row for part in parts for row in part]\n",
+    ),
+    "gradients-averaged-over-processes": (
+        "rlaif/models/processes.py",
+        "tensor.copy_(part.view_as(tensor))",
+        "tensor.copy_(part.view_as(tensor) / self.size)",
+    ),
+}

@@ -1,0 +1,142 @@
+"""Faults in PPO's stage."""
+
+PPO = "rlaif/stages/ppo"
+
+FAULTS = {
+    "beta-forgotten": (f"{PPO}/rollouts.py", "return beta * token_kl(", "return token_kl("),
+    "loss-beta-in-units-of-reward": (
+        f"{PPO}/trainer.py",
+        "self.beta / rolled.spread)",
+        "self.beta)",
+    ),
+    "tokens-of-the-micro-batch": (
+        f"{PPO}/learning.py",
+        "self._backward(part.trim(), count, beta)",
+        "self._backward(part.trim(), int(part.response_mask.sum()), beta)",
+    ),
+    "gradients-of-the-failed-attempt-kept": (
+        f"{PPO}/learning.py",
+        "self._learner.optimizer.zero_grad(set_to_none=True)\n        parts",
+        "parts",
+    ),
+    "branch-forgotten-by-the-optimiser": (
+        f"{PPO}/critic.py",
+        "found += [p for p in self.own.trained if id(p) in at_work]",
+        "found += [p for p in self.own.trained if id(p) not in at_work]",
+    ),
+    "minibatches-never-shuffled": (
+        f"{PPO}/learning.py",
+        "order = torch.randperm(batch.size, generator=generator)",
+        "order = torch.arange(batch.size)",
+    ),
+    "value-coefficient-forgotten": (
+        f"{PPO}/learning.py",
+        "loss = found.loss + settings.value_coefficient * value.loss",
+        "loss = found.loss + value.loss",
+    ),
+    "gradients-never-clipped": (
+        f"{PPO}/learning.py",
+        "self._learner.parameters, self._settings.max_grad_norm, foreach=True",
+        "self._learner.parameters, 1e9, foreach=True",
+    ),
+    "entropy-averaged-in-each-chunk": (
+        f"{PPO}/learning.py",
+        "entropy.sum() / count",
+        "entropy.mean()",
+    ),
+    "advantages-not-whitened": (
+        f"{PPO}/rollouts.py",
+        "whiten(estimated.advantages, mask),",
+        "estimated.advantages,",
+    ),
+    "values-learn-advantages": (
+        f"{PPO}/rollouts.py",
+        "            estimated.returns,\n",
+        "            estimated.advantages,\n",
+    ),
+    "gamma-for-lambda": (
+        f"{PPO}/rollouts.py",
+        "values, mask, self._job.ppo.gamma, self._job.ppo.lam",
+        "values, mask, self._job.ppo.lam, self._job.ppo.gamma",
+    ),
+    "constant-for-those-that-ended": (
+        f"{PPO}/rollouts.py",
+        "torch.where(ended, scores, torch.full_like(scores, constant))",
+        "torch.where(ended, torch.full_like(scores, constant), scores)",
+    ),
+    "shaped-scores-unused": (
+        f"{PPO}/rollouts.py",
+        "place_scores(costs, shaped, mask)",
+        "place_scores(costs, scores, mask)",
+    ),
+    "controller-told-nats-per-token": (
+        f"{PPO}/trainer.py",
+        "kl = float(rolled.kl.mean())",
+        "kl = float(rolled.kl.mean() / rolled.batch.rollout.response_lengths.float().mean())",
+    ),
+    "average-never-follows": (
+        f"{PPO}/trainer.py",
+        "        self._reference.follow(self.learner.policy)\n",
+        "",
+    ),
+    "controller-forgotten-on-resume": (
+        f"{PPO}/trainer.py",
+        '            self._controller.load_state_dict(state["controller"])\n',
+        "",
+    ),
+    "running-scale-forgotten-on-resume": (
+        f"{PPO}/trainer.py",
+        '            self._shaper.load_state_dict(state["shaper"])\n',
+        "",
+    ),
+    "rate-never-falls": (
+        f"{PPO}/actors.py",
+        "left = 1.0 - done / self._settings.updates",
+        "left = 1.0",
+    ),
+    "warm-up-an-update-too-long": (
+        f"{PPO}/actors.py",
+        "resting = done < self._settings.critic_warmup",
+        "resting = done <= self._settings.critic_warmup",
+    ),
+    "critics-copies-stale": (
+        f"{PPO}/actors.py",
+        "for model in (self.policy, self.critic.own):",
+        "for model in (self.policy,):",
+    ),
+    "critic-restored-without-its-head": (
+        f"{PPO}/actors.py",
+        "        learner.critic.head.load_state_dict(load_file(str(folder / HEAD)))\n",
+        "",
+    ),
+    "optimiser-forgotten-on-resume": (
+        f"{PPO}/actors.py",
+        "        load_optimizer(learner.optimizer, folder)\n",
+        "",
+    ),
+    "ptx-weight-forgotten": (
+        f"{PPO}/examples.py",
+        "(self._weight * found.loss).backward()",
+        "found.loss.backward()",
+    ),
+    "ptx-averaged-in-each-part": (
+        f"{PPO}/examples.py",
+        "-logprobs.sum() / count",
+        "-logprobs.mean()",
+    ),
+    "length-is-paid": (
+        f"{PPO}/shaping.py",
+        "scores = scores - length_penalty(",
+        "scores = scores + length_penalty(",
+    ),
+    "scaled-before-it-is-seen": (
+        f"{PPO}/shaping.py",
+        "            self._scale.update(scores)\n            scores = self._scale.scale(scores)\n",
+        "            seen = scores\n            scores = self._scale.scale(scores)\n            self._scale.update(seen)\n",
+    ),
+    "early-stop-never": (
+        f"{PPO}/learning.py",
+        "EARLY_STOP_FACTOR = 1.5",
+        "EARLY_STOP_FACTOR = 1e9",
+    ),
+}

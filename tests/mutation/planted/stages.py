@@ -1,0 +1,24 @@
+"""Faults in how a challenger is measured and decided on."""
+
+FAULTS = {
+    "exact-kl-of-sequences-over-filler": (
+        "rlaif/stages/evaluation.py",
+        "sequence_kl(kl.new_zeros(mask.shape).masked_scatter(mask, kl), mask).cpu()",
+        "sequence_kl(kl.new_zeros(mask.shape).masked_scatter(~mask, kl), mask).cpu()",
+    ),
+    "lifetime-ceiling-on-the-lower-bound": (
+        "rlaif/stages/evaluation.py",
+        "else kl.mean + z * kl.error",
+        "else kl.mean - z * kl.error",
+    ),
+    "lifetime-ceiling-on-the-mean": (
+        "rlaif/stages/promotion.py",
+        "below = high <= config.max_kl_base",
+        "below = evaluation.kl_base <= config.max_kl_base",
+    ),
+    "unknown-distance-is-no-distance": (
+        "rlaif/stages/promotion.py",
+        'interval, below = "standard error not known", False',
+        'interval, below = "standard error not known", True',
+    ),
+}
