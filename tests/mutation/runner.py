@@ -50,6 +50,7 @@ WATCHERS = {
     "rlaif/stages/promotion.py": ("tests/unit/stages/test_promotion.py",),
     "rlaif/stages/ppo/": (
         "tests/unit/stages/test_ppo_wiring.py",
+        "tests/unit/stages/test_ppo_kl_wiring.py",
         "tests/unit/stages/test_ppo.py",
         "tests/unit/stages/test_ppo_critics.py",
         "tests/unit/stages/test_ppo_optimum.py",

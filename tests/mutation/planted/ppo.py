@@ -139,4 +139,19 @@ FAULTS = {
         "EARLY_STOP_FACTOR = 1.5",
         "EARLY_STOP_FACTOR = 1e9",
     ),
+    "estimator-ignored-in-the-reward": (
+        f"{PPO}/rollouts.py",
+        "token_kl(logprobs, reference, self._job.ppo.kl_estimator)",
+        "token_kl(logprobs, reference)",
+    ),
+    "estimator-ignored-in-the-loss": (
+        f"{PPO}/learning.py",
+        "            self._settings.kl_estimator,\n",
+        '            "k2",\n',
+    ),
+    "ptx-without-temperature": (
+        f"{PPO}/examples.py",
+        "            self._job.generation.temperature,\n",
+        "",
+    ),
 }
