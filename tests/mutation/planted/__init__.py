@@ -3,7 +3,7 @@
 Each table is {name: (file, what is there, what the fault puts in its place)}.
 """
 
-from planted import lean, models, ppo, rl, stages
+from planted import cycle, lean, models, ppo, rl, stages
 
 TABLES: tuple[dict[str, tuple[str, str, str]], ...] = (
     rl.FAULTS,
@@ -11,4 +11,5 @@ TABLES: tuple[dict[str, tuple[str, str, str]], ...] = (
     models.FAULTS,
     stages.FAULTS,
     ppo.FAULTS,
+    cycle.FAULTS,
 )
