@@ -4,7 +4,7 @@ from rlaif.errors import TrainingError
 
 
 class NonFiniteLossError(TrainingError):
-    """A loss, a gradient or a weight was NaN or infinite."""
+    """A loss, a gradient, a weight or a reward was NaN or infinite."""
 
 
 class SpikeError(TrainingError):

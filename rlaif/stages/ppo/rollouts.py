@@ -1,5 +1,6 @@
 """Rollouts: what the policy says to some prompts, how good that was, how far it has moved."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
@@ -32,6 +33,7 @@ from rlaif.stages.ppo.faults import NonFiniteLossError
 from rlaif.stages.ppo.job import PpoJob
 from rlaif.stages.ppo.portions import Portions
 from rlaif.stages.ppo.shaping import RewardShaper
+from rlaif.text import quoted
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ class Roller:
             reference: What KL is measured against.
 
         Raises:
-            NonFiniteLossError: The policy gave logits that are not finite.
+            NonFiniteLossError: The policy gave logits, or the scorer rewards, that are not finite.
         """
         rows = self.draw(update)
         found = self._processes.join_rows(self._answer(update, rows, reference))
@@ -132,6 +134,7 @@ class Roller:
         logprobs = _laid([f.answer.logprobs for f in found], mask)
         values = _laid([f.values for f in found], mask)
         reference_logprobs = _laid([f.reference for f in found], mask)
+        _refuse_broken(found, update)
         scores = torch.tensor([f.score for f in found], device=policy.device)
         shaped = self._shaper.shape(scores, rollout.response_lengths)
         costs = self._costs(logprobs, reference_logprobs, beta)
@@ -250,6 +253,18 @@ class Roller:
         if self._job.ppo.kl_place == "loss":
             return torch.zeros_like(logprobs)
         return beta * token_kl(logprobs, reference, self._job.ppo.kl_estimator)
+
+
+def _refuse_broken(found: Sequence[_Answered], update: int) -> None:
+    """Refuse rewards that are not finite; all processes hold all of them, so all stop together."""
+    for one in found:
+        if not math.isfinite(one.score):
+            raise NonFiniteLossError(
+                f"a reward of {one.score} for {quoted(one.answer.text)} in update {update}",
+                "a finite reward for each completion",
+                "see what gives the rewards: a reward model that broke in training wants a lower "
+                "reward_model.learning_rate; the ledger keeps everything before it",
+            )
 
 
 def _laid(rows: Sequence[Sequence[float]], mask: Tensor) -> Tensor:
