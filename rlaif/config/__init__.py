@@ -108,7 +108,14 @@ class RlaifConfig(Section):
         return self
 
     def _check_optimizer(self) -> None:
-        """Check the section of the optimiser that is used; the others may hold what they like."""
+        """Check what the optimiser reads: its section, and of PPO's what all of them read."""
+        if self.policy.optimizer != "ppo" and self.ppo.reference == "ema":
+            raise ContradictionError(
+                ("ppo", "reference"),
+                '= "ema" is an average that PPO alone keeps, and '
+                f'policy.optimizer = "{self.policy.optimizer}"',
+                'take "base" or "incumbent"',
+            )
         match self.policy.optimizer:
             case "ppo":
                 self.ppo.check("ppo")

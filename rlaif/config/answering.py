@@ -27,7 +27,8 @@ class PolicyConfig(Section):
     )
     optimizer: Optimizer = Field(
         "ppo",
-        description="how a challenger is trained; sections of the others are left unread",
+        description="how a challenger is trained; of the others' sections nothing is read but "
+        "ppo.reference and ppo.missing_eos_score",
     )
 
 

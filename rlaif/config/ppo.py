@@ -123,8 +123,8 @@ class PpoConfig(Section):
     )
     reference: Literal["base", "incumbent", "ema"] = Field(
         "base",
-        description="the policy that KL is measured against; ema: an average that follows the "
-        "policy from the incumbent on",
+        description="the policy that KL is measured against, whatever the optimizer; ema, with PPO "
+        "alone: an average that follows the policy from the incumbent on",
     )
     ema_decay: Share = Field(0.95, description="share of the average kept at each update")
     checkpoint_updates: PositiveInt = Field(5, description="updates between checkpoints")

@@ -154,9 +154,15 @@ def test_cycles_of_another_optimiser_leave_no_beta(cycles: Cycles) -> None:
     assert (job.beta, job.controller) == (LEFT["beta"], LEFT)
 
 
-@pytest.mark.parametrize("optimizer", ["ppo", "rloo"])
 @pytest.mark.parametrize(
-    ("reference", "version"), [("base", "v0000"), ("incumbent", "v0001"), ("ema", "v0001")]
+    ("reference", "version", "optimizer"),
+    [
+        ("base", "v0000", "ppo"),
+        ("base", "v0000", "rloo"),
+        ("incumbent", "v0001", "ppo"),
+        ("incumbent", "v0001", "grpo"),
+        ("ema", "v0001", "ppo"),
+    ],
 )
 def test_kl_is_against_the_base_or_the_incumbent_as_the_settings_say(
     cycles: Cycles, reference: str, version: str, optimizer: str

@@ -83,6 +83,14 @@ def test_every_setting_is_described() -> None:
             ["best_of_n.micro_batch = 16 does not divide best_of_n.batch_size = 24"],
         ),
         ('[policy]\noptimizer = "sgd"\n', 2, ["optimizer", "rloo"]),
+        *(
+            (
+                f'[policy]\noptimizer = "{other}"\n[ppo]\nreference = "ema"\n',
+                4,
+                ['ppo.reference = "ema"', f'policy.optimizer = "{other}"', '"incumbent"'],
+            )
+            for other in ("dpo", "rloo", "grpo", "best_of_n")
+        ),
         ("[ppo]\nkl_horizon = 12\n", 2, ["ppo.kl_horizon = 12", "above 12.8"]),
         (
             '[ppo]\nkl_control = "lagrangian"\nkl_beta = 2000.0\n',
