@@ -52,6 +52,7 @@ WATCHERS = {
     "rlaif/stages/ppo/": (
         "tests/unit/stages/test_ppo_wiring.py",
         "tests/unit/stages/test_ppo_kl_wiring.py",
+        "tests/unit/stages/test_ppo_rewards.py",
         "tests/unit/stages/test_ppo.py",
         "tests/unit/stages/test_ppo_critics.py",
         "tests/unit/stages/test_ppo_optimum.py",

@@ -154,4 +154,5 @@ FAULTS = {
         "            self._job.generation.temperature,\n",
         "",
     ),
+    "broken-rewards-go-on": (f"{PPO}/rollouts.py", "        _refuse_broken(found, update)\n", ""),
 }

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from ppo_jobs import SETTINGS, make_job, make_models, series
+from rewarded_ppo_jobs import SETTINGS, make_job, make_models, series
 from safetensors.torch import load_file
 
 from rlaif.errors import ModelError

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from ppo_jobs import SETTINGS, make_job, make_models
+from rewarded_ppo_jobs import SETTINGS, make_job, make_models
 from torch import Tensor
 
 from rlaif.rl import token_kl
