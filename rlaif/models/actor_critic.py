@@ -109,7 +109,7 @@ def response_states(
     """
     if lm.lean is None:
         ids, at = rollout.flush()
-        with checkpointed(lm.model, wanted=lm.checkpointing), lm.computing():
+        with checkpointed(lm), lm.computing():
             states = trunk_states(lm.model, ids, tap, begin)
         return states.flatten(0, 1)[at].float()
     mask = rollout.response_mask
