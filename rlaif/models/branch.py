@@ -18,7 +18,8 @@ from rlaif.models.loading import LanguageModel
 def branch_of(lm: LanguageModel, blocks: int) -> LanguageModel:
     """Return a model's upper blocks and its final norm, copied, to be trained.
 
-    It has neither embedding nor head: `actor_critic.response_states` runs it from a tap on.
+    It has neither embedding nor head: `actor_critic.response_states` runs it from a tap on, in the
+    model's precision, and checkpointed if that is.
 
     Args:
         lm: The model.
@@ -29,8 +30,10 @@ def branch_of(lm: LanguageModel, blocks: int) -> LanguageModel:
     """
     refuse_no_room(lm, blocks)
     model = _upper(lm.model, blocks, copied=True)
-    lean = None if lm.lean is None else LeanTrunk(model, lm.dtype)
-    return replace(lm, model=model, lean=lean, worn=None, checkpointing=False)
+    lean = None
+    if lm.lean is not None:
+        lean = LeanTrunk(model, lm.dtype, checkpointing=lm.checkpointing)
+    return replace(lm, model=model, lean=lean, worn=None)
 
 
 def branch_under(adapter: LanguageModel, blocks: int) -> LanguageModel:

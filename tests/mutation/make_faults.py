@@ -285,6 +285,11 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "lean = lm.lean.wearing(lm.model, name, checkpointing=checkpointing)",
         "lean = lm.lean",
     ),
+    "run-again-under-anothers-adapter": (
+        "rlaif/models/checkpointing.py",
+        "        lm.worn.put_on()\n",
+        "        pass\n",
+    ),
     "rows-draw-by-their-place": (
         "rlaif/models/decoding.py",
         "self._uniform[self._rows, self._done]",

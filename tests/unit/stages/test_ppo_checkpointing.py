@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from rlaif.config import GenerationConfig, PpoConfig
+from rlaif.models.actor_critic import response_states
 from rlaif.models.loading import LanguageModel
 from rlaif.models.scoring import Answer
 from rlaif.records import Message
+from rlaif.rl import Rollout
 from rlaif.seeds import torch_generator
 from rlaif.stages.ppo import Example, PpoJob
 from rlaif.stages.ppo.trainer import PpoTrainer
@@ -33,6 +35,12 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
 def library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the library's own blocks compute, as they do on every GPU."""
     monkeypatch.setattr("rlaif.models.lean.trunk.is_supported", lambda _: False)
+
+
+@pytest.fixture(params=["lean", "library"])
+def path(request: pytest.FixtureRequest) -> None:
+    if request.param == "library":
+        request.getfixturevalue("library")
 
 
 def trainer_of(policy: str, folder: Path, **changes: object) -> PpoTrainer:
@@ -109,3 +117,38 @@ def test_what_is_run_again_is_run_under_its_own_adapter(
     )
     assert all(x.abs().sum() > 0 for x in plain.values())
     torch.testing.assert_close(again, plain, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize("lora_rank", [0, 4])
+@pytest.mark.parametrize("critic", ["branch", "separate"])
+def test_a_critic_keeps_the_inputs_of_its_blocks_only_as_the_policy_does(
+    policy: str, tmp_path: Path, critic: str, lora_rank: int
+) -> None:
+    kept = {}
+    for wanted in (False, True):
+        changes = {"critic": critic, "lora_rank": lora_rank, "gradient_checkpointing": wanted}
+        trainer = trainer_of(policy, tmp_path / str(wanted), **changes)
+        new = numbers_kept(trainer)
+        trainer.save_checkpoint()
+        trainer.restore()
+        kept[wanted] = (new, numbers_kept(trainer))
+    assert max(kept[True]) < 0.5 * min(kept[False])
+
+
+def numbers_kept(trainer: PpoTrainer) -> int:
+    """How many numbers of the critic's pass wait for its gradient, weights left out."""
+    critic, policy = trainer.learner.critic, trainer.learner.policy
+    rollout = Rollout.from_lists([[5, 6, 7, 8], [9]], [[10, 11], [12, 13, 14]], policy.pad_id)
+    tap, held = critic.tap, []
+    response_states(policy, rollout, tap=tap)
+
+    def hold(x: Tensor) -> Tensor:
+        held.append(x.numel() * (x.untyped_storage().data_ptr() not in weights))
+        return x
+
+    assert critic.own is not None
+    weights = {p.untyped_storage().data_ptr() for p in critic.own.model.parameters()}
+    with torch.autograd.graph.saved_tensors_hooks(hold, lambda x: x):
+        response_states(critic.own, rollout, begin=tap)
+    return sum(held)
