@@ -292,8 +292,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     ),
     "rows-draw-by-their-place": (
         "rlaif/models/decoding.py",
-        "self._uniform[self._rows, self._done]",
-        "self._uniform[: len(self._rows), self._done]",
+        "self._uniform[rows, self._done]",
+        "self._uniform[: len(rows), self._done]",
     ),
     "chunks-of-exact-kl-forget-the-temperature": (
         f"{RL}/kl.py",
