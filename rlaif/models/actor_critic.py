@@ -1,4 +1,4 @@
-"""A policy with a value head on its own trunk: one pass gives log-probs and values."""
+"""What a model says of a rollout: hidden states, log-probs, and values by a head on its trunk."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
