@@ -540,6 +540,11 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "tensor.copy_(part.view_as(tensor))",
         "tensor.copy_(part.view_as(tensor) / self.size)",
     ),
+    "processes-compare-no-bytes": (
+        "rlaif/models/processes.py",
+        "            seen.update(plain.view(torch.uint8).numpy().data)\n",
+        "            seen.update(plain.norm().numpy().tobytes())\n",
+    ),
     "early-stop-never": (
         f"{PPO}/learning.py",
         "EARLY_STOP_FACTOR = 1.5",
