@@ -53,7 +53,7 @@ class PpoConfig(Section):
         "that for 'shared', ten times for 'branch' (three times for an adapter)",
     )
     critic_warmup: Count = Field(
-        0, description="first updates of a cycle that train the value head alone"
+        0, description="first updates of a cycle that train the critic alone"
     )
     clip: PositiveFloat = Field(0.2, description="clip range of the probability ratio")
     dual_clip: Literal["off"] | Annotated[float, Field(gt=1.0)] = Field(

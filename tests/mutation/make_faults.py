@@ -285,10 +285,15 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "lean = lm.lean.wearing(lm.model, name, checkpointing=checkpointing)",
         "lean = lm.lean",
     ),
+    "run-again-under-anothers-adapter": (
+        "rlaif/models/checkpointing.py",
+        "        lm.worn.put_on()\n",
+        "        pass\n",
+    ),
     "rows-draw-by-their-place": (
         "rlaif/models/decoding.py",
-        "self._uniform[self._rows, self._done]",
-        "self._uniform[: len(self._rows), self._done]",
+        "self._uniform[rows, self._done]",
+        "self._uniform[: len(rows), self._done]",
     ),
     "chunks-of-exact-kl-forget-the-temperature": (
         f"{RL}/kl.py",
@@ -534,6 +539,11 @@ FAULTS: dict[str, tuple[str, str, str]] = {
         "rlaif/models/processes.py",
         "tensor.copy_(part.view_as(tensor))",
         "tensor.copy_(part.view_as(tensor) / self.size)",
+    ),
+    "processes-compare-no-bytes": (
+        "rlaif/models/processes.py",
+        "            seen.update(plain.view(torch.uint8).numpy().data)\n",
+        "            seen.update(plain.norm().numpy().tobytes())\n",
     ),
     "early-stop-never": (
         f"{PPO}/learning.py",

@@ -43,6 +43,7 @@ WATCHERS = {
         "tests/unit/models/test_reward_ensemble.py",
     ),
     "rlaif/models/processes.py": ("tests/unit/stages/test_ppo_processes.py",),
+    "rlaif/models/checkpointing.py": ("tests/unit/stages/test_ppo_checkpointing.py",),
     "rlaif/models/": tuple(
         f"tests/unit/models/test_{name}.py" for name in ("actor_critic", "decoding", "drawing")
     ),

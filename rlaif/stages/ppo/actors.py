@@ -138,10 +138,11 @@ def _own_of_critic(
     if policy.worn is None:
         make = _branch if job.ppo.critic == "branch" else _beside
         return make(job, policy, checkpoint)
+    learns = {"trainable": True, "checkpointing": job.ppo.gradient_checkpointing}
     if checkpoint is None:
-        worn = policy.worn.like(OWN, trainable=True)
+        worn = policy.worn.like(OWN, **learns)
     else:
-        worn = policy.worn.shared.wearing(OWN, checkpoint, trainable=True)
+        worn = policy.worn.shared.wearing(OWN, checkpoint, **learns)
     return branch_under(worn, job.ppo.critic_blocks) if job.ppo.critic == "branch" else worn
 
 

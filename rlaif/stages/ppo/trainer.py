@@ -179,11 +179,9 @@ class PpoTrainer:
             self._controller.update(kl, rolled.batch.size)
         self.done += 1
 
-    @torch.no_grad()
     def _refuse_drift(self) -> None:
         """Stop where processes that should hold the same weights do not, to the bit."""
-        norms = torch.stack(torch._foreach_norm([p.detach() for p in self.learner.parameters]))
-        if len(set(self._processes.gather(tuple(norms.tolist())))) > 1:
+        if not self._processes.hold_the_same(self.learner.parameters):
             raise TrainingError(
                 f"the processes' weights differ after update {self.done}",
                 "the same weights in each of them",

@@ -224,6 +224,19 @@ def test_rates_fall_to_nothing_and_halve_with_each_spike(policy: str, tmp_path: 
 
 
 @pytest.mark.parametrize("critic", ["shared", "branch", "separate"])
+def test_the_warm_up_trains_the_whole_critic_and_it_alone(
+    policy: str, tmp_path: Path, critic: str
+) -> None:
+    trainer = trainer_of(policy, tmp_path, critic=critic, critic_warmup=1)
+    groups = [group["params"] for group in trainer.learner.optimizer.param_groups]
+    before = [[p.detach().clone() for p in group] for group in groups]
+    trainer.update()
+    same = [list(map(torch.equal, *pair)) for pair in zip(groups, before, strict=True)]
+    assert all(same[0])
+    assert not any(same[1])
+
+
+@pytest.mark.parametrize("critic", ["shared", "branch", "separate"])
 def test_the_value_loss_has_its_weight(policy: str, tmp_path: Path, critic: str) -> None:
     slopes = []
     for weight in (0.2, 0.6):
