@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import torch
 
 SEED_BITS = 63
+WITHOUT_FLOAT64 = ("mps",)
 _SEPARATOR = "\x1f"
 
 
@@ -33,10 +34,19 @@ def numpy_generator(seed: int) -> np.random.Generator:
 
 
 def torch_generator(seed: int, device: str = "cpu") -> "torch.Generator":
-    """Return a torch generator for ``seed`` on ``device``."""
+    """Return a torch generator for ``seed`` on ``device``, or where `drawing_device` says."""
     import torch
 
-    return torch.Generator(device=device).manual_seed(seed)
+    return torch.Generator(device=drawing_device(device)).manual_seed(seed)
+
+
+def drawing_device(device: str) -> str:
+    """Return where random numbers for ``device`` are drawn, and tokens by them: there, if it can.
+
+    Tokens are drawn in float64, since float32 sums of a vocabulary's probabilities would make the
+    unlikely ones likelier or impossible. Apple's GPU has no float64: the CPU draws in its place.
+    """
+    return "cpu" if device.partition(":")[0] in WITHOUT_FLOAT64 else device
 
 
 def seed_everything(seed: int) -> None:

@@ -55,7 +55,7 @@ class PpoConfig(Section):
         "that for 'shared', ten times for 'branch' (three times for an adapter)",
     )
     critic_warmup: Count = Field(
-        0, description="first updates of a cycle that train the value head alone"
+        0, description="first updates of a cycle that train the critic alone"
     )
     clip: PositiveFloat = Field(0.2, description="clip range of the probability ratio")
     dual_clip: Literal["off"] | Annotated[float, Field(gt=1.0)] = Field(
@@ -109,12 +109,13 @@ class PpoConfig(Section):
     kl_ceiling: Literal["off"] | PositiveFloat = Field(
         "off",
         description="a cycle whose KL to the reference passes this, in nats per sequence, ends at "
-        "its last checkpoint below",
+        "its last checkpoint below; the last policy is measured too, by a rollout more",
     )
     spike_kl: PositiveFloat = Field(
         1.0,
-        description="a step whose approximate KL per token is beyond this is not taken; three "
-        "in a row end training at the last checkpoint",
+        description="an update that moves the policy farther than this from the one that sampled, "
+        "in nats per token, is undone: training goes back to the last checkpoint and on at half "
+        "the rate; the third time, it ends there",
     )
     missing_eos_score: Literal["auto"] | float = Field(
         "auto",

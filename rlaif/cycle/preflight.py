@@ -8,6 +8,7 @@ from rlaif.crew import Crew
 from rlaif.errors import ArtifactError, ConfigError, ModelError
 from rlaif.ledger.writer import Ledger
 from rlaif.models.actor_critic import check_plain_head
+from rlaif.models.branch import check_branch
 from rlaif.models.encoding import check_context, encode_answer, encode_conversation
 from rlaif.models.identity import model_digest
 from rlaif.models.loading import LanguageModel
@@ -35,13 +36,15 @@ def preflight(project: Project, ledger: Ledger, config: RlaifConfig, crew: Crew)
 
     Raises:
         ConfigError: A model, rubric, template, pool or file of supervised text is missing or wrong,
-            or a prompt does not fit into the policy's context.
+            a prompt does not fit into the policy's context, or PPO's critic cannot branch off it.
     """
     pool = read_pools(project.root, config.sampling.pools, config.sampling.eval_share)
     live = ledger.current_policy()
     path = project.resolve(config.policy.path) if live is None else policy_path(project, live)
     policy = crew.policy(path)
     check_plain_head(policy)
+    if config.policy.optimizer == "ppo" and config.ppo.critic == "branch":
+        check_branch(policy, config.ppo.critic_blocks)
     for prompt in sorted(pool, key=lambda p: len(p.text.encode()), reverse=True)[:LONGEST]:
         tokens = len(encode_conversation(policy, prompt.messages))
         what = f"prompt {prompt.id} ({quoted(prompt.text)})"

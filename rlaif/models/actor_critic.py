@@ -1,4 +1,4 @@
-"""A policy with a value head on its own trunk: one pass gives log-probs and values."""
+"""What a model says of a rollout: hidden states, log-probs, and values by a head on its trunk."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -109,7 +109,7 @@ def response_states(
     """
     if lm.lean is None:
         ids, at = rollout.flush()
-        with checkpointed(lm.model, wanted=lm.checkpointing), lm.computing():
+        with checkpointed(lm), lm.computing():
             states = trunk_states(lm.model, ids, tap, begin)
         return states.flatten(0, 1)[at].float()
     mask = rollout.response_mask

@@ -13,24 +13,28 @@ from transformers import PreTrainedModel
 from rlaif.errors import ModelError
 from rlaif.models.lean.trunk import LeanTrunk
 from rlaif.models.loading import LanguageModel
+from rlaif.models.tap import blocks_of
 
 
 def branch_of(lm: LanguageModel, blocks: int) -> LanguageModel:
     """Return a model's upper blocks and its final norm, copied, to be trained.
 
-    It has neither embedding nor head: `actor_critic.response_states` runs it from a tap on.
+    It has neither embedding nor head: `actor_critic.response_states` runs it from a tap on, in the
+    model's precision, and checkpointed if that is.
 
     Args:
         lm: The model.
         blocks: How many of its blocks.
 
     Raises:
-        ModelError: The model has not more blocks than that.
+        ModelError: The model has not more blocks than that, or they are not found.
     """
-    refuse_no_room(lm, blocks)
+    check_branch(lm, blocks)
     model = _upper(lm.model, blocks, copied=True)
-    lean = None if lm.lean is None else LeanTrunk(model, lm.dtype)
-    return replace(lm, model=model, lean=lean, worn=None, checkpointing=False)
+    lean = None
+    if lm.lean is not None:
+        lean = LeanTrunk(model, lm.dtype, checkpointing=lm.checkpointing)
+    return replace(lm, model=model, lean=lean, worn=None)
 
 
 def branch_under(adapter: LanguageModel, blocks: int) -> LanguageModel:
@@ -41,22 +45,26 @@ def branch_under(adapter: LanguageModel, blocks: int) -> LanguageModel:
         blocks: How many of its blocks.
 
     Raises:
-        ModelError: The base has not more blocks than that.
+        ModelError: The base has not more blocks than that, or they are not found.
     """
-    refuse_no_room(adapter, blocks)
+    check_branch(adapter, blocks)
     return replace(adapter, model=_upper(adapter.model, blocks, copied=False))
 
 
-def refuse_no_room(lm: LanguageModel, blocks: int) -> None:
-    """Refuse a branch that would leave no block below it.
+def check_branch(lm: LanguageModel, blocks: int) -> None:
+    """Refuse a branch that would leave no block below it, or has no known place to begin.
+
+    Args:
+        lm: The model.
+        blocks: How many of its blocks the branch would have.
 
     Raises:
         ModelError: As said.
     """
-    base: Any = lm.model.base_model
-    if blocks >= len(base.layers):
+    found = len(blocks_of(lm.model))
+    if blocks >= found:
         raise ModelError(
-            f"ppo.critic_blocks = {blocks}, and {lm.name} has {len(base.layers)} blocks",
+            f"ppo.critic_blocks = {blocks}, and {lm.name} has {found} blocks",
             "fewer than the policy's",
             'lower it, or give the critic a whole trunk: ppo.critic = "separate"',
         )

@@ -13,6 +13,7 @@ from rlaif.models.loading import LanguageModel
 from rlaif.models.padding import left_pad
 from rlaif.models.stepping import Step, stepper
 from rlaif.models.tap import Tap
+from rlaif.seeds import drawing_device
 
 ROWS_STEP = 8  # rows leave in groups, so that few shapes occur: new ones cost a compilation
 LOOK_EVERY = {"cpu": 1}
@@ -125,7 +126,8 @@ class _Batch:
         self._prompts = [len(prompt) for prompt in prompts]
         self._probe = probe
         self._temperature = settings.temperature
-        self._uniform = None if uniform is None else uniform.to(lm.device)
+        drawing = drawing_device(str(lm.device))
+        self._uniform = None if uniform is None else uniform.to(drawing)
         self._stepper = stepper(lm, len(prompts), with_states=probe is not None, tap=tap)
         self._next, self._mask = left_pad(prompts, lm.pad_id, lm.device)
         self._positions = (self._mask.long().cumsum(-1) - 1).clamp(min=0)
@@ -204,7 +206,8 @@ class _Batch:
     def _choose(self, logits: Tensor) -> Drawn:
         if self._uniform is None:
             return greedy(logits)
-        return draw(logits, self._temperature, self._uniform[self._rows, self._done])
+        rows = self._rows.to(self._uniform.device)
+        return draw(logits, self._temperature, self._uniform[rows, self._done])
 
     def _refuse_broken(self, finite: bool) -> None:
         if not finite:

@@ -24,7 +24,9 @@ def greedy(logits: Tensor) -> Drawn:
 def uniforms(rows: int, tokens: int, generator: torch.Generator | None) -> Tensor:
     """Return the random numbers that rows are drawn by: float64 [rows, tokens], each in [0, 1).
 
-    A row's numbers are its own: what it draws does not depend on the rows it is decoded with.
+    A row's numbers are its own: what it draws does not depend on the rows it is decoded with. They
+    lie on the generator's device, which is the CPU where the model's own has no float64
+    (`seeds.drawing_device`).
     """
     device = "cpu" if generator is None else generator.device
     return torch.rand(rows, tokens, dtype=torch.float64, device=device, generator=generator)
@@ -36,16 +38,20 @@ def draw(logits: Tensor, temperature: float, uniform: Tensor) -> Drawn:
     By inversion: the first token at which the cumulative probability, summed in float64, passes the
     row's number. Logits that are not finite give log-probs that are not.
 
+    It is done where the numbers lie, since not every device that gives logits has float64 (Apple's
+    GPU has none); what is drawn goes back to the logits.
+
     Args:
         logits: [rows, vocabulary].
         temperature: Above 0.
         uniform: The rows' numbers [rows], float64 in [0, 1).
     """
-    scaled = scaled_logits(logits, temperature)
+    scaled = scaled_logits(logits.to(uniform.device), temperature)
     normaliser = scaled.logsumexp(dim=-1, keepdim=True)
     cumulative = (scaled - normaliser).exp_().cumsum(dim=-1, dtype=torch.float64)
     wanted = uniform.unsqueeze(-1) * cumulative[:, -1:]
     places = torch.searchsorted(cumulative, wanted, right=True)
     tokens = places.clamp_(max=logits.shape[-1] - 1)
     logprobs = scaled.gather(-1, tokens) - normaliser
-    return Drawn(tokens.squeeze(-1), logprobs.squeeze(-1))
+    drawn = Drawn(tokens.squeeze(-1), logprobs.squeeze(-1))
+    return Drawn(*(x.to(logits.device) for x in drawn))

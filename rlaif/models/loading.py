@@ -81,8 +81,9 @@ class LanguageModel:
     def computing(self) -> AbstractContextManager[None]:
         """Return the context in which the library's own model is this one and computes in `dtype`.
 
-        On a shared base another adapter may be put on only when the context's gradients are done;
-        adapters are float32, so their products are cast even where the base's need not be.
+        On a shared base another adapter may be put on as soon as the pass is done: its graph holds
+        what it computed with, and what `checkpointed` runs again puts its own on. Adapters are
+        float32, so their products are cast even where the base's need not be.
         """
         if self.worn is not None:
             self.worn.put_on()

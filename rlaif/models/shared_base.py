@@ -116,20 +116,25 @@ class SharedBase:
         return replace(found, name=str(folder), digest=model_digest(str(folder)))
 
     @torch.no_grad()
-    def copied(self, of: str, name: str, *, trainable: bool = False) -> LanguageModel:
+    def copied(
+        self, of: str, name: str, *, trainable: bool = False, checkpointing: bool = False
+    ) -> LanguageModel:
         """Return the base under a copy of one of its adapters.
 
         Args:
             of: The adapter.
             name: What the copy is called.
             trainable: Whether its weights will be updated.
+            checkpointing: As for `LanguageModel.in_precision`.
         """
         config = self._configs[of]
         parameters = put_in(self._lm.model, name, config)
         own = dict(self._lm.model.named_parameters())
         for key, parameter in parameters.items():
             parameter.copy_(own[key.replace(f".{name}.", f".{of}.")])
-        return self._wearing(name, config, parameters, trainable=trainable, checkpointing=False)
+        return self._wearing(
+            name, config, parameters, trainable=trainable, checkpointing=checkpointing
+        )
 
     def put_on(self, name: str | None) -> None:
         """Let the library's own forward pass compute with one adapter, or with none."""
@@ -208,15 +213,24 @@ class Worn:
         model = self.shared._lm.model
         return [p for n, p in model.named_parameters() if f".{self._name}." in n]
 
-    def like(self, name: str, *, trainable: bool = False) -> LanguageModel:
+    def like(
+        self, name: str, *, trainable: bool = False, checkpointing: bool = False
+    ) -> LanguageModel:
         """Return the base under another adapter, whose weights are this one's now.
+
+        Args:
+            name: What it is called.
+            trainable: Whether its weights will be updated.
+            checkpointing: As for `LanguageModel.in_precision`.
 
         Raises:
             ValueError: This is the bare base.
         """
         if self._name is None:
             raise ValueError("the bare base has no adapter to copy")
-        return self.shared.copied(self._name, name, trainable=trainable)
+        return self.shared.copied(
+            self._name, name, trainable=trainable, checkpointing=checkpointing
+        )
 
     def put_on(self) -> None:
         """Let the library's own forward pass compute with it."""

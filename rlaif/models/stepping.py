@@ -1,6 +1,5 @@
 """Reading rows of tokens step by step, by the lean trunk or the library's models."""
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import NamedTuple, Protocol
 
@@ -57,14 +56,6 @@ def stepper(
     if lm.lean is not None:
         return _Lean(lm, rows, tap)
     return _Library(lm, tap, with_states=with_states)
-
-
-def next_logits(lm: LanguageModel, ids: Sequence[int]) -> Tensor:
-    """Return the logits [1, vocabulary] of what follows a row of tokens."""
-    row = torch.tensor([list(ids)], device=lm.device)
-    lm.weights_may_have_moved()
-    positions = torch.arange(row.shape[1], device=lm.device).unsqueeze(0)
-    return stepper(lm, 1).read(row, torch.ones_like(row, dtype=torch.bool), positions).logits
 
 
 class _Lean:

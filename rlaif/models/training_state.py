@@ -11,8 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from rlaif.artifacts import verify
-from rlaif.errors import ArtifactError, StageError
+from rlaif.errors import StageError
 
 TENSORS = "optimizer.safetensors"
 STATE = "state.json"
@@ -68,17 +67,3 @@ def saving(folder: Path) -> Iterator[None]:
             "room on the disk and the right to write there",
             "make room; the same command then goes on from the last good checkpoint",
         ) from exc
-
-
-def latest_checkpoint(work: Path, prefix: str) -> Path | None:
-    """Return the newest whole checkpoint folder ``<prefix>NNNN`` of ``work``.
-
-    A folder that does not match its manifest is passed over: it is older work that is redone.
-    """
-    for folder in sorted(work.glob(f"{prefix}[0-9]*"), reverse=True):
-        try:
-            verify(folder)
-        except ArtifactError:
-            continue
-        return folder
-    return None

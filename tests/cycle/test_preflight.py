@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from rlaif.cycle import run_cycles
 from rlaif.errors import ArtifactError, ConfigError, ModelError, StageError
@@ -11,6 +12,7 @@ from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
 from rlaif.progress import Silent
 from rlaif.project import Project, load_project
+from rlaif.seeds import seed_everything
 from rlaif.testing import make_tiny_lm
 from tests.cycle.conftest import SMALL, Maker
 from tests.cycle.test_cycle import StopAfter, Stopped
@@ -33,6 +35,7 @@ def run(project: Project) -> list[int]:
         ('path = "lm"', 'path = "./typo"', "no folder ./typo"),
         ("max_tokens = 8\n", "max_tokens = 1020\n", "context"),
         ('path = "bundled:tiny-embedder"', 'path = "./typo"', "typo"),
+        ("critic_blocks = 1\n", "critic_blocks = 2\n", "lm has 2 blocks"),
     ],
 )
 def test_a_mistake_costs_nothing_and_can_be_mended(
@@ -58,6 +61,38 @@ def test_a_policy_without_a_tokenizer_stops_at_the_start(
     project = make_project(policy={"path": str(bare)})
     with pytest.raises(ModelError, match="tokenizer"):
         run(project)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox"])
+def test_a_policy_that_no_branch_can_go_on_from_stops_at_the_start(
+    make_project: Maker, tmp_path: Path, family: str
+) -> None:
+    project = make_project(policy={"path": str(make_other_lm(tmp_path / family, family))})
+    with pytest.raises(ModelError, match='critic = "branch"') as caught:
+        run(project)
+    assert all(f'"{critic}"' in caught.value.action for critic in ("shared", "separate"))
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert reads.cycles() == []
+    assert run(change(project, 'critic = "branch"\n', 'critic = "shared"\n')) == [1]
+
+
+def test_what_ppo_cannot_do_hinders_no_other_optimizer(make_project: Maker, tmp_path: Path) -> None:
+    other = str(make_other_lm(tmp_path / "gpt2", "gpt2"))
+    project = make_project(policy={"path": other, "optimizer": "best_of_n"})
+    with pytest.raises(Stopped):
+        run_cycles(project, more=1, watcher=StopAfter(0))
+
+
+def make_other_lm(folder: Path, family: str) -> Path:
+    """Write a model whose trunk keeps its blocks, or its final norm, under a name of its own."""
+    make_tiny_lm(folder)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    lengths = {"max_position_embeddings": 1024, "vocab_size": 512, "intermediate_size": 64}
+    ends = {"bos_token_id": 0, "eos_token_id": 0}
+    config = AutoConfig.for_model(family, **sizes, **lengths, **ends)
+    seed_everything(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    return folder
 
 
 def test_a_prompt_of_more_tokens_than_a_longer_text_is_found_too(make_project: Maker) -> None:

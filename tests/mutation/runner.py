@@ -43,6 +43,7 @@ WATCHERS = {
         "tests/unit/models/test_reward_ensemble.py",
     ),
     "rlaif/models/processes.py": ("tests/unit/stages/test_ppo_processes.py",),
+    "rlaif/models/checkpointing.py": ("tests/unit/stages/test_ppo_checkpointing.py",),
     "rlaif/models/": tuple(
         f"tests/unit/models/test_{name}.py" for name in ("actor_critic", "decoding", "drawing")
     ),
@@ -55,6 +56,7 @@ WATCHERS = {
         "tests/unit/stages/test_ppo_rewards.py",
         "tests/unit/stages/test_ppo.py",
         "tests/unit/stages/test_ppo_critics.py",
+        "tests/unit/stages/test_ppo_faults.py",
         "tests/unit/stages/test_ppo_optimum.py",
     ),
 }

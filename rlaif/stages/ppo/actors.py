@@ -22,6 +22,7 @@ from rlaif.stages.ppo.critic import BRANCH, HEAD, OWN, Critic
 from rlaif.stages.ppo.job import PpoJob
 
 ADAM_EPS = 1e-5
+SLOWER = 0.5
 RATE_SCALE = 0.7  # 5e-4 for the bundled policy: at 7e-4 its spelling began to suffer
 VALUE_RATE_FACTORS = {"shared": 3.0, "branch": 10.0, "separate": 1.0}
 ADAPTED_BRANCH = 3.0  # an adapter's rate is ten times that of all weights already
@@ -41,6 +42,7 @@ class Learner:
         policy: The policy; products in the settings' precision.
         critic: Gives the values.
         optimizer: AdamW without decay; the first group is the policy's, the second the critic's.
+        resting: Whether the critic alone learns.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Learner:
         blocks = settings.critic_blocks if settings.critic == "branch" else None
         self.critic = Critic(policy, own, blocks)
         self._settings = settings
+        self.resting = False
         self._rates = _rates(settings, sum(p.numel() for p in policy.model.parameters()))
         self.optimizer = torch.optim.AdamW(
             [
@@ -78,18 +81,26 @@ class Learner:
             if model is not None and model.lean is not None:
                 model.lean.outdate()
 
-    def set_rates(self, done: int) -> None:
-        """Set the rates of an update: they fall linearly; in the warm-up the policy rests.
+    def set_rates(self, done: int, spikes: int) -> None:
+        """Set the rates of an update: they fall linearly, and halve with each spike.
 
         Args:
-            done: Updates done before it.
+            done: Updates done before it; in the first ``ppo.critic_warmup`` the policy rests.
+            spikes: How often it was thrown far off.
         """
-        left = 1.0 - done / self._settings.updates
-        resting = done < self._settings.critic_warmup
+        left = (1.0 - done / self._settings.updates) * SLOWER**spikes
+        self.resting = done < self._settings.critic_warmup
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             group["lr"] = rate * left
-        if resting:
-            self.optimizer.param_groups[0]["lr"] = 0.0
+
+    def rest(self) -> None:
+        """Drop the policy's gradients while it rests, before anything has seen them.
+
+        At a rate of 0 Adam would gather them, and move the policy by them when it begins.
+        """
+        if self.resting:
+            for parameter in self.policy.trained:
+                parameter.grad = None
 
     def save_policy(self, folder: Path) -> None:
         """Write the policy in Hugging Face format."""
@@ -127,10 +138,11 @@ def _own_of_critic(
     if policy.worn is None:
         make = _branch if job.ppo.critic == "branch" else _beside
         return make(job, policy, checkpoint)
+    learns = {"trainable": True, "checkpointing": job.ppo.gradient_checkpointing}
     if checkpoint is None:
-        worn = policy.worn.like(OWN, trainable=True)
+        worn = policy.worn.like(OWN, **learns)
     else:
-        worn = policy.worn.shared.wearing(OWN, checkpoint, trainable=True)
+        worn = policy.worn.shared.wearing(OWN, checkpoint, **learns)
     return branch_under(worn, job.ppo.critic_blocks) if job.ppo.critic == "branch" else worn
 
 

@@ -8,4 +8,4 @@ class NonFiniteLossError(TrainingError):
 
 
 class SpikeError(TrainingError):
-    """Step after step would have thrown the policy far off: training has lost its way."""
+    """The policy was thrown far off by the steps of one update."""

@@ -7,10 +7,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rlaif.models.actor_critic import head_weight, working_head
+from rlaif.models.actor_critic import head_weight, score_responses, working_head
 from rlaif.models.portions import Portion
 from rlaif.models.processes import Processes
-from rlaif.rl import Batch, PolicyLoss, kl_loss, micro_batches, policy_loss, value_loss
+from rlaif.rl import (
+    Batch,
+    PolicyLoss,
+    k3,
+    kl_loss,
+    masked_mean,
+    micro_batches,
+    policy_loss,
+    value_loss,
+)
 from rlaif.rl.head_loss import head_loss
 from rlaif.seeds import derive_seed, torch_generator
 from rlaif.stages.ppo.actors import Learner
@@ -19,7 +28,7 @@ from rlaif.stages.ppo.faults import NonFiniteLossError, SpikeError
 from rlaif.stages.ppo.job import PpoJob
 
 EARLY_STOP_FACTOR = 1.5
-SPIKES_IN_A_ROW = 3
+PROBED_ROWS = 2
 FIGURES = ("loss", "policy_loss", "value_loss", "kl_loss", "approx_kl", "clip_fraction",
            "value_clip_fraction")  # fmt: skip
 
@@ -60,7 +69,6 @@ class Epochs:
         self._learner = learner
         self._examples = examples
         self._portion = portion
-        self._spikes = 0
 
     def run(self, batch: Batch, update: int, beta: float) -> dict[str, float]:
         """Learn from a rollout; stop once approximate KL passes its bound.
@@ -75,7 +83,7 @@ class Epochs:
 
         Raises:
             NonFiniteLossError: A loss or gradient was NaN or infinite; weights are as before it.
-            SpikeError: Several steps in a row would have thrown the policy far off.
+            SpikeError: A step has thrown the policy far off.
             OutOfMemoryError: Memory does not hold a micro-batch of one row.
         """
         totals: dict[str, float] = {}
@@ -88,7 +96,34 @@ class Epochs:
             if step["approx_kl"] > EARLY_STOP_FACTOR * self._settings.kl_early_stop:
                 break
         means = {name: value / steps for name, value in totals.items()}
-        return {**means, "optimizer_steps": float(steps), "skipped": totals["skipped"]}
+        return {**means, "optimizer_steps": float(steps)}
+
+    @torch.no_grad()
+    def moved(self, batch: Batch) -> float:
+        """Return how far the policy has moved from the one that sampled, when all steps are made.
+
+        An estimate, nats per token, from the longest rows: it is there to see what is far off.
+
+        Args:
+            batch: The rollout.
+
+        Raises:
+            NonFiniteLossError: The policy gives logits that are not finite.
+            SpikeError: That is beyond ``ppo.spike_kl``.
+        """
+        longest = batch.rollout.host_lengths.argsort(stable=True, descending=True)
+        some = batch.select(longest[:PROBED_ROWS]).trim()
+        temperature = self._job.generation.temperature
+        said = score_responses(self._learner.policy, some.rollout, temperature).logprobs
+        found = float(masked_mean(k3(some.old_logprobs, said), some.response_mask))
+        if not math.isfinite(found):
+            raise NonFiniteLossError(
+                "logits that are not finite after an update",
+                "finite numbers",
+                "lower ppo.learning_rate",
+            )
+        self._refuse_spike(found)
+        return found
 
     def _minibatches(self, batch: Batch, update: int) -> Iterator[Batch]:
         size = self._settings.minibatch
@@ -116,12 +151,14 @@ class Epochs:
             max(own.size, len(drawn.rows), 1),
         )
         self._join(seen)
+        self._learner.rest()
         norm = torch.nn.utils.clip_grad_norm_(
             self._learner.parameters, self._settings.max_grad_norm, foreach=True
         )
         told = torch.cat([seen, norm.reshape(1)]).tolist()
         named = dict(zip((*FIGURES, "ptx_loss", "grad_norm"), told, strict=True))
-        return {**named, "skipped": self._apply(named, update)}
+        self._apply(named, update)
+        return named
 
     def _gradients(self, own: Batch, drawn: Drawn, rows: int, count: int, beta: float) -> Tensor:
         """Make this process's gradients, whatever they were; return its figures and ptx loss.
@@ -151,8 +188,8 @@ class Epochs:
         gradients = [p.grad for p in parameters if p.grad is not None]
         self._processes.add_up([figures, *gradients])
 
-    def _apply(self, figures: dict[str, float], update: int) -> float:
-        """Take the step, unless it is broken (raise) or leads far off (skip it: return 1)."""
+    def _apply(self, figures: dict[str, float], update: int) -> None:
+        """Take the step, unless it is broken, or the ones before it led far off."""
         loss, norm = figures["loss"], figures["grad_norm"]
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise NonFiniteLossError(
@@ -160,20 +197,17 @@ class Epochs:
                 "finite numbers",
                 "lower ppo.learning_rate; the ledger keeps everything before it",
             )
-        if figures["approx_kl"] <= self._settings.spike_kl:
-            self._spikes = 0
-            self._learner.optimizer.step()
-            return 0.0
-        self._spikes += 1
-        if self._spikes >= SPIKES_IN_A_ROW:
+        self._refuse_spike(figures["approx_kl"])
+        self._learner.optimizer.step()
+
+    def _refuse_spike(self, kl: float) -> None:
+        if kl > self._settings.spike_kl:
             raise SpikeError(
-                f"{self._spikes} steps in a row with an approximate KL beyond ppo.spike_kl = "
-                f"{self._settings.spike_kl} nats per token, the last of "
-                f"{figures['approx_kl']:.3g}, at update {update}",
-                "a policy that stays near the one that sampled",
+                f"an approximate KL of {kl:.3g} nats per token to the policy that sampled, beyond "
+                f"ppo.spike_kl = {self._settings.spike_kl:g}",
+                "a policy that stays near it",
                 "lower ppo.learning_rate or ppo.kl_early_stop",
             )
-        return 1.0
 
     def _backward(self, batch: Batch, count: int, beta: float) -> Tensor:
         """Add a micro-batch's gradients; return its share of the minibatch's figures."""

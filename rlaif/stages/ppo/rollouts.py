@@ -109,11 +109,6 @@ class Roller:
         longest = max(map(len, self._prompts))
         check_context(learner.policy, longest, job.generation.max_tokens, "a PPO rollout")
 
-    @property
-    def probe(self) -> list[int]:
-        """A prompt, to try the policy on."""
-        return self._prompts[0]
-
     @torch.no_grad()
     def roll(self, update: int, beta: float, reference: LanguageModel) -> Rolled:
         """Sample and score the rollout of an update.

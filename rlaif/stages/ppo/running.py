@@ -1,22 +1,24 @@
 """A PPO job from its beginning, or its last checkpoint, to its challenger."""
 
-import shutil
 from collections.abc import Callable
 
 import torch
 
 from rlaif.artifacts import landing, verify, write_atomically
+from rlaif.errors import TrainingError
 from rlaif.models.portions import exhausted
 from rlaif.models.processes import Processes
 from rlaif.models.training_state import saving
 from rlaif.records import ArtifactRef, PolicyReport
 from rlaif.stages.metrics import write_metrics
+from rlaif.stages.ppo.ceiling import Ceiling
 from rlaif.stages.ppo.faults import NonFiniteLossError, SpikeError
 from rlaif.stages.ppo.job import PpoJob
 from rlaif.stages.ppo.rollouts import Scorer
-from rlaif.stages.ppo.trainer import CHECKPOINT, PpoTrainer
+from rlaif.stages.ppo.trainer import PpoTrainer
 
 KL_WINDOW = 5
+SPIKES_BORNE = 2
 JOB_FILE = "job.json"
 Progress = Callable[[int, int], None]
 
@@ -29,9 +31,10 @@ def train_ppo(
 ) -> PolicyReport:
     """Train a challenger, going on from the last checkpoint where there is one.
 
-    The challenger's folder also holds ``metrics.jsonl``, one metric a line. A loss that is not
-    finite, step after step that would throw the policy far off, or a KL to the reference beyond
-    ``ppo.kl_ceiling`` ends training at the last good checkpoint, and the report says so.
+    The challenger's folder also holds ``metrics.jsonl``, one metric a line. A policy thrown far off
+    goes back to the last checkpoint and on at half the rate. The third time, a loss that is not
+    finite, or a KL to the reference beyond ``ppo.kl_ceiling`` ends training at the last good
+    checkpoint, and the report says so.
 
     Args:
         job: What to train on and how.
@@ -48,31 +51,69 @@ def train_ppo(
     if together.main:
         _write_down(job)
     trainer = PpoTrainer(job, scorer, together)
-    stopped = f"all {job.ppo.updates} updates done"
-    while trainer.done < job.ppo.updates:
-        try:
-            trainer.update()
-        except (NonFiniteLossError, SpikeError) as exc:
-            trainer.restore()
-            if not trainer.done:
-                raise
-            stopped = f"{exc.seen}; the challenger is the checkpoint after update {trainer.done}"
-            break
-        except torch.OutOfMemoryError as exc:
-            raise exhausted(f"stepping or checking in update {trainer.done}") from exc
-        beyond = _beyond_ceiling(job, trainer, together)
-        if beyond is not None:
-            trainer.restore()
-            stopped = f"{beyond}; the challenger is the checkpoint after update {trainer.done}"
-            break
-        if trainer.done % job.ppo.checkpoint_updates == 0:
-            trainer.save_checkpoint()
-        if progress is not None:
-            progress(trainer.done, job.ppo.updates)
+    ceiling = Ceiling(job, trainer, together)
+    ended: str | None = None
+    while ended is None and trainer.done < job.ppo.updates:
+        fault = _update(trainer)
+        if isinstance(fault, SpikeError) and trainer.spikes < SPIKES_BORNE:
+            trainer.go_back()
+            continue
+        ended = ceiling.passed() if fault is None else _back(trainer, fault)
+        if ended is None:
+            _note(job, trainer, progress)
+    ended = ended or ceiling.passed_at_the_end()
     if together.main:
         _write(job, trainer)
     together.wait()
-    return _report(job, trainer, stopped)
+    return _report(job, trainer, _in_words(job, trainer, ended), ceiling.measured)
+
+
+def _update(trainer: PpoTrainer) -> TrainingError | None:
+    """Make an update; return what has thrown it off, without what that has left in memory."""
+    try:
+        trainer.update()
+    except (NonFiniteLossError, SpikeError) as exc:
+        return exc.with_traceback(None)
+    except torch.OutOfMemoryError as exc:
+        raise exhausted(f"stepping or checking in update {trainer.done}") from exc
+    return None
+
+
+def _back(trainer: PpoTrainer, fault: TrainingError) -> str:
+    """Go back to the last good checkpoint; return why.
+
+    Raises:
+        TrainingError: There is none.
+    """
+    trainer.restore()
+    if not trainer.done:
+        raise fault
+    return fault.seen
+
+
+def _note(job: PpoJob, trainer: PpoTrainer, progress: Progress | None) -> None:
+    """Keep an update that went well, where it is time to, and tell of it."""
+    if trainer.done % job.ppo.checkpoint_updates == 0:
+        trainer.save_checkpoint()
+    if progress is not None:
+        progress(trainer.done, job.ppo.updates)
+
+
+def _in_words(job: PpoJob, trainer: PpoTrainer, ended: str | None) -> str:
+    """How training ended, and what it went through."""
+    told = [f"all {job.ppo.updates} updates done"]
+    if ended is not None:
+        kept = (
+            f"the challenger is the checkpoint after update {trainer.done}"
+            if trainer.done
+            else "no update was kept: the challenger is the policy that the cycle began with"
+        )
+        told = [ended, kept]
+    if trainer.spikes:
+        told.append(
+            f"{trainer.spikes} times thrown far off and gone back, to half the rate each time"
+        )
+    return "; ".join(told)
 
 
 def _write_down(job: PpoJob) -> None:
@@ -81,41 +122,21 @@ def _write_down(job: PpoJob) -> None:
     write_atomically(job.work / JOB_FILE, job.model_dump_json(indent=1) + "\n")
 
 
-def _beyond_ceiling(job: PpoJob, trainer: PpoTrainer, together: Processes) -> str | None:
-    """Say so if the last rollout was farther from the reference than the ceiling allows.
-
-    A rollout measures the policy before its update, so the checkpoint written before the rollout
-    before that is the last of which its own rollout was below.
-    """
-    ceiling = job.ppo.kl_ceiling
-    kl = next(m.value for m in reversed(trainer.metrics) if m.name == "kl_reference")
-    if ceiling == "off" or kl <= ceiling:
-        return None
-    measured = trainer.done - 1
-    for folder in job.work.glob(f"{CHECKPOINT}[0-9]*") if together.main else ():
-        if int(folder.name.removeprefix(CHECKPOINT)) >= measured:
-            shutil.rmtree(folder)
-    together.wait()
-    return (
-        f"KL to the reference was {kl:.3g} nats per sequence after update {measured}, above "
-        f"ppo.kl_ceiling = {ceiling:g}"
-    )
-
-
 def _write(job: PpoJob, trainer: PpoTrainer) -> None:
     with saving(job.output), landing(job.output) as folder:
         trainer.learner.save_policy(folder)
         write_metrics(folder, trainer.metrics)
 
 
-def _report(job: PpoJob, trainer: PpoTrainer, stopped: str) -> PolicyReport:
+def _report(job: PpoJob, trainer: PpoTrainer, stopped: str, measured: float | None) -> PolicyReport:
+    """The report; `measured` is the challenger's own KL, where a ceiling had it measured."""
     metrics = trainer.metrics
     rewards = [m.value for m in metrics if m.name == "reward"]
     kls = [m.value for m in metrics if m.name == "kl_reference"][-KL_WINDOW:]
     return PolicyReport(
         updates=trainer.done,
         samples=trainer.done * job.ppo.rollout_batch,
-        kl_reference=sum(kls) / len(kls) if kls else 0.0,
+        kl_reference=sum(kls) / max(len(kls), 1) if measured is None else measured,
         beta=trainer.beta,
         controller=trainer.controller_state,
         reward_first=rewards[0] if rewards else 0.0,

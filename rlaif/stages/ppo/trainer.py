@@ -1,7 +1,7 @@
 """The PPO trainer: one update after the other, from the newest checkpoint on."""
 
+import gc
 import math
-from typing import Any
 
 import torch
 
@@ -12,11 +12,11 @@ from rlaif.models.loading import LanguageModel, pick_device
 from rlaif.models.memory import keep_freed_memory
 from rlaif.models.processes import Processes
 from rlaif.models.scoring import RewardScorer
-from rlaif.models.stepping import next_logits
-from rlaif.models.training_state import latest_checkpoint, load_state, save_state, saving
+from rlaif.models.training_state import save_state, saving
 from rlaif.records import Metric
 from rlaif.rl import AdaptiveKL, Batch, FixedKL, KLController, LagrangianKL, explained_variance
 from rlaif.stages.ppo.actors import Learner
+from rlaif.stages.ppo.checkpoints import Checkpoints
 from rlaif.stages.ppo.examples import Examples
 from rlaif.stages.ppo.faults import NonFiniteLossError
 from rlaif.stages.ppo.job import PpoJob
@@ -25,8 +25,6 @@ from rlaif.stages.ppo.portions import Portions
 from rlaif.stages.ppo.reference import Reference
 from rlaif.stages.ppo.rollouts import Rolled, Roller, Scorer
 from rlaif.stages.ppo.shaping import RewardShaper
-
-CHECKPOINT = "update-"
 
 
 class PpoTrainer:
@@ -42,6 +40,8 @@ class PpoTrainer:
         metrics: What was measured so far, in order.
         learner: The policy with its value head and optimiser.
         portions: How many rows run at once; fewer after memory ran out.
+        spikes: How often the policy was thrown far off and went back.
+        checkpoints: What it goes on from.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class PpoTrainer:
         self._given_scorer = scorer
         keep_freed_memory()
         self._fingerprint = job.fingerprint(model_digest(job.policy), model_digest(job.reference))
+        self.checkpoints = Checkpoints(job.work, self._fingerprint)
         self.done = 0
         self.metrics: list[Metric] = []
         self.restore()
@@ -69,10 +70,8 @@ class PpoTrainer:
 
     def restore(self) -> None:
         """Go on from the newest whole checkpoint, or from the start where there is none."""
-        folder = latest_checkpoint(self._job.work, CHECKPOINT)
-        state: dict[str, Any] = {} if folder is None else load_state(folder)
-        if state.get("job") != self._fingerprint:
-            folder, state = None, {}
+        self._let_go()
+        folder, state = self.checkpoints.newest()
         settings = self._job.ppo
         if folder is None:
             self.learner = Learner.start(self._job, self._device)
@@ -84,6 +83,7 @@ class PpoTrainer:
         self._controller = _controller(self._job)
         self.portions = Portions(settings)
         self.done = int(state.get("done", 0))
+        self.spikes = int(state.get("spikes", 0))
         self.metrics = [Metric.model_validate(m) for m in state.get("metrics", [])]
         if state:
             self._controller.load_state_dict(state["controller"])
@@ -93,6 +93,31 @@ class PpoTrainer:
         self._roller = Roller(self._job, self.learner, scorer, self._shaper, portions, together)
         self._examples = Examples(self._job, self.learner, together)
         self._epochs = Epochs(self._job, self.learner, self._examples, portions.learning, together)
+
+    def go_back(self) -> None:
+        """Return to the newest checkpoint after a spike, to go on at half the rate.
+
+        A kill before the next checkpoint loses the count, and the way there meets the same spike.
+        """
+        spikes = self.spikes + 1
+        self.restore()
+        self.spikes = spikes
+
+    def kl_of(self, update: int) -> float:
+        """KL to the reference that an update's rollout measured, nats per sequence."""
+        named = (m for m in reversed(self.metrics) if m.name == "kl_reference")
+        return next(m.value for m in named if m.step == update)
+
+    def measure_kl(self) -> float:
+        """Sample a rollout that nobody learns from; return its KL, nats per sequence."""
+        rolled = self._roller.roll(self.done, self.beta, self._reference.policy)
+        return float(rolled.kl.mean())
+
+    def _let_go(self) -> None:
+        """Drop models and moments: two sets of them may not fit."""
+        for name in ("learner", "_reference", "_roller", "_examples", "_epochs"):
+            vars(self).pop(name, None)
+        gc.collect()
 
     def save_checkpoint(self) -> None:
         """Let the main process write everything that going on needs, whole; the others wait.
@@ -106,53 +131,57 @@ class PpoTrainer:
         self._processes.wait()
 
     def _write_checkpoint(self) -> None:
-        target = self._job.work / f"{CHECKPOINT}{self.done:05d}"
+        target = self.checkpoints.place(self.done)
         with saving(target), landing(target) as folder:
             self.learner.save(folder)
             self._reference.save(folder)
             state = {
                 "job": self._fingerprint,
                 "done": self.done,
+                "spikes": self.spikes,
                 "metrics": [m.model_dump() for m in self.metrics],
                 "controller": self._controller.state_dict(),
                 "shaper": self._shaper.state_dict(),
                 "portions": self.portions.state_dict(),
             }
             save_state(state, folder)
+        self.checkpoints.prune(self.done)
 
     def update(self) -> None:
         """Sample a rollout, learn from it, move beta.
 
         Raises:
             NonFiniteLossError: The loss or its gradient was NaN or infinite.
-            SpikeError: Step after step would have thrown the policy far off.
+            SpikeError: The policy was thrown far off.
             OutOfMemoryError: Memory does not hold the smallest piece of work.
         """
-        self.learner.set_rates(self.done)
+        self.learner.set_rates(self.done, self.spikes)
         self._examples.restart()
         rolled = self._roller.roll(self.done, self.beta, self._reference.policy)
         learned = self._epochs.run(rolled.batch, self.done, self.beta / rolled.spread)
         self.portions.agree(self._processes)
         self._refuse_broken_weights()
+        moved = self._epochs.moved(rolled.batch)
         self._reference.follow(self.learner.policy)
         kl = float(rolled.kl.mean())
         measured = {
             **_figures(rolled),
             "beta": self.beta,
             **learned,
+            "kl_moved": moved,
+            "spikes": float(self.spikes),
             **self.portions.figures,
         }
         self.metrics += [
             Metric(step=self.done, name=name, value=value) for name, value in measured.items()
         ]
-        self._controller.update(kl, rolled.batch.size)
+        if not self.learner.resting:
+            self._controller.update(kl, rolled.batch.size)
         self.done += 1
 
-    @torch.no_grad()
     def _refuse_drift(self) -> None:
         """Stop where processes that should hold the same weights do not, to the bit."""
-        norms = torch.stack(torch._foreach_norm([p.detach() for p in self.learner.parameters]))
-        if len(set(self._processes.gather(tuple(norms.tolist())))) > 1:
+        if not self._processes.hold_the_same(self.learner.parameters):
             raise TrainingError(
                 f"the processes' weights differ after update {self.done}",
                 "the same weights in each of them",
@@ -163,10 +192,9 @@ class PpoTrainer:
     def _refuse_broken_weights(self) -> None:
         """Stop before weights that an optimiser step has broken reach a checkpoint."""
         norms = torch._foreach_norm([p.detach() for p in self.learner.parameters])
-        values = [torch.stack(norms), next_logits(self.learner.policy, self._roller.probe)]
-        if not all(bool(torch.isfinite(value).all()) for value in values):
+        if not bool(torch.isfinite(torch.stack(norms)).all()):
             raise NonFiniteLossError(
-                f"weights or logits that are not finite after update {self.done}",
+                f"weights that are not finite after update {self.done}",
                 "finite numbers",
                 "lower ppo.learning_rate",
             )

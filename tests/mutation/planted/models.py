@@ -6,10 +6,15 @@ FAULTS = {
         "lean = lm.lean.wearing(lm.model, name, checkpointing=checkpointing)",
         "lean = lm.lean",
     ),
+    "run-again-under-anothers-adapter": (
+        "rlaif/models/checkpointing.py",
+        "        lm.worn.put_on()\n",
+        "        pass\n",
+    ),
     "rows-draw-by-their-place": (
         "rlaif/models/decoding.py",
-        "self._uniform[self._rows, self._done]",
-        "self._uniform[: len(self._rows), self._done]",
+        "self._uniform[rows, self._done]",
+        "self._uniform[: len(rows), self._done]",
     ),
     "values-move-the-policy-through-the-tap": (
         "rlaif/models/tap.py",
@@ -65,5 +70,10 @@ FAULTS = {
         "rlaif/models/processes.py",
         "tensor.copy_(part.view_as(tensor))",
         "tensor.copy_(part.view_as(tensor) / self.size)",
+    ),
+    "processes-compare-no-bytes": (
+        "rlaif/models/processes.py",
+        "            seen.update(plain.view(torch.uint8).numpy().data)\n",
+        "            seen.update(plain.norm().numpy().tobytes())\n",
     ),
 }

@@ -91,8 +91,8 @@ FAULTS = {
     ),
     "rate-never-falls": (
         f"{PPO}/actors.py",
-        "left = 1.0 - done / self._settings.updates",
-        "left = 1.0",
+        "left = (1.0 - done / self._settings.updates) * SLOWER**spikes",
+        "left = SLOWER**spikes",
     ),
     "warm-up-an-update-too-long": (
         f"{PPO}/actors.py",

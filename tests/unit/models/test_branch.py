@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from rlaif.errors import ModelError
 from rlaif.models.actor_critic import response_states
@@ -87,6 +88,21 @@ def test_a_branch_needs_a_block_below_it(tmp_path: Path) -> None:
     policy = load_language_model(str(make_tiny_lm(tmp_path)), CPU, trainable=True)
     with pytest.raises(ModelError, match=r"critic_blocks = 2, and .* has 2 blocks"):
         branch_of(policy, 2)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "gpt_neox"])
+def test_a_trunk_with_other_names_says_what_to_set_instead(tmp_path: Path, family: str) -> None:
+    make_tiny_lm(tmp_path)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = AutoConfig.for_model(family, **sizes, vocab_size=512, bos_token_id=0, eos_token_id=0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    lm = load_language_model(str(tmp_path), CPU)
+    with pytest.raises(ModelError, match="critic") as caught:
+        branch_of(lm, 1)
+    assert str(tmp_path) in caught.value.seen
+    assert type(lm.model.base_model).__name__ in caught.value.seen
+    with pytest.raises(ModelError, match="critic"), Tap(1).on(lm.model):
+        pass
 
 
 def test_a_tap_that_heard_nothing_says_so(tmp_path: Path) -> None:

@@ -18,11 +18,13 @@ from rlaif.models.decoding import DecodeSettings, decode
 from rlaif.models.drawing import uniforms
 from rlaif.models.encoding import encode_conversation
 from rlaif.models.loading import LanguageModel, load_language_model
+from rlaif.models.stepping import Step, stepper
 from rlaif.models.tap import Tap
 from rlaif.records import Message
 from rlaif.rl import Rollout
 from rlaif.seeds import torch_generator
 from rlaif.testing import make_tiny_lm
+from tests.unit.models.apple import MPS, Apple
 
 CPU = torch.device("cpu")
 TEXTS = ("Hello there, how are you?", "No", "What is the capital of France? 你好")
@@ -49,6 +51,33 @@ def test_sampling_is_a_function_of_the_generator(lm: LanguageModel) -> None:
     first = decode(lm, queries(lm), settings, torch_generator(5))
     assert first == decode(lm, queries(lm), settings, torch_generator(5))
     assert first != decode(lm, queries(lm), settings, torch_generator(6))
+
+
+def test_on_a_device_without_float64_the_same_is_sampled(
+    lm: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, settings = queries(lm) * 20, DecodeSettings(60, 1.5)
+    expected = decode(lm, asked, settings, torch_generator(4))
+    assert len({len(answer.token_ids) for answer in expected}) > 5, "rows leave at many moments"
+    monkeypatch.setattr("rlaif.models.decoding.stepper", ReadsOnTheCpu)
+    there = dataclasses.replace(lm, device=MPS)
+    with Apple():
+        found = decode(there, asked, settings, torch_generator(4, str(there.device)))
+    assert [a.token_ids for a in found] == [a.token_ids for a in expected]
+    assert [a.logprobs for a in found] == [pytest.approx(a.logprobs, abs=1e-4) for a in expected]
+
+
+class ReadsOnTheCpu:
+    """Takes and gives tensors of another device, where there is no model."""
+
+    def __init__(self, lm: LanguageModel, rows: int, **_: object) -> None:
+        self._own = stepper(lm, rows)
+
+    def read(self, *given: torch.Tensor) -> Step:
+        return Step(self._own.read(*(x.cpu() for x in given)).logits.to(MPS), None)
+
+    def select(self, rows: torch.Tensor) -> None:
+        self._own.select(rows.cpu())
 
 
 def test_sampling_follows_the_models_probabilities(lm: LanguageModel) -> None:

@@ -5,6 +5,7 @@ import torch
 
 from rlaif.models.drawing import draw, greedy, uniforms
 from rlaif.seeds import torch_generator
+from tests.unit.models.apple import Apple, on_apple
 
 LOGITS = torch.tensor([2.0, -torch.inf, 0.5, -1.0, 1.5])
 
@@ -29,6 +30,16 @@ def test_the_same_state_draws_the_same() -> None:
     logits = torch.sin(torch.arange(60.0)).view(6, 10)
     one, two = (draw(logits, 1.0, numbers(len(logits), 5)) for _ in range(2))
     assert torch.equal(one.tokens, two.tokens)
+
+
+def test_a_device_without_float64_draws_what_the_cpu_draws() -> None:
+    logits = torch.sin(torch.arange(60.0)).view(6, 10)
+    uniform = uniforms(len(logits), 1, torch_generator(5, "mps"))[:, 0]
+    expected = draw(logits, 0.7, numbers(len(logits), 5))
+    with Apple():
+        drawn = draw(on_apple(logits), 0.7, uniform)
+        assert [x.device.type for x in drawn] == ["mps", "mps"]
+        assert [x.tolist() for x in drawn] == [x.tolist() for x in expected]
 
 
 def test_broken_logits_give_broken_log_probs() -> None:

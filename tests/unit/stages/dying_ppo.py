@@ -19,8 +19,8 @@ import torch
 
 from rlaif import artifacts
 from rlaif.stages.ppo import PpoJob, train_ppo, trainer
+from rlaif.stages.ppo.checkpoints import PREFIX
 from rlaif.stages.ppo.learning import Epochs
-from rlaif.stages.ppo.trainer import CHECKPOINT
 
 Moment = Callable[[], None]
 
@@ -77,7 +77,7 @@ def moments(job: PpoJob) -> Iterator[Moment]:
         if done % job.ppo.checkpoint_updates == 0:
             yield partial(half_written, done)
             for landed in (False, True):
-                yield partial(at_landing, f"{CHECKPOINT}{done:05d}", landed=landed)
+                yield partial(at_landing, f"{PREFIX}{done:05d}", landed=landed)
     for landed in (False, True):
         yield partial(at_landing, job.output.name, landed=landed)
 

@@ -4,51 +4,36 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import ppo_jobs
 import pytest
 import torch
+from ppo_jobs import SETTINGS, Stopped, job_in, series, stop_after
 
 from rlaif.artifacts import file_sha256, verify
-from rlaif.config import GenerationConfig, PpoConfig
 from rlaif.errors import TrainingError
 from rlaif.models import actor_critic
 from rlaif.models.loading import LanguageModel
 from rlaif.models.processes import Processes
 from rlaif.models.scoring import Answer
-from rlaif.models.training_state import latest_checkpoint
-from rlaif.records import Message, PolicyReport
+from rlaif.records import PolicyReport
 from rlaif.rl import Rollout
 from rlaif.stages.metrics import read_metrics
-from rlaif.stages.ppo import Example, PpoJob, critic, examples, learning, rollouts, train_ppo
+from rlaif.stages.ppo import PpoJob, critic, examples, learning, rollouts, train_ppo
 from rlaif.stages.ppo.portions import Portions
 from rlaif.testing import make_tiny_lm
 
-SETTINGS = PpoConfig(
-    updates=4,
-    rollout_batch=8,
-    minibatch=8,
-    micro_batch=8,
-    epochs=2,
-    checkpoint_updates=2,
-    learning_rate=2e-3,
-    critic="shared",
-    precision="float32",
-)
 States = Callable[..., torch.Tensor]
 
 
-class Short:
-    """A rule in the reward model's place, which may be refused memory too."""
+class Short(ppo_jobs.Short):
+    """One that may be refused memory too."""
 
     most = 8
 
     def score(self, answers: Sequence[Answer]) -> torch.Tensor:
         if len(answers) > self.most:
             raise torch.OutOfMemoryError
-        return torch.tensor([-0.1 * len(text) for _, text, _ in answers])
-
-
-class Stopped(Exception):  # noqa: N818 - stands for a kill, not for an error
-    """Raised by a test's progress callback in place of a kill."""
+        return super().score(answers)
 
 
 @pytest.fixture(scope="module")
@@ -59,24 +44,6 @@ def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def job(policy: str, tmp_path: Path) -> PpoJob:
     return job_in(tmp_path, policy)
-
-
-def job_in(folder: Path, policy: str, **changes: object) -> PpoJob:
-    turns = tuple((Message(role="user", content=f"Question {i}?"),) for i in range(12))
-    return PpoJob(
-        policy=policy,
-        reference=policy,
-        conversations=turns,
-        examples=(Example(messages=turns[0], text="Fine.", ended=True),),
-        generation=GenerationConfig(max_tokens=8),
-        ppo=SETTINGS.model_copy(update=changes),
-        seed=11,
-        device="cpu",
-        missing_eos_score=None,
-        beta=0.01,
-        output=folder / "challenger",
-        work=folder / "work",
-    )
 
 
 def limit_rows(monkeypatch: pytest.MonkeyPatch, most: int, place: object = critic) -> list[int]:
@@ -96,18 +63,6 @@ def limit_rows(monkeypatch: pytest.MonkeyPatch, most: int, place: object = criti
 
 def train(job: PpoJob, progress: Callable[[int, int], None] | None = None) -> PolicyReport:
     return train_ppo(job, progress, scorer=Short())
-
-
-def stop_after(updates: int) -> Callable[[int, int], None]:
-    def progress(done: int, _total: int) -> None:
-        if done == updates:
-            raise Stopped
-
-    return progress
-
-
-def series(job: PpoJob, name: str) -> list[float]:
-    return [m.value for m in read_metrics(job.output) if m.name == name]
 
 
 @pytest.mark.parametrize("changes", [{}, {"ptx_coefficient": 0.5}], ids=["plain", "ptx"])
@@ -179,15 +134,14 @@ def test_a_row_that_does_not_fit_ends_it_and_leaves_the_checkpoint_whole(
 ) -> None:
     with pytest.raises(Stopped):
         train(job, stop_after(2))
-    before = latest_checkpoint(job.work, "update-")
-    assert before is not None
+    (before,) = job.work.glob("update-*")
     digest = verify(before)
     tried = limit_rows(monkeypatch, 0)
     with pytest.raises(TrainingError, match="one row at a time"):
         train(job)
     assert tried == [8, 4, 2, 1]
     assert not job.output.exists()
-    assert latest_checkpoint(job.work, "update-") == before
+    assert list(job.work.glob("update-*")) == [before]
     assert verify(before) == digest
     monkeypatch.undo()
     assert train(job).updates == 4

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,11 +13,13 @@ from safetensors.torch import load_file
 
 from rlaif.artifacts import verify
 from rlaif.config import GenerationConfig, PpoConfig
+from rlaif.errors import TrainingError
 from rlaif.models.processes import Processes
 from rlaif.models.reward import RewardModel
 from rlaif.records import Message, PolicyReport
 from rlaif.stages.metrics import read_metrics
 from rlaif.stages.ppo import Example, PpoJob, train_ppo
+from rlaif.stages.ppo.trainer import PpoTrainer
 from rlaif.testing import make_tiny_lm
 
 PATIENCE = 120  # seconds; a run takes ten
@@ -166,6 +169,48 @@ def test_shares_are_all_rows_once_and_join_in_order(
     assert sorted(itertools.chain.from_iterable(parts)) == everything
     monkeypatch.setattr(Processes, "gather", lambda _self, _own: parts)
     assert group[0].join_rows(parts[0]) == everything
+
+
+class Beside(Processes):
+    """One of two, beside a process that has what this one had at first."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 2)
+        self.first: list[Any] = []
+
+    def gather(self, own: Any) -> list[Any]:
+        self.first = self.first or [own]
+        return [own, self.first[0]]
+
+
+@pytest.mark.parametrize("lora_rank", [0, 4])
+def test_weights_that_differ_by_their_order_and_sign_alone_have_come_apart(
+    job: PpoJob, tmp_path: Path, lora_rank: int
+) -> None:
+    settings = SETTINGS.model_copy(update={"lora_rank": lora_rank})
+    trainer = PpoTrainer(at(job, tmp_path, ppo=settings), processes=Beside())
+    trainer._refuse_drift()
+    for parameter in trainer.learner.parameters:
+        moved = parameter.detach().clone().flip(0).neg()
+        if torch.equal(moved, parameter):
+            continue
+        with torch.no_grad():
+            parameter.copy_(moved)
+        with pytest.raises(TrainingError, match="weights differ"):
+            trainer._refuse_drift()
+        with torch.no_grad():
+            parameter.copy_(moved.flip(0).neg())
+        trainer._refuse_drift()
+
+
+def test_tensors_of_any_kind_are_compared_to_the_bit() -> None:
+    tensors = [torch.tensor(1.5), torch.arange(6.0).view(2, 3).T, torch.ones(2).bfloat16()]
+    beside = Beside()
+    assert beside.hold_the_same(tensors)
+    assert beside.hold_the_same([x.clone() for x in tensors])
+    assert not beside.hold_the_same([tensors[0], tensors[1].flip(0), tensors[2]])
+    assert not beside.hold_the_same([tensors[0] + 2**-23, *tensors[1:]])
+    assert Processes().hold_the_same(tensors)
 
 
 def test_alone_nothing_is_changed() -> None:

@@ -42,6 +42,7 @@ def trainer_of(policy: str, folder: Path, **changes: object) -> PpoTrainer:
         "learning_rate": 2e-3,
         "precision": "float32",
         "kl_control": "fixed",
+        "spike_kl": 1e9,
         **changes,
     }
     asked = tuple((Message(role="user", content=f"Question {i}?"),) for i in range(8))
@@ -216,17 +217,28 @@ def test_minibatches_are_shuffled_anew_in_each_epoch(policy: str, tmp_path: Path
     assert len({tuple(epoch) for epoch in [*epochs, list(range(8))]}) == 4
 
 
-def test_rates_fall_to_nothing_and_the_policy_rests_in_the_warm_up_only(
-    policy: str, tmp_path: Path
-) -> None:
-    trainer = trainer_of(policy, tmp_path, critic_warmup=1, critic="shared")
+def test_rates_fall_to_nothing_and_halve_with_each_spike(policy: str, tmp_path: Path) -> None:
+    learner = trainer_of(policy, tmp_path, critic="shared").learner
     rates = []
-    for done in range(4):
-        trainer.learner.set_rates(done)
-        rates.append([group["lr"] for group in trainer.learner.optimizer.param_groups])
+    for done, spikes in ((0, 0), (1, 0), (2, 0), (3, 0), (1, 2)):
+        learner.set_rates(done, spikes)
+        rates.append([group["lr"] for group in learner.optimizer.param_groups])
     policys, critics = zip(*rates, strict=True)
-    assert policys == pytest.approx([0.0, 1.5e-3, 1e-3, 5e-4])
-    assert critics == pytest.approx([6e-3, 4.5e-3, 3e-3, 1.5e-3])
+    assert policys == pytest.approx([2e-3, 1.5e-3, 1e-3, 5e-4, 3.75e-4])
+    assert critics == pytest.approx([6e-3, 4.5e-3, 3e-3, 1.5e-3, 1.125e-3])
+
+
+@pytest.mark.parametrize("critic", ["shared", "branch", "separate"])
+def test_the_warm_up_trains_the_whole_critic_and_it_alone(
+    policy: str, tmp_path: Path, critic: str
+) -> None:
+    trainer = trainer_of(policy, tmp_path, critic=critic, critic_warmup=1)
+    groups = [group["params"] for group in trainer.learner.optimizer.param_groups]
+    before = [[p.detach().clone() for p in group] for group in groups]
+    trainer.update()
+    same = [list(map(torch.equal, *pair)) for pair in zip(groups, before, strict=True)]
+    assert all(same[0])
+    assert not any(same[1])
 
 
 @pytest.mark.parametrize("critic", ["shared", "branch", "separate"])

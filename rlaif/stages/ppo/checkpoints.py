@@ -1,0 +1,68 @@
+"""A PPO job's checkpoints: folders ``update-NNNNN`` in its work folder."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from rlaif.artifacts import verify
+from rlaif.errors import ArtifactError
+from rlaif.models.training_state import STATE, load_state
+
+PREFIX = "update-"
+KEPT = 2
+
+
+class Checkpoints:
+    """The checkpoints of one job, whoever else has left some in its folder.
+
+    Two are kept: the newest may be damaged, or lie beyond the KL ceiling.
+
+    Args:
+        work: The folder.
+        job: The job's fingerprint, which each state holds as ``job``.
+    """
+
+    def __init__(self, work: Path, job: str) -> None:
+        self._work = work
+        self._job = job
+
+    def place(self, done: int) -> Path:
+        """Return where the checkpoint after so many updates belongs."""
+        return self._work / f"{PREFIX}{done:05d}"
+
+    def newest(self) -> tuple[Path | None, dict[str, Any]]:
+        """Return the newest whole checkpoint of the job and its state, or nothing.
+
+        One that does not match its manifest is passed over: it is older work that is redone.
+        """
+        for folder in reversed(self._folders()):
+            try:
+                verify(folder)
+            except ArtifactError:
+                continue
+            if self._is_own(folder):
+                return folder, load_state(folder)
+        return None, {}
+
+    def prune(self, done: int) -> None:
+        """Remove all but the newest of the job, once that after `done` updates has landed."""
+        own = [f for f in self._folders() if f <= self.place(done) and self._is_own(f)]
+        for folder in set(self._folders()) - set(own[-KEPT:]):
+            shutil.rmtree(folder)
+
+    def drop_from(self, done: int) -> None:
+        """Remove those after so many updates, or more."""
+        for folder in self._folders():
+            if folder >= self.place(done):
+                shutil.rmtree(folder)
+
+    def _folders(self) -> list[Path]:
+        return sorted(self._work.glob(f"{PREFIX}[0-9]*"))
+
+    def _is_own(self, folder: Path) -> bool:
+        try:
+            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # what a kill has left half written or half removed
+            return False
+        return isinstance(state, dict) and state.get("job") == self._job

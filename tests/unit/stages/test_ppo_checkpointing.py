@@ -1,0 +1,154 @@
+"""Gradient checkpointing changes memory and time, and no gradient, whoever shares a base."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from rlaif.config import GenerationConfig, PpoConfig
+from rlaif.models.actor_critic import response_states
+from rlaif.models.loading import LanguageModel
+from rlaif.models.scoring import Answer
+from rlaif.records import Message
+from rlaif.rl import Rollout
+from rlaif.seeds import torch_generator
+from rlaif.stages.ppo import Example, PpoJob
+from rlaif.stages.ppo.trainer import PpoTrainer
+from rlaif.testing import make_tiny_lm
+
+
+class Rule:
+    """Scores that differ from answer to answer."""
+
+    def score(self, answers: Sequence[Answer]) -> Tensor:
+        return torch.tensor([len(text) % 5 - 1.5 for _, text, _ in answers])
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_tiny_lm(tmp_path_factory.mktemp("models") / "policy"))
+
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the library's own blocks compute, as they do on every GPU."""
+    monkeypatch.setattr("rlaif.models.lean.trunk.is_supported", lambda _: False)
+
+
+@pytest.fixture(params=["lean", "library"])
+def path(request: pytest.FixtureRequest) -> None:
+    if request.param == "library":
+        request.getfixturevalue("library")
+
+
+def trainer_of(policy: str, folder: Path, **changes: object) -> PpoTrainer:
+    settings = {
+        "updates": 2,
+        "rollout_batch": 8,
+        "minibatch": 8,
+        "micro_batch": 4,
+        "precision": "float32",
+        "lora_rank": 4,
+        "ptx_coefficient": 0.3,
+        **changes,
+    }
+    asked = tuple((Message(role="user", content=f"Question {i}?"),) for i in range(8))
+    job = PpoJob(
+        policy=policy,
+        reference=policy,
+        conversations=asked,
+        examples=(Example(messages=asked[0], text="Fine.", ended=True),),
+        generation=GenerationConfig(max_tokens=6),
+        ppo=PpoConfig.model_validate(settings),
+        seed=7,
+        device="cpu",
+        missing_eos_score=None,
+        beta=0.1,
+        output=folder / "challenger",
+        work=folder / "work",
+    )
+    return PpoTrainer(job, Rule())
+
+
+def gradients(trainer: PpoTrainer) -> dict[str, Tensor]:
+    """What a first minibatch teaches everyone whose weights are unlike the others'."""
+    learner = trainer.learner
+    everyone = (learner.policy, learner.critic.own or learner.policy)
+    for seed, lm in enumerate(everyone):
+        shake(lm, seed)
+    torch.nn.init.constant_(learner.critic.head.weight, 0.1)
+    batch = trainer._roller.roll(0, 0.0, trainer._reference.policy).batch
+    drawn = trainer._examples.draw(0, batch.size)
+    trainer._epochs._gradients(batch, drawn, 4, batch.rollout.response_tokens, 0.0)
+    found = {"policy": learner.policy.trained, "critic": learner.critic.parameters}
+    return {
+        name: torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
+        for name, parameters in found.items()
+    }
+
+
+@torch.no_grad()
+def shake(lm: LanguageModel, seed: int) -> None:
+    generator = torch_generator(seed)
+    for parameter in lm.trained:
+        parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.05)
+    lm.weights_may_have_moved()
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("lora_rank", [0, 4])
+@pytest.mark.parametrize("critic", ["shared", "branch", "separate"])
+def test_what_is_run_again_is_run_under_its_own_adapter(
+    policy: str, tmp_path: Path, critic: str, lora_rank: int
+) -> None:
+    plain, again = (
+        gradients(
+            trainer_of(
+                policy,
+                tmp_path / str(wanted),
+                critic=critic,
+                lora_rank=lora_rank,
+                gradient_checkpointing=wanted,
+            )
+        )
+        for wanted in (False, True)
+    )
+    assert all(x.abs().sum() > 0 for x in plain.values())
+    torch.testing.assert_close(again, plain, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.usefixtures("path")
+@pytest.mark.parametrize("lora_rank", [0, 4])
+@pytest.mark.parametrize("critic", ["branch", "separate"])
+def test_a_critic_keeps_the_inputs_of_its_blocks_only_as_the_policy_does(
+    policy: str, tmp_path: Path, critic: str, lora_rank: int
+) -> None:
+    kept = {}
+    for wanted in (False, True):
+        changes = {"critic": critic, "lora_rank": lora_rank, "gradient_checkpointing": wanted}
+        trainer = trainer_of(policy, tmp_path / str(wanted), **changes)
+        new = numbers_kept(trainer)
+        trainer.save_checkpoint()
+        trainer.restore()
+        kept[wanted] = (new, numbers_kept(trainer))
+    assert max(kept[True]) < 0.5 * min(kept[False])
+
+
+def numbers_kept(trainer: PpoTrainer) -> int:
+    """How many numbers of the critic's pass wait for its gradient, weights left out."""
+    critic, policy = trainer.learner.critic, trainer.learner.policy
+    rollout = Rollout.from_lists([[5, 6, 7, 8], [9]], [[10, 11], [12, 13, 14]], policy.pad_id)
+    tap, held = critic.tap, []
+    response_states(policy, rollout, tap=tap)
+
+    def hold(x: Tensor) -> Tensor:
+        held.append(x.numel() * (x.untyped_storage().data_ptr() not in weights))
+        return x
+
+    assert critic.own is not None
+    weights = {p.untyped_storage().data_ptr() for p in critic.own.model.parameters()}
+    with torch.autograd.graph.saved_tensors_hooks(hold, lambda x: x):
+        response_states(critic.own, rollout, begin=tap)
+    return sum(held)
