@@ -5,8 +5,8 @@ hits both. Same weights, prompts, batch, lengths, epochs and precision; the firs
 each is left out. Figures are medians; ratios above 1 are in our favour.
 
 The gate is mixed precision on both sides: bfloat16 products over float32 weights, for TRL by
-``ACCELERATE_MIXED_PRECISION=bf16``. Beside it (``--modes``): float32 on both sides, and TRL with
-bfloat16 weights.
+``ACCELERATE_MIXED_PRECISION=bf16``. Its figures are each shape's own; ``beside`` them lie float32
+on both sides, and TRL with bfloat16 weights against ours as in the gate.
 """
 
 import argparse
@@ -28,13 +28,15 @@ from peak import matmul_peak  # noqa: E402
 from worlds import SHAPES, Shape, flops_of_update, make_world  # noqa: E402
 
 TRL_PYTHON = HERE.parent / ".venv-trl" / "bin" / "python"
+GATE = "mixed"
 MODES = {
-    "mixed": ("bfloat16", "float32", "bf16"),
+    GATE: ("bfloat16", "float32", "bf16"),
     "float32": ("float32", "float32", "no"),
     "bfloat16_weights": ("bfloat16", "bfloat16", "no"),
 }
+OURS = {"ours": "branch"}
 CRITICS = {
-    "ours": "branch",
+    **OURS,
     "ours_with_a_shared_trunk": "shared",
     "ours_with_a_separate_critic": "separate",
 }
@@ -97,7 +99,8 @@ def compare(shape: Shape, mode: str, updates: int, folder: Path) -> dict[str, An
     peak = matmul_peak(getattr(torch, precision))
     common = [str(folder), "--updates", str(updates + 1)]
     own = [sys.executable, str(HERE / "ppo/our_side.py"), *common, "--precision", precision]
-    sides = {name: Runner([*own, "--critic", critic], "no") for name, critic in CRITICS.items()}
+    critics = CRITICS if mode == GATE else OURS
+    sides = {name: Runner([*own, "--critic", critic], "no") for name, critic in critics.items()}
     trl = Runner(
         [str(TRL_PYTHON), str(HERE / "ppo/trl_side.py"), *common, "--weights", weights], mixed
     )
@@ -112,7 +115,7 @@ def compare(shape: Shape, mode: str, updates: int, folder: Path) -> dict[str, An
     for side in sides.values():
         side.close()
     found["mean_length"] = round(length, 1)
-    for side_name in CRITICS:
+    for side_name in critics:
         side, name = sides[side_name], side_name.removeprefix("ours")
         found[f"speed_ratio{name}"] = round(trl.median("seconds") / side.median("seconds"), 2)
         memory = side.median("peak_rss_gb") / trl.median("peak_rss_gb")
@@ -134,18 +137,21 @@ def main() -> None:
     """Compare, and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
-    parser.add_argument("--modes", nargs="+", choices=MODES, default=["mixed"])
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
     parser.add_argument("--updates", type=int, default=3, help="measured updates of each side")
     given = parser.parse_args()
     if not TRL_PYTHON.exists():
         parser.error("TRL's environment is missing: run `make bench-ppo`, which makes it")
-    found: dict[str, Any] = {}
-    for mode in given.modes:
-        for name in given.shapes:
+    found: dict[str, dict[str, Any]] = {}
+    for name in given.shapes:
+        for mode in given.modes:
             with tempfile.TemporaryDirectory() as place:
                 make_world(SHAPES[name], Path(place), given.updates + 1)
                 figures = compare(SHAPES[name], mode, given.updates, Path(place))
-            found.setdefault(mode, {})[name] = figures
+            shape = found.setdefault(name, {})
+            shape.update(figures if mode == GATE else {})
+            if mode != GATE:
+                shape.setdefault("beside", {})[mode] = figures
             print(f"{mode} {name}: {json.dumps(figures)}", file=sys.stderr, flush=True)
     print(json.dumps(found, indent=2))
 

@@ -185,6 +185,8 @@ def load_language_model(
     model = (_load_merged if is_adapter(path) else _load_whole)(path, dtype)
     model.eval().to(device)
     model.requires_grad_(trainable)
+    embedding: Any = model.get_input_embeddings()
+    embedding.padding_idx = None  # filler is masked; where it is the end token, that one learns
     eos_ids = _eos_ids(model, tokenizer, path)
     pad_id, own_end = tokenizer.pad_token_id, tokenizer.eos_token_id
     return LanguageModel(

@@ -57,6 +57,7 @@ WATCHERS = {
         "tests/unit/stages/test_ppo.py",
         "tests/unit/stages/test_ppo_critics.py",
         "tests/unit/stages/test_ppo_faults.py",
+        "tests/unit/stages/test_ppo_checkpoints.py",
         "tests/unit/stages/test_ppo_optimum.py",
     ),
 }

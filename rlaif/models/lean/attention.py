@@ -1,7 +1,7 @@
 """Attention on a CPU: causal over rectangles, forward and backward, and of new tokens to old ones.
 
-Over rectangles it is torch's fused kernel, which leaves out what lies above the diagonal. It runs
-in float32 at least: in bfloat16 its backward pass takes three times as long, and plain products
+Over rectangles it is torch's fused kernel, which leaves out what lies above the diagonal. It is
+given float32 at least: in bfloat16 its backward pass takes three times as long, and plain products
 would have torch compile a kernel for each new shape, of which there are many (docs/LOG.md measures
 both).
 
@@ -42,9 +42,9 @@ def attend_causally(
 ) -> Attended:
     """Let each token of a row attend to those up to itself; a key head serves heads in a row."""
     group = query.shape[2] // key.shape[2]
-    q, k, v = _wide(query), _wide(key, group), _wide(value, group)
+    q, k, v = _by_head(query), _by_head(key, group), _by_head(value, group)
     mixed, normaliser = _forward(q, k, v, _NO_DROPOUT, _CAUSAL, scale=1.0)
-    return Attended(mixed.transpose(1, 2).to(query.dtype), normaliser.transpose(1, 2))
+    return Attended(mixed.transpose(1, 2), normaliser.transpose(1, 2))
 
 
 def attend_causally_backward(
@@ -56,12 +56,13 @@ def attend_causally_backward(
 ) -> AttentionGrads:
     """Gradients of `attend_causally`, given the gradient of its result and the result itself."""
     group = query.shape[2] // key.shape[2]
-    q, k, v = _wide(query), _wide(key, group), _wide(value, group)
-    mixed, normaliser = _wide(found.mixed), found.normaliser.transpose(1, 2).contiguous()
-    grads = _backward(_wide(grad), q, k, v, mixed, normaliser, _NO_DROPOUT, _CAUSAL, scale=1.0)
+    q, k, v = _by_head(query), _by_head(key, group), _by_head(value, group)
+    upper, mixed = (_by_head(x.to(query.dtype)) for x in (grad, found.mixed))
+    normaliser = found.normaliser.transpose(1, 2).contiguous()
+    grads = _backward(upper, q, k, v, mixed, normaliser, _NO_DROPOUT, _CAUSAL, scale=1.0)
     own, *shared = (x.transpose(1, 2) for x in grads)
     summed = (x.unflatten(2, (-1, group)).sum(3) for x in shared) if group > 1 else shared
-    return AttentionGrads(*(x.to(query.dtype) for x in (own, *summed)))
+    return AttentionGrads(own, *summed)
 
 
 def attend(
@@ -89,7 +90,6 @@ def attend(
     return found
 
 
-def _wide(x: Tensor, group: int = 1) -> Tensor:
-    """[rows, tokens, heads, head] -> [rows, heads * group, tokens, head], float32 at least."""
-    wide = x if x.dtype == torch.float64 else x.float()
-    return (wide if group == 1 else wide.repeat_interleave(group, dim=2)).transpose(1, 2)
+def _by_head(x: Tensor, group: int = 1) -> Tensor:
+    """[rows, tokens, heads, head] -> [rows, heads * group, tokens, head]."""
+    return (x if group == 1 else x.repeat_interleave(group, dim=2)).transpose(1, 2)

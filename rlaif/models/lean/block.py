@@ -77,27 +77,24 @@ def block_forward(
         The residual stream [wanted, width], and what the backward pass needs.
     """
     fed = normed(x, layer.weights.attention_norm, layer, plan)
-    query, key, value = project_heads(fed, layer, plan)
-    attended = torch.empty_like(query)
-    normaliser = query.new_empty(query.shape[:2], dtype=x.dtype)
-    for bucket in plan.buckets:
-        found = attend_causally(*(_rows(part, bucket) for part in (query, key, value)))
-        _rows(attended, bucket).copy_(found.mixed)
-        _rows(normaliser, bucket).copy_(found.normaliser)
-    attended = attended.flatten(1)
+    heads = project_heads(fed, layer, plan)
+    found = [attend_causally(*(_rows(x, bucket) for x in heads)) for bucket in plan.buckets]
+    attended = _end_to_end([part.mixed.flatten(2).to(fed.dtype) for part in found])
+    normaliser = _end_to_end([part.normaliser for part in found])
     mixed, stream = _only(attended, wanted), _only(x, wanted)
     middle = stream + product(layer, "out", mixed)
     y, gate, up = feed_forward(middle, layer, plan)
-    return y, Kept(x, query, key, value, attended, normaliser, middle, gate, up)
+    return y, Kept(x, *heads, attended, normaliser, middle, gate, up)
 
 
 def project_heads(fed: Tensor, layer: Layer, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
-    """Return turned queries and keys, and values: [tokens, heads, head width] each."""
+    """Return turned queries and keys, and values: wide [tokens, heads, head width] each."""
+    wide = plan.rotation.key.real.dtype
     query, key, value = (
-        product(layer, name, fed, bias).unflatten(-1, (-1, plan.sizes.head))
+        product(layer, name, fed, bias).to(wide).unflatten(-1, (-1, plan.sizes.head))
         for name, bias in _biases(layer)
     )
-    return turn(query, plan.rotation.query), turn(key, plan.rotation.key), value
+    return turn_(query, plan.rotation.query), turn_(key, plan.rotation.key), value
 
 
 def feed_forward(middle: Tensor, layer: Layer, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
@@ -107,15 +104,18 @@ def feed_forward(middle: Tensor, layer: Layer, plan: Plan) -> tuple[Tensor, Tens
     return middle + product(layer, "down", silu(gate).mul_(up)), gate, up
 
 
-def turn(x: Tensor, angles: Tensor) -> Tensor:
-    """Turn each head [tokens, heads, head width], neighbours as complex numbers, by its angles."""
-    wide = x.to(angles.real.dtype).unflatten(-1, (-1, 2))
-    return torch.view_as_real(torch.view_as_complex(wide) * angles).flatten(-2).to(x.dtype)
+def turn_(x: Tensor, angles: Tensor) -> Tensor:
+    """Turn each head [tokens, heads, head width], in place, by its angles.
+
+    Neighbours count as one complex number.
+    """
+    torch.view_as_complex(x.unflatten(-1, (-1, 2))).mul_(angles)
+    return x
 
 
 def normed(x: Tensor, norm: Tensor, layer: Layer, plan: Plan) -> Tensor:
     """Return the root-mean-square norm of the residual stream, in the computing type."""
-    return torch.rms_norm(x, (x.shape[-1],), norm, plan.sizes.epsilon).to(layer.weights.out.dtype)
+    return (x * _per_root_mean_square(x, plan)).mul_(norm).to(layer.weights.out.dtype)
 
 
 def block_backward(
@@ -197,19 +197,25 @@ def _biases(layer: Layer) -> tuple[tuple[str, Tensor | None], ...]:
 
 def _heads_backward(grad: Tensor, kept: Kept, plan: Plan) -> list[Tensor]:
     """Gradients [tokens, width] of queries, keys and values before their turn."""
-    kept_heads = (kept.query, kept.key, kept.value)
-    found = [torch.empty_like(x) for x in kept_heads]
-    flat = [x.unflatten(-1, (-1, plan.sizes.head)) for x in (grad, kept.attended)]
+    mixed = kept.attended.unflatten(-1, (-1, plan.sizes.head))
+    upper = grad.unflatten(-1, (-1, plan.sizes.head))
+    found = []
     for bucket in plan.buckets:
-        upper, mixed, normaliser, q, k, v = (
-            _rows(x, bucket) for x in (*flat, kept.normaliser, *kept_heads)
+        above, own, *rest = (
+            _rows(x, bucket)
+            for x in (upper, mixed, kept.normaliser, kept.query, kept.key, kept.value)
         )
-        grads = attend_causally_backward(upper, Attended(mixed, normaliser), q, k, v)
-        for place, part in zip(found, grads, strict=True):
-            _rows(place, bucket).copy_(part)
-    query, key, value = found
-    turned = (turn(query, plan.rotation.query.conj()), turn(key, plan.rotation.key.conj()), value)
-    return [x.flatten(1) for x in turned]
+        found.append(attend_causally_backward(above, Attended(own, rest[0]), *rest[1:]))
+    query, key, value = (_end_to_end(list(parts)) for parts in zip(*found, strict=True))
+    turn_(query, plan.rotation.query.conj())
+    turn_(key, plan.rotation.key.conj())
+    return [x.flatten(1).to(grad.dtype) for x in (query, key, value)]
+
+
+def _end_to_end(parts: list[Tensor]) -> Tensor:
+    """[rows, width, ...] of each bucket -> [places, ...]."""
+    flat = [part.flatten(0, 1) for part in parts]
+    return flat[0] if len(flat) == 1 else torch.cat(flat)
 
 
 def _only(x: Tensor, wanted: Tensor | None) -> Tensor:
@@ -222,15 +228,22 @@ def _rows(x: Tensor, bucket: Bucket) -> Tensor:
     return rows
 
 
+def _per_root_mean_square(x: Tensor, plan: Plan) -> Tensor:
+    """1 / rms [tokens, 1], in one pass over the residual stream: torch's norm takes several."""
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    found: Tensor = length.square_().div_(x.shape[-1]).add_(plan.sizes.epsilon).rsqrt_()
+    return found
+
+
 def _norm_backward(grad: Tensor, x: Tensor, weight: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
     """Gradients of the norm: with n = x / rms, dx = (g w - n mean(g w n)) / rms, dw = sum(g n)."""
-    wide = grad.to(x.dtype)
-    scale = (x.square().mean(-1, keepdim=True) + plan.sizes.epsilon).rsqrt()
-    unit = x * scale
-    weight_grad = (wide * unit).sum(0)
-    inner = wide * weight
-    mean = (inner * unit).mean(-1, keepdim=True)
-    return inner.sub_(unit.mul_(mean)).mul_(scale), weight_grad
+    wide = grad.to(x.dtype, copy=True)
+    scale = _per_root_mean_square(x, plan)
+    both = wide * x
+    weight_grad = both.mT @ scale.squeeze(-1)
+    mean = (both @ weight).unsqueeze(-1).mul_(scale).div_(x.shape[-1])
+    inner = wide.mul_(weight).mul_(scale)
+    return inner.addcmul_(x, mean.mul_(scale).mul_(scale), value=-1), weight_grad
 
 
 def _everywhere(x: Tensor, places: int, wanted: Tensor | None) -> Tensor:

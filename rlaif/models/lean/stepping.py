@@ -59,7 +59,7 @@ class LeanStepper:
             heads = [self._by_row(part, rows) for part in project_heads(fed, layer, plan)]
             mixed = self._attend(number, *heads, bias=bias)
             by_row = mixed.reshape(rows, -1, new, self._trunk.sizes.head).transpose(1, 2)
-            x = x + product(layer, "out", by_row.reshape(rows * new, -1))
+            x = x + product(layer, "out", by_row.reshape(rows * new, -1).to(fed.dtype))
             x = feed_forward(x, layer, plan)[0]
         self._read += new
         return self._trunk.final_norm(x.unflatten(0, (rows, new))[:, -1])

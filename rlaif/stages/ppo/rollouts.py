@@ -154,6 +154,18 @@ class Roller:
             sum(f.answer.ended for f in found) / len(found),
         )
 
+    @torch.no_grad()
+    def measure_kl(self, update: int, reference: LanguageModel) -> float:
+        """Sample what an update would begin with; return its mean KL, nats per sequence (k1).
+
+        Args:
+            update: Its number, from 0.
+            reference: What KL is measured against.
+        """
+        share = self._answer(update, self.draw(update), reference, rewarded=False)
+        found = self._processes.join_rows(share)
+        return sum(sum(f.answer.logprobs) - sum(f.reference) for f in found) / len(found)
+
     def draw(self, update: int) -> list[int]:
         """Indices of an update's prompts: whole passes over all, each newly shuffled."""
         size, total = self._job.ppo.rollout_batch, len(self._prompts)
@@ -166,7 +178,9 @@ class Roller:
         skip = first - (first // total) * total
         return order[skip : skip + size]
 
-    def _answer(self, update: int, rows: list[int], reference: LanguageModel) -> list[_Answered]:
+    def _answer(
+        self, update: int, rows: list[int], reference: LanguageModel, *, rewarded: bool = True
+    ) -> list[_Answered]:
         """Sample and score this process's share of an update's rows.
 
         Raises:
@@ -193,7 +207,7 @@ class Roller:
         if self._learner.critic.own is not None:
             values = self._learner.critic.look(rollout, [a.stream for a in answers], portion)
         answers = [replace(answer, stream=None) for answer in answers]
-        scores = self._score(own, answers).tolist()
+        scores = self._score(own, answers).tolist() if rewarded else [0.0] * len(own)
         return list(map(_Answered, answers, values, references, scores))
 
     def _sample(self, update: int, own: list[int]) -> list[Decoded]:

@@ -110,8 +110,7 @@ class PpoTrainer:
 
     def measure_kl(self) -> float:
         """Sample a rollout that nobody learns from; return its KL, nats per sequence."""
-        rolled = self._roller.roll(self.done, self.beta, self._reference.policy)
-        return float(rolled.kl.mean())
+        return self._roller.measure_kl(self.done, self._reference.policy)
 
     def _let_go(self) -> None:
         """Drop models and moments: two sets of them may not fit."""

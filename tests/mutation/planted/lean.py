@@ -20,13 +20,13 @@ FAULTS = {
     ),
     "turn-not-undone": (
         f"{LEAN}/block.py",
-        "turn(key, plan.rotation.key.conj())",
-        "turn(key, plan.rotation.key)",
+        "turn_(key, plan.rotation.key.conj())",
+        "turn_(key, plan.rotation.key)",
     ),
     "norm-gradient-lacks-its-mean": (
         f"{LEAN}/block.py",
-        "inner.sub_(unit.mul_(mean)).mul_(scale)",
-        "inner.mul_(scale)",
+        "return inner.addcmul_(x, mean.mul_(scale).mul_(scale), value=-1), weight_grad",
+        "return inner, weight_grad",
     ),
     "residual-gradient-lost": (
         f"{LEAN}/block.py",
@@ -85,8 +85,8 @@ FAULTS = {
     ),
     "keys-shared-by-the-wrong-heads": (
         f"{LEAN}/attention.py",
-        "wide.repeat_interleave(group, dim=2)",
-        "wide.repeat(1, 1, group, 1)",
+        "x.repeat_interleave(group, dim=2)",
+        "x.repeat(1, 1, group, 1)",
     ),
     "gradient-of-shared-keys-averaged": (
         f"{LEAN}/attention.py",

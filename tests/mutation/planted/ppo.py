@@ -154,5 +154,32 @@ FAULTS = {
         "            self._job.generation.temperature,\n",
         "",
     ),
+    "spikes-borne-at-the-same-rate": (f"{PPO}/actors.py", " * SLOWER**spikes", ""),
+    "the-last-step-is-not-looked-at": (
+        f"{PPO}/learning.py",
+        "        self._refuse_spike(found)\n",
+        "",
+    ),
+    "a-resting-policy-gathers": (f"{PPO}/learning.py", "        self._learner.rest()\n", ""),
+    "beta-moves-while-the-policy-rests": (
+        f"{PPO}/trainer.py",
+        "        if not self.learner.resting:\n            self._controller",
+        "        if True:\n            self._controller",
+    ),
+    "the-last-policy-is-held-to-no-ceiling": (
+        f"{PPO}/running.py",
+        "    ended = ended or ceiling.passed_at_the_end()\n",
+        "",
+    ),
+    "anothers-checkpoint-is-ones-own": (
+        f"{PPO}/checkpoints.py",
+        'state.get("job") == self._job',
+        "True",
+    ),
+    "spikes-forgotten-on-resume": (
+        f"{PPO}/trainer.py",
+        'self.spikes = int(state.get("spikes", 0))',
+        "self.spikes = 0",
+    ),
     "broken-rewards-go-on": (f"{PPO}/rollouts.py", "        _refuse_broken(found, update)\n", ""),
 }

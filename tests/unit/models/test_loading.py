@@ -30,6 +30,16 @@ def test_a_frozen_model_takes_no_gradient(tmp_path: Path) -> None:
     assert not any(p.requires_grad for p in lm.model.parameters())
 
 
+def test_an_end_token_that_is_also_the_filler_learns(tmp_path: Path) -> None:
+    loaded = load_language_model(
+        str(make_tiny_lm(tmp_path / "policy", pad_is_eos=True)), CPU, trainable=True
+    )
+    row = torch.tensor([[5, loaded.end_id, 6]])
+    loaded.model.base_model(input_ids=row).last_hidden_state.square().sum().backward()
+    slope = loaded.model.get_input_embeddings().weight.grad
+    assert bool(slope[loaded.end_id].any())
+
+
 def test_conversations_go_through_the_chat_template(tmp_path: Path) -> None:
     chat = load_language_model(str(make_tiny_lm(tmp_path / "chat")), CPU)
     plain = load_language_model(str(make_tiny_lm(tmp_path / "plain", chat=False)), CPU)

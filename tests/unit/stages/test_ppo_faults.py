@@ -164,6 +164,16 @@ def test_a_ceiling_holds_for_the_policy_after_the_last_update(policy: str, tmp_p
     assert held.kl_reference == pytest.approx(0.0, abs=1e-4)
 
 
+def test_what_a_ceiling_measures_at_the_end_is_what_the_next_update_would(
+    policy: str, tmp_path: Path
+) -> None:
+    last = train(job_in(tmp_path / "one", policy, updates=1, kl_ceiling=1e9))
+    trainer = PpoTrainer(job_in(tmp_path / "two", policy, updates=1, kl_ceiling=1e9), Short())
+    trainer.update()
+    rolled = trainer._roller.roll(1, 0.0, trainer._reference.policy)
+    assert last.kl_reference == pytest.approx(float(rolled.kl.mean()), rel=1e-5)
+
+
 def test_an_incumbent_beyond_the_ceiling_is_reported_with_its_own_kl(
     policy: str, tmp_path: Path
 ) -> None:
