@@ -47,8 +47,9 @@ def make_tiny_lm(
     dtype: Literal["float32", "float16", "bfloat16"] = "float32",
     context: int = 256,
     seed: int = 0,
+    layers: int = 2,
 ) -> Path:
-    """Write a random 2-layer Llama with a byte-level tokenizer as a Hugging Face folder.
+    """Write a small random Llama with a byte-level tokenizer as a Hugging Face folder.
 
     The same arguments give the same weights. With the default texts every verdict label (`` A``,
     `` B``, `` 1`` to `` 9``) is one token; with ``vocab_texts=()`` each byte is a token of its own.
@@ -61,6 +62,7 @@ def make_tiny_lm(
         dtype: How the weights are stored.
         context: The longest sequence, in tokens.
         seed: Seed of the weights.
+        layers: Transformer blocks.
 
     Returns:
         ``folder``, loadable by ``AutoModelForCausalLM`` and ``AutoTokenizer``.
@@ -70,7 +72,7 @@ def make_tiny_lm(
     if chat:
         tokenizer.chat_template = TINY_CHAT_TEMPLATE
     tokenizer.save_pretrained(folder)
-    _tiny_llama(tokenizer, dtype, context, seed).save_pretrained(folder)
+    _tiny_llama(tokenizer, dtype, context, seed, layers).save_pretrained(folder)
     return folder
 
 
@@ -189,7 +191,7 @@ def _tiny_tokenizer(
 
 
 def _tiny_llama(
-    tokenizer: "PreTrainedTokenizerFast", dtype: str, context: int, seed: int
+    tokenizer: "PreTrainedTokenizerFast", dtype: str, context: int, seed: int, layers: int
 ) -> "LlamaForCausalLM":
     """Make a Llama whose matrices come from one seeded generator; global state is left alone."""
     import torch
@@ -199,7 +201,7 @@ def _tiny_llama(
         vocab_size=len(tokenizer),
         hidden_size=32,
         intermediate_size=64,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=context,

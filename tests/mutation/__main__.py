@@ -1,6 +1,7 @@
 """``python -m tests.mutation``: the mutation score, as JSON.
 
-With patches as arguments it is theirs; without, that of ``faults/``, and ``killers.json`` is written anew.
+With patches as arguments it is theirs; without, that of ``faults/``. What killed those of ``faults/`` is
+noted in ``killers.json``.
 """
 
 import json
@@ -18,10 +19,13 @@ done = subprocess.run(
     check=True,
 )
 found = [json.loads(line) for line in done.stdout.splitlines()]
-if not GIVEN:
-    killers = {f["patch"]: f["by"] for f in sorted(found, key=lambda f: f["patch"]) if f["by"]}
-    text = json.dumps(killers, indent=2, ensure_ascii=False) + "\n"
-    (HERE / "killers.json").write_text(text, encoding="utf-8")
+there = {path.name for path in (HERE / "faults").glob("*.patch")}
+known = json.loads((HERE / "killers.json").read_text(encoding="utf-8"))
+killers = known | {f["patch"]: f["by"] for f in found if f["by"]}
+text = json.dumps(
+    {k: killers[k] for k in sorted(killers) if k in there}, indent=2, ensure_ascii=False
+)
+(HERE / "killers.json").write_text(text + "\n", encoding="utf-8")
 survivors = [f["patch"] for f in found if not f["red"]]
 killed = len(found) - len(survivors)
 sys.stdout.write(

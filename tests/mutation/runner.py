@@ -45,7 +45,8 @@ WATCHERS = {
     "rlaif/models/processes.py": ("tests/unit/stages/test_ppo_processes.py",),
     "rlaif/models/checkpointing.py": ("tests/unit/stages/test_ppo_checkpointing.py",),
     "rlaif/models/": tuple(
-        f"tests/unit/models/test_{name}.py" for name in ("actor_critic", "decoding", "drawing")
+        f"tests/unit/models/test_{name}.py"
+        for name in ("actor_critic", "branch", "decoding", "drawing")
     ),
     "rlaif/stages/evaluation.py": ("tests/unit/stages/test_evaluation.py",),
     "rlaif/stages/promotion.py": ("tests/unit/stages/test_promotion.py",),

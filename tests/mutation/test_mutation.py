@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.timeout(1300)
+pytestmark = pytest.mark.timeout(2500)
 HERE = Path(__file__).resolve().parent
 FAULTS = sorted((HERE / "faults").glob("*.patch"))
 
@@ -22,7 +22,7 @@ def verdicts() -> dict[str, dict[str, object]]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=1200,
+        timeout=2400,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]

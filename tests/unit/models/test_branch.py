@@ -22,19 +22,29 @@ KINDS = ["whole", "adapter"]
 PATHS = ["lean", "library"]
 
 
+@pytest.fixture(params=[1, 2], ids=["a block", "two blocks"])
+def above(request: pytest.FixtureRequest) -> int:
+    """How many of a policy's three blocks a branch has."""
+    blocks: int = request.param
+    return blocks
+
+
 @pytest.fixture(params=[f"{kind} {path}" for kind in KINDS for path in PATHS])
-def pair(tmp_path: Path, request: pytest.FixtureRequest) -> tuple[LanguageModel, LanguageModel]:
-    """A policy and a branch that has its uppermost block."""
+def pair(
+    tmp_path: Path, request: pytest.FixtureRequest, above: int
+) -> tuple[LanguageModel, LanguageModel]:
+    """A policy and a branch that has its uppermost blocks."""
     kind, path = request.param.split()
-    lm = load_language_model(str(make_tiny_lm(tmp_path)), CPU, trainable=kind == "whole")
+    folder = str(make_tiny_lm(tmp_path, layers=3))
+    lm = load_language_model(folder, CPU, trainable=kind == "whole")
     if path == "library":
         lm = dataclasses.replace(lm, lean=None)
     if kind == "whole":
-        return lm, branch_of(lm, 1)
+        return lm, branch_of(lm, above)
     policy = SharedBase(lm).fresh("policy", 4, 32.0, seed=1)
     disturb(policy)
     assert policy.worn is not None
-    return policy, branch_under(policy.worn.like("critic", trainable=True), 1)
+    return policy, branch_under(policy.worn.like("critic", trainable=True), above)
 
 
 @torch.no_grad()
@@ -49,9 +59,11 @@ def rollout_of(lm: LanguageModel) -> Rollout:
     return Rollout.from_lists([[5, 6, 7, 8], [9]], [[10, 11], [12, 13, 14]], lm.pad_id)
 
 
-def test_a_new_branch_says_what_the_policy_says(pair: tuple[LanguageModel, LanguageModel]) -> None:
+def test_a_new_branch_says_what_the_policy_says(
+    pair: tuple[LanguageModel, LanguageModel], above: int
+) -> None:
     policy, branch = pair
-    rollout, tap = rollout_of(policy), Tap(1)
+    rollout, tap = rollout_of(policy), Tap(above)
     states = response_states(policy, rollout, tap=tap)
     assert states.shape == (5, policy.model.config.hidden_size)
     torch.testing.assert_close(response_states(branch, rollout, begin=tap), states)
@@ -59,10 +71,10 @@ def test_a_new_branch_says_what_the_policy_says(pair: tuple[LanguageModel, Langu
 
 
 def test_what_a_branch_learns_moves_nothing_of_the_policy(
-    pair: tuple[LanguageModel, LanguageModel],
+    pair: tuple[LanguageModel, LanguageModel], above: int
 ) -> None:
     policy, branch = pair
-    rollout, tap = rollout_of(policy), Tap(1)
+    rollout, tap = rollout_of(policy), Tap(above)
     before = response_states(policy, rollout, tap=tap).detach()
     response_states(branch, rollout, begin=tap).square().sum().backward()
     assert all(p.grad is None for p in policy.trained)
