@@ -115,7 +115,7 @@ class PpoConfig(Section):
         1.0,
         description="an update that moves the policy farther than this from the one that sampled, "
         "in nats per token, is undone: training goes back to the last checkpoint and on at half "
-        "the rate; the third time, it ends there",
+        "the rate; the third time, it ends there, or fails where no checkpoint is",
     )
     missing_eos_score: Literal["auto"] | float = Field(
         "auto",

@@ -19,8 +19,6 @@ from rlaif.stages.pools import read_pools
 from rlaif.stages.supervised import read_examples
 from rlaif.text import quoted
 
-LONGEST = 32  # prompts, by bytes, whose tokens are counted: one of them is the longest in tokens
-
 
 def preflight(project: Project, ledger: Ledger, config: RlaifConfig, crew: Crew) -> tuple[str, ...]:
     """Load every model once and read every file; nothing is written.
@@ -45,7 +43,7 @@ def preflight(project: Project, ledger: Ledger, config: RlaifConfig, crew: Crew)
     check_plain_head(policy)
     if config.policy.optimizer == "ppo" and config.ppo.critic == "branch":
         check_branch(policy, config.ppo.critic_blocks)
-    for prompt in sorted(pool, key=lambda p: len(p.text.encode()), reverse=True)[:LONGEST]:
+    for prompt in pool:
         tokens = len(encode_conversation(policy, prompt.messages))
         what = f"prompt {prompt.id} ({quoted(prompt.text)})"
         check_context(policy, tokens, config.generation.max_tokens, what)

@@ -16,6 +16,7 @@ from rlaif.records import PolicyReport, Preference, Record, digest_of
 from rlaif.seeds import numpy_generator
 from rlaif.stages.metrics import read_metrics
 from rlaif.stages.optimisers import OptimiserJob, PolicyPair, train_challenger
+from rlaif.stages.pools import read_pools
 from rlaif.stages.ppo import PpoJob, train_ppo
 from rlaif.stages.preferences import preference_split
 from rlaif.stages.reward_model import (
@@ -135,7 +136,9 @@ def _examples(ctx: CycleContext) -> tuple[Example, ...]:
     named = ctx.config.supervised_text
     if named is None:
         return _preferred(ctx)
-    held_out = ctx.ledger.cycle_prompts(ctx.number, EVAL)
+    sampling = ctx.config.sampling
+    pool = read_pools(ctx.project.root, sampling.pools, sampling.eval_share)
+    held_out = [*pool, *ctx.ledger.cycle_prompts(ctx.number, EVAL)]  # drawn before the pool changed
     return tuple(example for _, example in read_examples(ctx.project.file(named), held_out))
 
 

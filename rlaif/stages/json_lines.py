@@ -79,8 +79,11 @@ def read_json_lines(
 
 def _parsed(line: str, model: type[M]) -> M:
     """Read a line; what cannot be written as UTF-8 again is refused too."""
-    value: Any = json.loads(line)
-    json.dumps(value, ensure_ascii=False).encode("utf-8")
+    try:
+        value: Any = json.loads(line)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except RecursionError as exc:
+        raise ValueError("it is nested too deeply") from exc
     return model.model_validate(value)
 
 

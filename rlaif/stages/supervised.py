@@ -41,7 +41,7 @@ def read_examples(path: Path, prompts: Iterable[Prompt]) -> list[tuple[int, Exam
 
     Args:
         path: JSON lines, UTF-8.
-        prompts: The pool, or its held-out part.
+        prompts: The pool.
 
     Returns:
         Each example with its line, from 1.

@@ -180,8 +180,16 @@ def test_supervised_text_is_what_the_ptx_term_gets(cycles: Cycles) -> None:
     lines = [
         '{"prompt": "Who?", "completion": "I."}',
         '{"prompt": "Is this for EVAL", "completion": "Yes."}',
+        '{"prompt": "Not drawn?", "completion": "No, and held out."}',
         '{"prompt": "谁?", "completion": "我。"}',
     ]
+    pools = cycles.root / "prompts" / "pools"
+    pools.mkdir(parents=True)
+    pool = [
+        '{"prompt": "Not drawn?", "split": "eval"}',
+        '{"prompt": "Who else?", "split": "train"}',
+    ]
+    (pools / "some.jsonl").write_text("\n".join(pool), encoding="utf-8")
     path = cycles.root / "text.jsonl"
     path.write_text("\n".join(lines), encoding="utf-8")
     settings = {"ptx_path": "text.jsonl", "ptx_coefficient": 0.1}

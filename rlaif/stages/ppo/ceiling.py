@@ -1,6 +1,5 @@
 """A cycle's ceiling on KL to the reference."""
 
-from rlaif.models.processes import Processes
 from rlaif.stages.ppo.job import PpoJob
 from rlaif.stages.ppo.trainer import PpoTrainer
 
@@ -14,13 +13,15 @@ class Ceiling:
     Args:
         job: The job.
         trainer: Who trains.
-        together: Who else trains the same policy.
+
+    Attributes:
+        measured: KL of the policy that is handed over, nats per sequence; None where unmeasured.
     """
 
-    def __init__(self, job: PpoJob, trainer: PpoTrainer, together: Processes) -> None:
+    def __init__(self, job: PpoJob, trainer: PpoTrainer) -> None:
         self._ceiling = job.ppo.kl_ceiling
         self._trainer = trainer
-        self._together = together
+        self._settled = False
         self.measured: float | None = None
 
     def passed(self) -> str | None:
@@ -30,8 +31,8 @@ class Ceiling:
         return self._judge(self._trainer.done - 1, self._trainer.kl_of(self._trainer.done - 1))
 
     def passed_at_the_end(self) -> str | None:
-        """Measure the policy that would be handed over, and do likewise."""
-        if self._ceiling == "off":
+        """Measure the policy that would be handed over, however training ended, and do likewise."""
+        if self._ceiling == "off" or self._settled:
             return None
         self.measured = self._trainer.measure_kl()
         return self._judge(self._trainer.done, self.measured)
@@ -40,10 +41,8 @@ class Ceiling:
         if self._ceiling == "off" or kl <= self._ceiling:
             return None
         before = {m.step: m.value for m in self._trainer.metrics if m.name == "kl_reference"}
-        if self._together.main:
-            self._trainer.checkpoints.drop_from(measured)
-        self._together.wait()
-        self._trainer.restore()
+        self._trainer.go_below(measured)
+        self._settled = True
         self.measured = before.get(self._trainer.done, kl)
         return (
             f"KL to the reference was {kl:.3g} nats per sequence after update {measured}, above "

@@ -1,6 +1,7 @@
 """A PPO job's checkpoints: folders ``update-NNNNN`` in its work folder."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from rlaif.errors import ArtifactError
 from rlaif.models.training_state import STATE, load_state
 
 PREFIX = "update-"
+NAME = re.compile(rf"{PREFIX}\d{{5,}}")
 KEPT = 2
 
 
@@ -58,7 +60,8 @@ class Checkpoints:
                 shutil.rmtree(folder)
 
     def _folders(self) -> list[Path]:
-        return sorted(self._work.glob(f"{PREFIX}[0-9]*"))
+        named = (p for p in self._work.glob(f"{PREFIX}*") if NAME.fullmatch(p.name))
+        return sorted(folder for folder in named if folder.is_dir())
 
     def _is_own(self, folder: Path) -> bool:
         try:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rlaif.errors import ConfigError
 from rlaif.models.actor_critic import head_weight, response_states, working_head
-from rlaif.models.encoding import encode_answer, encode_conversation
+from rlaif.models.encoding import check_context, encode_answer, encode_conversation
 from rlaif.models.processes import Processes
 from rlaif.rl import Rollout
 from rlaif.rl.head_loss import head_loss
@@ -45,6 +45,7 @@ class Examples:
 
     Raises:
         ConfigError: The term has a weight, and there is no example.
+        ModelError: An example does not fit into the context.
     """
 
     def __init__(self, job: PpoJob, learner: Learner, processes: Processes) -> None:
@@ -58,6 +59,8 @@ class Examples:
             for e in (job.examples if self._weight else ())
             if (answer := encode_answer(learner.policy, e.text, e.ended))
         ]
+        for asked, answer in self._rows:
+            check_context(learner.policy, len(asked), len(answer), "an example of the ptx term")
         if self._weight and not self._rows:
             raise ConfigError(
                 f"ppo.ptx_coefficient is {self._weight}, and no completion was preferred",

@@ -7,5 +7,9 @@ class NonFiniteLossError(TrainingError):
     """A loss, a gradient, a weight or a reward was NaN or infinite."""
 
 
+class BrokenPolicyError(NonFiniteLossError):
+    """The policy that an update began with gives logits that are not finite."""
+
+
 class SpikeError(TrainingError):
     """The policy was thrown far off by the steps of one update."""

@@ -28,7 +28,7 @@ from rlaif.stages.ppo.faults import NonFiniteLossError, SpikeError
 from rlaif.stages.ppo.job import PpoJob
 
 EARLY_STOP_FACTOR = 1.5
-PROBED_ROWS = 2
+PROBED_TOKENS = 128
 FIGURES = ("loss", "policy_loss", "value_loss", "kl_loss", "approx_kl", "clip_fraction",
            "value_clip_fraction")  # fmt: skip
 
@@ -102,7 +102,7 @@ class Epochs:
     def moved(self, batch: Batch) -> float:
         """Return how far the policy has moved from the one that sampled, when all steps are made.
 
-        An estimate, nats per token, from the longest rows: it is there to see what is far off.
+        An estimate, nats per token, from the longest rows; where those are far off, from all.
 
         Args:
             batch: The rollout.
@@ -111,19 +111,26 @@ class Epochs:
             NonFiniteLossError: The policy gives logits that are not finite.
             SpikeError: That is beyond ``ppo.spike_kl``.
         """
-        longest = batch.rollout.host_lengths.argsort(stable=True, descending=True)
-        some = batch.select(longest[:PROBED_ROWS]).trim()
+        lengths, order = batch.rollout.host_lengths.sort(stable=True, descending=True)
+        rows = 1 + int((lengths.cumsum(0) < PROBED_TOKENS).sum())
+        found = self._moved(batch.select(order[:rows]).trim())
+        if found > self._settings.spike_kl and rows < batch.size:
+            found = self._moved(batch)
+        self._refuse_spike(found)
+        return found
+
+    def _moved(self, batch: Batch) -> float:
         temperature = self._job.generation.temperature
-        said = score_responses(self._learner.policy, some.rollout, temperature).logprobs
-        found = float(masked_mean(k3(some.old_logprobs, said), some.response_mask))
-        if not math.isfinite(found):
+        said = score_responses(self._learner.policy, batch.rollout, temperature).logprobs
+        own = float(masked_mean(k3(batch.old_logprobs, said), batch.response_mask))
+        found = self._processes.gather(own)
+        if not all(map(math.isfinite, found)):
             raise NonFiniteLossError(
                 "logits that are not finite after an update",
                 "finite numbers",
                 "lower ppo.learning_rate",
             )
-        self._refuse_spike(found)
-        return found
+        return max(found)
 
     def _minibatches(self, batch: Batch, update: int) -> Iterator[Batch]:
         size = self._settings.minibatch

@@ -29,7 +29,7 @@ from rlaif.rl import (
 )
 from rlaif.seeds import derive_seed, numpy_generator, torch_generator
 from rlaif.stages.ppo.actors import Learner
-from rlaif.stages.ppo.faults import NonFiniteLossError
+from rlaif.stages.ppo.faults import BrokenPolicyError, NonFiniteLossError
 from rlaif.stages.ppo.job import PpoJob
 from rlaif.stages.ppo.portions import Portions
 from rlaif.stages.ppo.shaping import RewardShaper
@@ -184,7 +184,7 @@ class Roller:
         """Sample and score this process's share of an update's rows.
 
         Raises:
-            NonFiniteLossError: Some process's policy gave logits that are not finite.
+            BrokenPolicyError: Some process's policy gave logits that are not finite.
         """
         own = rows[self._processes.share]
         fault, answers = None, []
@@ -194,7 +194,7 @@ class Roller:
             fault = (exc.seen, exc.expected, exc.action)
         faults = [f for f in self._processes.gather(fault) if f is not None]
         if faults:
-            raise NonFiniteLossError(*faults[0])
+            raise BrokenPolicyError(*faults[0])
         if not own:
             return []
         rollout = self._rollout(own, answers)
@@ -204,7 +204,7 @@ class Roller:
         kept = zip(said.tolist(), (len(a.token_ids) for a in answers), strict=True)
         references = [tuple(row[:length]) for row, length in kept]
         values = [answer.probed for answer in answers]
-        if self._learner.critic.own is not None:
+        if rewarded and self._learner.critic.own is not None:
             values = self._learner.critic.look(rollout, [a.stream for a in answers], portion)
         answers = [replace(answer, stream=None) for answer in answers]
         scores = self._score(own, answers).tolist() if rewarded else [0.0] * len(own)

@@ -12,7 +12,7 @@ from rlaif.models.training_state import saving
 from rlaif.records import ArtifactRef, PolicyReport
 from rlaif.stages.metrics import write_metrics
 from rlaif.stages.ppo.ceiling import Ceiling
-from rlaif.stages.ppo.faults import NonFiniteLossError, SpikeError
+from rlaif.stages.ppo.faults import BrokenPolicyError, NonFiniteLossError, SpikeError
 from rlaif.stages.ppo.job import PpoJob
 from rlaif.stages.ppo.rollouts import Scorer
 from rlaif.stages.ppo.trainer import PpoTrainer
@@ -51,7 +51,7 @@ def train_ppo(
     if together.main:
         _write_down(job)
     trainer = PpoTrainer(job, scorer, together)
-    ceiling = Ceiling(job, trainer, together)
+    ceiling = Ceiling(job, trainer)
     ended: str | None = None
     while ended is None and trainer.done < job.ppo.updates:
         fault = _update(trainer)
@@ -61,7 +61,7 @@ def train_ppo(
         ended = ceiling.passed() if fault is None else _back(trainer, fault)
         if ended is None:
             _note(job, trainer, progress)
-    ended = ended or ceiling.passed_at_the_end()
+    ended = "; ".join(filter(None, [ended, ceiling.passed_at_the_end()])) or None
     if together.main:
         _write(job, trainer)
     together.wait()
@@ -85,7 +85,10 @@ def _back(trainer: PpoTrainer, fault: TrainingError) -> str:
     Raises:
         TrainingError: There is none.
     """
-    trainer.restore()
+    if isinstance(fault, BrokenPolicyError):
+        trainer.go_below(trainer.done)  # so is the checkpoint of that policy
+    else:
+        trainer.restore()
     if not trainer.done:
         raise fault
     return fault.seen
@@ -110,9 +113,8 @@ def _in_words(job: PpoJob, trainer: PpoTrainer, ended: str | None) -> str:
         )
         told = [ended, kept]
     if trainer.spikes:
-        told.append(
-            f"{trainer.spikes} times thrown far off and gone back, to half the rate each time"
-        )
+        often = "once" if trainer.spikes == 1 else f"{trainer.spikes} times"
+        told.append(f"{often} thrown far off and gone back, to half the rate each time")
     return "; ".join(told)
 
 
@@ -139,8 +141,8 @@ def _report(job: PpoJob, trainer: PpoTrainer, stopped: str, measured: float | No
         kl_reference=sum(kls) / max(len(kls), 1) if measured is None else measured,
         beta=trainer.beta,
         controller=trainer.controller_state,
-        reward_first=rewards[0] if rewards else 0.0,
-        reward_last=rewards[-1] if rewards else 0.0,
+        reward_first=rewards[0] if rewards else None,
+        reward_last=rewards[-1] if rewards else None,
         stopped=stopped,
         memory=trainer.portions.note,
         artifact=ArtifactRef(name=job.output.name, digest=verify(job.output)),

@@ -55,6 +55,7 @@ class PpoTrainer:
         self._fingerprint = job.fingerprint(model_digest(job.policy), model_digest(job.reference))
         self.checkpoints = Checkpoints(job.work, self._fingerprint)
         self.done = 0
+        self.spikes = 0
         self.metrics: list[Metric] = []
         self.restore()
 
@@ -83,7 +84,7 @@ class PpoTrainer:
         self._controller = _controller(self._job)
         self.portions = Portions(settings)
         self.done = int(state.get("done", 0))
-        self.spikes = int(state.get("spikes", 0))
+        self.spikes = max(self.spikes, int(state.get("spikes", 0)))
         self.metrics = [Metric.model_validate(m) for m in state.get("metrics", [])]
         if state:
             self._controller.load_state_dict(state["controller"])
@@ -99,9 +100,15 @@ class PpoTrainer:
 
         A kill before the next checkpoint loses the count, and the way there meets the same spike.
         """
-        spikes = self.spikes + 1
+        self.spikes += 1
         self.restore()
-        self.spikes = spikes
+
+    def go_below(self, done: int) -> None:
+        """Go back to the newest checkpoint of fewer updates, which are all that then are there."""
+        if self._processes.main:
+            self.checkpoints.drop_from(done)
+        self._processes.wait()
+        self.restore()
 
     def kl_of(self, update: int) -> float:
         """KL to the reference that an update's rollout measured, nats per sequence."""

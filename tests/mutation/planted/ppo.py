@@ -168,8 +168,8 @@ FAULTS = {
     ),
     "the-last-policy-is-held-to-no-ceiling": (
         f"{PPO}/running.py",
-        "    ended = ended or ceiling.passed_at_the_end()\n",
-        "",
+        "filter(None, [ended, ceiling.passed_at_the_end()])",
+        "filter(None, [ended])",
     ),
     "anothers-checkpoint-is-ones-own": (
         f"{PPO}/checkpoints.py",
@@ -178,8 +178,18 @@ FAULTS = {
     ),
     "spikes-forgotten-on-resume": (
         f"{PPO}/trainer.py",
-        'self.spikes = int(state.get("spikes", 0))',
-        "self.spikes = 0",
+        'max(self.spikes, int(state.get("spikes", 0)))',
+        "self.spikes",
+    ),
+    "broken-checkpoint-handed-over": (
+        f"{PPO}/running.py",
+        "if isinstance(fault, BrokenPolicyError):",
+        "if False:",
+    ),
+    "few-tokens-are-enough-for-a-spike": (
+        f"{PPO}/learning.py",
+        "if found > self._settings.spike_kl and rows < batch.size:",
+        "if False:",
     ),
     "broken-rewards-go-on": (f"{PPO}/rollouts.py", "        _refuse_broken(found, update)\n", ""),
 }

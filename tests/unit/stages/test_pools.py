@@ -56,6 +56,7 @@ def test_reads_prompts_and_conversations_of_every_file(tmp_path: Path) -> None:
         ('{"messages": [{"role": "assistant", "content": "a"}]}', "user's"),
         ("[1, 2]", "[1, 2]: Input should be"),
         ('{"prompt": "a\\ud800b"}', "surrogate"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"prompt": 3}', "prompt = 3: Input should be a valid string"),
         ('{"prompt": ["' + "long " * 99 + '"]}', "\u2026: Input should be"),
     ],

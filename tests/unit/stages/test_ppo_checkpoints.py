@@ -49,3 +49,17 @@ def test_those_beyond_a_ceiling_go(tmp_path: Path) -> None:
         write(checkpoints, done)
     checkpoints.drop_from(4)
     assert numbers(tmp_path) == [2]
+
+
+def test_what_is_no_checkpoint_is_left_alone(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, "mine")
+    for name in ("update-00009", "update-00001.txt", "update-9"):
+        (tmp_path / name).write_text("a file", encoding="utf-8")
+    (tmp_path / "update-00001-mine").mkdir()
+    for done in (1, 2, 3):
+        write(checkpoints, done)
+    checkpoints.prune(3)
+    checkpoints.drop_from(3)
+    left = {path.name for path in tmp_path.iterdir()}
+    others = {"update-00009", "update-00001.txt", "update-9", "update-00001-mine"}
+    assert left == {"update-00002", *others}

@@ -1,5 +1,7 @@
 """What PPO does when it is thrown off: it goes back to a good checkpoint, and says so."""
 
+import dataclasses
+import math
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,13 @@ from ppo_jobs import SETTINGS, Short, Stopped, job_in, series, stop_after
 
 from rlaif.artifacts import file_sha256, verify
 from rlaif.errors import TrainingError
+from rlaif.models.decoding import Decoded, NonFiniteLogitsError
 from rlaif.models.loading import load_language_model
 from rlaif.records import PolicyReport
 from rlaif.stages.ppo import PpoJob, train_ppo
-from rlaif.stages.ppo.learning import Epochs
+from rlaif.stages.ppo.faults import SpikeError
+from rlaif.stages.ppo.learning import PROBED_TOKENS, Epochs
+from rlaif.stages.ppo.rollouts import Roller
 from rlaif.stages.ppo.trainer import PpoTrainer
 from rlaif.testing import make_tiny_lm
 
@@ -101,7 +106,7 @@ def test_a_policy_thrown_far_off_goes_back_and_on_at_half_the_rate(
     rates = throw(monkeypatch, at=3, times=1)
     report = train(job)
     assert report.updates == 6
-    assert "1 times thrown far off" in report.stopped
+    assert "once thrown far off" in report.stopped
     assert series(job, "spikes") == [0.0] * 2 + [1.0] * 4
     assert rates[1] == pytest.approx(rates[0] / 2)
     assert max(series(job, "kl_moved")) <= SETTINGS.spike_kl
@@ -131,7 +136,7 @@ def test_the_third_spike_ends_training_at_the_last_checkpoint(
     report = train(job)
     assert report.updates == 2
     assert "ppo.spike_kl = 1;" in report.stopped
-    assert "after update 2" in report.stopped
+    assert "after update 2; 2 times thrown far off" in report.stopped
     loaded = load_language_model(str(job.output), torch.device("cpu"))
     assert all(bool(p.isfinite().all()) for p in loaded.model.parameters())
 
@@ -162,6 +167,56 @@ def test_a_ceiling_holds_for_the_policy_after_the_last_update(policy: str, tmp_p
     assert f"KL to the reference was {free.kl_reference:.3g} nats" in held.stopped
     assert "no update was kept" in held.stopped
     assert held.kl_reference == pytest.approx(0.0, abs=1e-4)
+
+
+def test_a_ceiling_holds_for_the_checkpoint_that_a_fault_leaves(
+    policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, 1)
+    job = job_in(tmp_path, policy, checkpoint_updates=1, kl_ceiling=0.01)
+    report = train(job)
+    assert report.updates == 0
+    assert report.stopped.startswith("loss nan")
+    assert "ppo.kl_ceiling = 0.01" in report.stopped
+    assert report.kl_reference == pytest.approx(0.0, abs=1e-4)
+    assert report.reward_first is None
+
+
+def test_a_checkpoint_whose_policy_turns_out_broken_is_not_handed_over(
+    policy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = Roller._sample
+
+    def broken(self: Roller, update: int, own: list[int]) -> list[Decoded]:
+        if update == 4:
+            raise NonFiniteLogitsError("logits that are not finite", "finite ones", "roll back")
+        return original(self, update, own)
+
+    monkeypatch.setattr(Roller, "_sample", broken)
+    report = train(job_in(tmp_path, policy, updates=6))
+    assert report.updates == 2
+    assert "after update 2" in report.stopped
+
+
+def test_few_tokens_that_moved_far_are_no_spike_where_the_rest_did_not(
+    policy: str, tmp_path: Path
+) -> None:
+    trainer = PpoTrainer(job_in(tmp_path, policy, rollout_batch=64), Short())
+    batch = trainer._roller.roll(0, 0.0, trainer.learner.policy).batch
+    lengths = batch.rollout.response_lengths
+    probed = int((lengths.sort(descending=True).values.cumsum(0) < PROBED_TOKENS).sum()) + 1
+    assert 1 < probed < len(lengths) // 2
+    longest = lengths.argsort(stable=True, descending=True)[:probed]
+    old = batch.old_logprobs.clone()
+    old[longest] -= 1.2 * batch.response_mask[longest]
+    shifted = dataclasses.replace(batch, old_logprobs=old)
+    moved = trainer._epochs.moved(shifted)
+    near, far = 0.0, math.exp(1.2) - 1 - 1.2
+    share = float(lengths[longest].sum() / lengths.sum())
+    assert moved == pytest.approx(share * far + (1 - share) * near, rel=1e-3)
+    old -= 1.2 * batch.response_mask
+    with pytest.raises(SpikeError):
+        trainer._epochs.moved(shifted)
 
 
 def test_what_a_ceiling_measures_at_the_end_is_what_the_next_update_would(
