@@ -152,6 +152,6 @@ def mean_and_error(kl: Float[Tensor, " batch"]) -> MeanKL:
     """
     if not len(kl):
         raise ValueError("no sequence to take the mean KL of")
-    wide = kl.double()
+    wide = kl.cpu().double()
     error = (wide.var(correction=1) / len(kl)).sqrt() if len(kl) > 1 else torch.tensor(torch.nan)
     return MeanKL(float(wide.mean()), float(error))

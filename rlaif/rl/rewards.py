@@ -92,7 +92,7 @@ class RunningScale:
         """
         if not torch.isfinite(scores).all():
             raise ValueError("a score is not finite: it would spoil all that follow")
-        wide = scores.double()
+        wide = scores.cpu().double()
         count = float(len(wide))
         if not count:
             return
