@@ -17,6 +17,7 @@ from rlaif.models.loading import LanguageModel
 from rlaif.models.portions import Portion
 from rlaif.models.tap import Tap
 from rlaif.rl.batch import Rollout, sent
+from rlaif.rl.kl import chunked_exact_kl
 from rlaif.rl.logprobs import chunked_logprobs
 
 PROBE_TOKENS = 4
@@ -181,6 +182,42 @@ def score_responses(
 
     (portion or Portion("scoring", ROWS_AT_ONCE)).each(rollout.size, score)
     return ResponseScores(logprobs, values)
+
+
+@torch.no_grad()
+def exact_response_kl(
+    lm: LanguageModel,
+    other: LanguageModel,
+    rollout: Rollout,
+    temperature: float,
+    portion: Portion | None = None,
+) -> Float[Tensor, "batch response"]:
+    """Return KL(policy || other) of the whole distribution at each response token, nats.
+
+    Args:
+        lm: The policy.
+        other: The other one, of the same vocabulary.
+        rollout: Queries and responses; filler cells are 0.
+        temperature: The sampling temperature, by which logits are divided.
+        portion: Rows at once; None: ``ROWS_AT_ONCE`` at first.
+
+    Raises:
+        OutOfMemoryError: Memory does not hold a single row.
+    """
+    found = torch.zeros(rollout.response_mask.shape, device=rollout.input_ids.device)
+    for model in (lm, other):
+        model.weights_may_have_moved()
+
+    def measure(places: slice) -> None:
+        part = rollout.select(torch.arange(rollout.size)[places]).trim()
+        own = response_states(lm, part), working_head(lm)
+        theirs = response_states(other, part), working_head(other)
+        kl = chunked_exact_kl(*own, *theirs, temperature).to(found.dtype)
+        shape = part.response_mask.shape
+        found[places, : shape[1]] = laid(kl, part.response_places, shape)
+
+    (portion or Portion("measuring KL", ROWS_AT_ONCE)).each(rollout.size, measure)
+    return found
 
 
 def laid(flat: Tensor, cells: Tensor, shape: torch.Size) -> Tensor:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from rlaif.config import EvaluationConfig
-from rlaif.models.actor_critic import response_states, score_responses, working_head
+from rlaif.models.actor_critic import exact_response_kl, score_responses
 from rlaif.models.encoding import encode_answer, encode_conversation
 from rlaif.models.loading import LanguageModel
 from rlaif.records import Message, PairVerdict, WinRate
-from rlaif.rl import MeanKL, Rollout, chunked_exact_kl, k1, mean_and_error, sequence_kl
+from rlaif.rl import MeanKL, Rollout, k1, mean_and_error, sequence_kl
 
 NEWTON_STEPS = 30
 RIDGE = 1e-2
@@ -125,17 +125,8 @@ def sequence_kls(
         rollout: The policy's answers.
         temperature: The sampling temperature.
     """
-    for lm in (policy, base):
-        lm.weights_may_have_moved()
-    kl = chunked_exact_kl(
-        response_states(policy, rollout),
-        working_head(policy),
-        response_states(base, rollout),
-        working_head(base),
-        temperature,
-    )
-    mask = rollout.response_mask
-    return sequence_kl(kl.new_zeros(mask.shape).masked_scatter(mask, kl), mask).cpu()
+    kl = exact_response_kl(policy, base, rollout, temperature)
+    return sequence_kl(kl, rollout.response_mask).cpu()
 
 
 def upper_bound(kl: MeanKL, confidence: float) -> float | None:

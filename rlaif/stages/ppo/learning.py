@@ -281,12 +281,15 @@ class Epochs:
         )
 
     def _kl_loss(self, logprobs: Tensor, flat: _Flat, count: int) -> Tensor:
+        estimator = self._settings.kl_estimator
+        if estimator == "exact":
+            raise ValueError("the exact KL is a cost in the reward, not a loss of sampled tokens")
         return kl_loss(
             _row(logprobs),
             _row(flat.ref_logprobs),
             _ones(flat.tokens),
             count,
-            self._settings.kl_estimator,
+            estimator,
         )
 
 

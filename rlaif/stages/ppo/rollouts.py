@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from rlaif.models.actor_critic import score_responses
+from rlaif.models.actor_critic import exact_response_kl, score_responses
 from rlaif.models.decoding import Decoded, DecodeSettings, NonFiniteLogitsError, decode
 from rlaif.models.drawing import uniforms
 from rlaif.models.encoding import check_context, encode_conversation
@@ -62,11 +62,15 @@ class Rolled:
 
 
 class _Answered(NamedTuple):
-    """A completion, the values of its tokens, the reference's log-probs, and its reward."""
+    """A completion, and of its tokens values, the reference's log-probs and what KL costs.
+
+    The last is there where the exact KL is charged, in nats; then comes the completion's reward.
+    """
 
     answer: Decoded
     values: tuple[float, ...]
     reference: tuple[float, ...]
+    exact: tuple[float, ...]
     score: float
 
 
@@ -132,7 +136,8 @@ class Roller:
         _refuse_broken(found, update)
         scores = torch.tensor([f.score for f in found], device=policy.device)
         shaped = self._shaper.shape(scores, rollout.response_lengths)
-        costs = self._costs(logprobs, reference_logprobs, beta)
+        exact = _laid([f.exact for f in found], mask) if self._charges_exactly else None
+        costs = self._costs(logprobs, reference_logprobs, beta, exact)
         estimated = gae(
             place_scores(costs, shaped, mask), values, mask, self._job.ppo.gamma, self._job.ppo.lam
         )
@@ -201,14 +206,19 @@ class Roller:
         temperature = self._job.generation.temperature
         portion = self._portions.scoring
         said = score_responses(reference, rollout, temperature, portion=portion).logprobs
-        kept = zip(said.tolist(), (len(a.token_ids) for a in answers), strict=True)
-        references = [tuple(row[:length]) for row, length in kept]
+        lengths = [len(answer.token_ids) for answer in answers]
+        references = _cut(said, lengths)
+        exact: list[tuple[float, ...]] = [()] * len(own)
+        if rewarded and self._charges_exactly:
+            policy = self._learner.policy
+            kl = exact_response_kl(policy, reference, rollout, temperature, portion)
+            exact = _cut(kl, lengths)
         values = [answer.probed for answer in answers]
         if rewarded and self._learner.critic.own is not None:
             values = self._learner.critic.look(rollout, [a.stream for a in answers], portion)
         answers = [replace(answer, stream=None) for answer in answers]
         scores = self._score(own, answers).tolist() if rewarded else [0.0] * len(own)
-        return list(map(_Answered, answers, values, references, scores))
+        return list(map(_Answered, answers, values, references, exact, scores))
 
     def _sample(self, update: int, own: list[int]) -> list[Decoded]:
         """Sample an answer to each row's prompt; log-probs and values are kept as they were then.
@@ -257,11 +267,27 @@ class Roller:
         ended = torch.tensor([a.ended for a in answers], device=device)
         return torch.where(ended, scores, torch.full_like(scores, constant))
 
-    def _costs(self, logprobs: Tensor, reference: Tensor, beta: float) -> Tensor:
+    @property
+    def _charges_exactly(self) -> bool:
+        settings = self._job.ppo
+        return settings.kl_place == "reward" and settings.kl_estimator == "exact"
+
+    def _costs(
+        self, logprobs: Tensor, reference: Tensor, beta: float, exact: Tensor | None = None
+    ) -> Tensor:
         """Cost of each token in the reward; nothing where KL is a term of the loss."""
         if self._job.ppo.kl_place == "loss":
             return torch.zeros_like(logprobs)
-        return beta * token_kl(logprobs, reference, self._job.ppo.kl_estimator)
+        estimator = self._job.ppo.kl_estimator
+        kl = exact if estimator == "exact" else token_kl(logprobs, reference, estimator)
+        if kl is None:
+            raise ValueError("the exact KL is not known from log-probs of single tokens")
+        return beta * kl
+
+
+def _cut(cells: Tensor, lengths: Sequence[int]) -> list[tuple[float, ...]]:
+    """[rows, columns] -> each row's first numbers."""
+    return [tuple(row[:n]) for row, n in zip(cells.tolist(), lengths, strict=True)]
 
 
 def _refuse_broken(found: Sequence[_Answered], update: int) -> None:

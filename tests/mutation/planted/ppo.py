@@ -3,7 +3,7 @@
 PPO = "rlaif/stages/ppo"
 
 FAULTS = {
-    "beta-forgotten": (f"{PPO}/rollouts.py", "return beta * token_kl(", "return token_kl("),
+    "beta-forgotten": (f"{PPO}/rollouts.py", "return beta * kl\n", "return kl\n"),
     "loss-beta-in-units-of-reward": (
         f"{PPO}/trainer.py",
         "self.beta / rolled.spread)",
@@ -141,12 +141,17 @@ FAULTS = {
     ),
     "estimator-ignored-in-the-reward": (
         f"{PPO}/rollouts.py",
-        "token_kl(logprobs, reference, self._job.ppo.kl_estimator)",
+        "token_kl(logprobs, reference, estimator)",
         "token_kl(logprobs, reference)",
+    ),
+    "exact-kl-charged-backwards": (
+        f"{PPO}/rollouts.py",
+        "exact_response_kl(policy, reference, rollout,",
+        "exact_response_kl(reference, policy, rollout,",
     ),
     "estimator-ignored-in-the-loss": (
         f"{PPO}/learning.py",
-        "            self._settings.kl_estimator,\n",
+        "            estimator,\n",
         '            "k2",\n',
     ),
     "ptx-without-temperature": (

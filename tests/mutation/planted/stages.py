@@ -1,10 +1,10 @@
 """Faults in how a challenger is measured and decided on."""
 
 FAULTS = {
-    "exact-kl-of-sequences-over-filler": (
-        "rlaif/stages/evaluation.py",
-        "sequence_kl(kl.new_zeros(mask.shape).masked_scatter(mask, kl), mask).cpu()",
-        "sequence_kl(kl.new_zeros(mask.shape).masked_scatter(~mask, kl), mask).cpu()",
+    "exact-kl-in-the-wrong-cells": (
+        "rlaif/models/actor_critic.py",
+        "laid(kl, part.response_places, shape)",
+        "laid(kl, torch.arange(len(kl)), shape)",
     ),
     "lifetime-ceiling-on-the-lower-bound": (
         "rlaif/stages/evaluation.py",

@@ -12,6 +12,7 @@ from rlaif.errors import ModelError
 from rlaif.models.actor_critic import (
     ValueHead,
     check_plain_head,
+    exact_response_kl,
     response_states,
     score_responses,
 )
@@ -73,6 +74,26 @@ def test_rows_of_like_length_together_give_the_same(either: LanguageModel) -> No
     found = score_responses(either, rollout, 0.7, head, portion=Portion("test", 2))
     torch.testing.assert_close(found.logprobs, plain.logprobs)
     torch.testing.assert_close(found.values, plain.values)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_exact_kl_is_that_of_each_row_alone(
+    either: LanguageModel, tmp_path: Path, rows: int
+) -> None:
+    other = load_language_model(str(make_tiny_lm(tmp_path / "other", seed=5)), CPU)
+    rollout = rollout_of(either)
+    found = exact_response_kl(either, other, rollout, 0.7, Portion("measuring", rows))
+    for row, asked in enumerate(rollout.rows()):
+        length = int(rollout.response_mask[row].sum())
+        ids = torch.tensor([asked])
+        with torch.no_grad():
+            p, q = (
+                (m.model(ids).logits[0, -length - 1 : -1] / 0.7).log_softmax(-1)
+                for m in (either, other)
+            )
+        wanted = (p.exp() * (p - q)).sum(-1)
+        torch.testing.assert_close(found[row, :length], wanted, rtol=1e-4, atol=1e-5)
+        assert not found[row, length:].any()
 
 
 def test_gradients_reach_the_whole_trunk(either: LanguageModel) -> None:

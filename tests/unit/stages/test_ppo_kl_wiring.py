@@ -67,6 +67,24 @@ def test_a_rollout_is_charged_beta_times_the_estimator(job: PpoJob, estimator: s
     torch.testing.assert_close(said, BETA * kl, rtol=0, atol=0)
 
 
+@torch.no_grad()
+def test_a_rollout_is_charged_the_exact_kl_of_each_tokens_distribution(job: PpoJob) -> None:
+    trainer = PpoTrainer(changed(job, kl_estimator="exact", gamma=1.0, lam=1.0))
+    rolled = first_rollout(trainer)
+    batch, rollout = rolled.batch, rolled.batch.rollout
+    models = trainer.learner.policy.model, trainer._reference.policy.model
+    costs = []
+    for asked, answer in zip(rollout.rows(), batch.response_mask.sum(1).tolist(), strict=True):
+        ids = torch.tensor([asked])
+        own, other = (m(ids).logits[0, -answer - 1 : -1].log_softmax(-1) for m in models)
+        costs.append(float((own.exp() * (own - other)).sum()))
+    assert min(costs) > 1
+    wanted = rolled.shaped - BETA * torch.tensor(costs)
+    torch.testing.assert_close(batch.returns[:, 0], wanted, rtol=1e-3, atol=1e-3)
+    with pytest.raises(ValueError, match="not known"):
+        trainer._roller._costs(batch.old_logprobs, batch.ref_logprobs, BETA)
+
+
 @pytest.mark.parametrize("estimator", BY_HAND)
 def test_the_controller_hears_k1_whatever_the_estimator(job: PpoJob, estimator: str) -> None:
     rolled = first_rollout(PpoTrainer(changed(job, kl_estimator=estimator)))
