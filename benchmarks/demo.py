@@ -23,6 +23,7 @@ from typing import Any
 SEEDS = (20261122, 1, 2, 3, 4)
 CYCLES = 3
 BAD_RATE = "0.05"
+UNGUARDED = "1e9"
 PEAK = "peak memory "
 
 Report = dict[str, Any]
@@ -82,8 +83,15 @@ def live_score(cycle: Report) -> float:
 
 
 def planted_challenger(project: Path, seed: int) -> Report:
-    """Ruin the next challenger with a rate far too high and return what the gate said."""
-    settings = {"RLAIF_PPO__LEARNING_RATE": BAD_RATE, "RLAIF_RUN__SEED": str(seed)}
+    """Ruin the next challenger with a rate far too high and return what the gate said.
+
+    PPO's own guard would go back before any harm reached the gate, so it is off.
+    """
+    settings = {
+        "RLAIF_PPO__LEARNING_RATE": BAD_RATE,
+        "RLAIF_PPO__SPIKE_KL": UNGUARDED,
+        "RLAIF_RUN__SEED": str(seed),
+    }
     rlaif("--project", str(project), "run", "--cycles", "1", **settings)
     last = report_of(project)["cycles"][-1]
     return {
