@@ -123,7 +123,7 @@ from rlaif.models.decoding import NonFiniteLogitsError
 sample = rollouts.Roller._sample
 
 def broken(self, update, own):
-    if update == 2 and self._processes.rank == 1:
+    if update == 3 and self._processes.rank == 1:
         raise NonFiniteLogitsError("logits that are not finite", "finite ones", "roll back")
     return sample(self, update, own)
 
@@ -143,7 +143,8 @@ def test_two_go_on_from_ones_checkpoint_and_what_breaks_in_one_ends_both(
         if done == 1:
             raise StoppedError
 
-    job = at(job, tmp_path)
+    longer = job.ppo.model_copy(update={"updates": 4})
+    job = at(job, tmp_path).model_copy(update={"ppo": longer})
     with pytest.raises(StoppedError):
         train_ppo(job, stop)
     first = sorted(p.name for p in job.work.iterdir())
