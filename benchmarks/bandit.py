@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,6 +29,11 @@ from rlaif.testing import make_tiny_lm
 
 QUESTION = (Message(role="user", content="Q?"),)
 FAR = 1e6
+WAYS = {
+    "reward": {"kl_place": "reward", "kl_estimator": "k1"},
+    "loss, k2": {"kl_place": "loss", "kl_estimator": "k2"},
+    "loss, exact": {"kl_place": "loss", "kl_estimator": "exact"},
+}
 
 
 class Table:
@@ -63,39 +68,36 @@ class Found:
     kl_after: float
 
 
-def solve(
-    folder: Path, beta: float, updates: int, place: Literal["reward", "loss"], rollout: int = 256
-) -> Found:
+def solve(folder: Path, beta: float, updates: int, way: str, rollout: int = 256) -> Found:
     """Train on the task and measure.
 
     Args:
         folder: Where models and checkpoints go.
         beta: The KL coefficient.
         updates: Updates.
-        place: Where the KL is.
+        way: Where the KL is, and its estimator: one of ``WAYS``.
         rollout: Answers per update.
     """
     policy = str(make_tiny_lm(folder / "policy", pad_is_eos=True))
-    settings = PpoConfig(
-        updates=updates,
-        rollout_batch=rollout,
-        minibatch=rollout,
-        micro_batch=rollout,
-        epochs=2,
-        learning_rate=1e-3,
-        kl_control="fixed",
-        kl_place=place,
-        kl_estimator="k1" if place == "reward" else "k2",
-        kl_beta=beta,
-        kl_early_stop=FAR,
-        precision="float32",
-    )
+    settings: dict[str, Any] = {
+        "updates": updates,
+        "rollout_batch": rollout,
+        "minibatch": rollout,
+        "micro_batch": rollout,
+        "epochs": 2,
+        "learning_rate": 1e-3,
+        "kl_control": "fixed",
+        "kl_beta": beta,
+        "kl_early_stop": FAR,
+        "precision": "float32",
+        **WAYS[way],
+    }
     job = PpoJob(
         policy=policy,
         reference=policy,
         conversations=(QUESTION,),
         generation=GenerationConfig(max_tokens=1),
-        ppo=settings,
+        ppo=PpoConfig.model_validate(settings),
         seed=1,
         device="cpu",
         missing_eos_score=None,
@@ -151,11 +153,11 @@ def main() -> None:
     parser.add_argument("--rollout", type=int, default=1024)
     given = parser.parse_args()
     found = []
-    for place in ("reward", "loss"):
+    for way in WAYS:
         for beta in (0.5, 1.0):
             with tempfile.TemporaryDirectory() as folder:
-                figures = solve(Path(folder), beta, given.updates, place, given.rollout)
-            found.append({"kl_in": place, "beta": beta, **vars(figures)})
+                figures = solve(Path(folder), beta, given.updates, way, given.rollout)
+            found.append({"kl_in": way, "beta": beta, **vars(figures)})
     print(json.dumps(found, indent=2))
 
 

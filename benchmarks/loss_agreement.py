@@ -87,7 +87,9 @@ class Ours:
         alone, portions = Processes(), Portions(job.ppo)
         self._roller = Roller(job, self.learner, scorer, RewardShaper(job.ppo), portions, alone)
         examples = Examples(job, self.learner, alone)
-        self._epochs = Epochs(job, self.learner, examples, portions.learning, alone)
+        self._epochs = Epochs(
+            job, self.learner, self._reference, examples, portions.learning, alone
+        )
 
     def roll(self) -> Rolled:
         """Sample and score."""

@@ -165,12 +165,12 @@ def _policy_loss(
         response_states(policy, batch.rollout),
         head_weight(policy.model),
         batch.rollout.response_ids[mask],
-        lambda logprobs, _entropy, places: surrogate(logprobs, places).loss,
+        lambda said, places: surrogate(said.logprobs, places).loss,
         temperature,
         working_head=working_head(policy),
     )
     found.loss.backward()
-    return found.logprobs, surrogate(found.logprobs, slice(None))
+    return found.said.logprobs, surrogate(found.said.logprobs, slice(None))
 
 
 def _with_weights(world: Path, number: int, prefix: str) -> LanguageModel:

@@ -11,7 +11,7 @@ from rlaif.rl.advantages import (
 from rlaif.rl.averaging import ema_update
 from rlaif.rl.batch import Batch, Rollout, micro_batches, pad
 from rlaif.rl.control import AdaptiveKL, FixedKL, KLController, LagrangianKL
-from rlaif.rl.head_loss import HeadLoss, head_loss
+from rlaif.rl.head_loss import Anchor, HeadLoss, Said, head_loss
 from rlaif.rl.kl import (
     KLEstimator,
     MeanKL,
@@ -45,6 +45,7 @@ from rlaif.rl.rewards import (
 __all__ = [
     "AdaptiveKL",
     "Advantages",
+    "Anchor",
     "Batch",
     "FixedKL",
     "HeadLogprobs",
@@ -56,6 +57,7 @@ __all__ = [
     "PolicyLoss",
     "Rollout",
     "RunningScale",
+    "Said",
     "ValueLoss",
     "bradley_terry_loss",
     "chunked_exact_kl",

@@ -1,6 +1,5 @@
 """A PPO job's checkpoints: folders ``update-NNNNN`` in its work folder."""
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from rlaif.artifacts import verify
 from rlaif.errors import ArtifactError
-from rlaif.models.training_state import STATE, load_state
+from rlaif.models.training_state import load_state
 
 PREFIX = "update-"
 NAME = re.compile(rf"{PREFIX}\d{{5,}}")
@@ -43,13 +42,13 @@ class Checkpoints:
                 verify(folder)
             except ArtifactError:
                 continue
-            if self._is_own(folder):
-                return folder, load_state(folder)
+            if state := self._own_state(folder):
+                return folder, state
         return None, {}
 
     def prune(self, done: int) -> None:
         """Remove all but the newest of the job, once that after `done` updates has landed."""
-        own = [f for f in self._folders() if f <= self.place(done) and self._is_own(f)]
+        own = [f for f in self._folders() if f <= self.place(done) and self._own_state(f)]
         for folder in set(self._folders()) - set(own[-KEPT:]):
             shutil.rmtree(folder)
 
@@ -63,9 +62,10 @@ class Checkpoints:
         named = (p for p in self._work.glob(f"{PREFIX}*") if NAME.fullmatch(p.name))
         return sorted(folder for folder in named if folder.is_dir())
 
-    def _is_own(self, folder: Path) -> bool:
+    def _own_state(self, folder: Path) -> dict[str, Any]:
+        """Return the state of a checkpoint of the job; nothing where it is not the job's."""
         try:
-            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            state = load_state(folder)
         except (OSError, ValueError):  # what a kill has left half written or half removed
-            return False
-        return isinstance(state, dict) and state.get("job") == self._job
+            return {}
+        return state if isinstance(state, dict) and state.get("job") == self._job else {}

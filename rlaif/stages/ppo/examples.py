@@ -108,7 +108,7 @@ class Examples:
             response_states(policy, part),
             head_weight(policy.model),
             part.response_ids.flatten()[part.response_places],
-            lambda logprobs, _entropy, _places: -logprobs.sum() / count,
+            lambda said, _places: -said.logprobs.sum() / count,
             self._job.generation.temperature,
             working_head=working_head(policy),
         )

@@ -7,12 +7,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from rlaif.models.actor_critic import head_weight, score_responses, working_head
+from rlaif.models.actor_critic import (
+    head_weight,
+    response_states,
+    score_responses,
+    working_head,
+)
+from rlaif.models.loading import LanguageModel
 from rlaif.models.portions import Portion
 from rlaif.models.processes import Processes
 from rlaif.rl import (
     Batch,
     PolicyLoss,
+    Rollout,
     k3,
     kl_loss,
     masked_mean,
@@ -20,7 +27,7 @@ from rlaif.rl import (
     policy_loss,
     value_loss,
 )
-from rlaif.rl.head_loss import head_loss
+from rlaif.rl.head_loss import Anchor, Said, head_loss
 from rlaif.seeds import derive_seed, torch_generator
 from rlaif.stages.ppo.actors import Learner
 from rlaif.stages.ppo.examples import Drawn, Examples
@@ -50,6 +57,7 @@ class Epochs:
     Args:
         job: The job.
         learner: What learns.
+        reference: What a KL in the loss is measured from.
         examples: For the ptx term.
         portion: Rows of a micro-batch.
         processes: Who else learns from the same rollout.
@@ -59,6 +67,7 @@ class Epochs:
         self,
         job: PpoJob,
         learner: Learner,
+        reference: LanguageModel,
         examples: Examples,
         portion: Portion,
         processes: Processes,
@@ -67,6 +76,7 @@ class Epochs:
         self._processes = processes
         self._settings = job.ppo
         self._learner = learner
+        self._reference = reference
         self._examples = examples
         self._portion = portion
 
@@ -225,12 +235,11 @@ class Epochs:
             states,
             head_weight(policy.model),
             flat.tokens,
-            lambda logprobs, entropy, places: self._token_loss(
-                logprobs, entropy, _cut(flat, places), count, beta
-            ),
+            lambda said, places: self._token_loss(said, _cut(flat, places), count, beta),
             self._job.generation.temperature,
             working_head=working_head(policy),
             with_entropy=settings.entropy_coefficient > 0,
+            anchor=self._anchor(batch.rollout),
         )
         value = value_loss(
             _row(values),
@@ -242,9 +251,9 @@ class Epochs:
         )
         loss = found.loss + settings.value_coefficient * value.loss
         loss.backward()
-        surrogate = self._surrogate(found.logprobs, flat, count)
+        surrogate = self._surrogate(found.said.logprobs, flat, count)
         in_loss = settings.kl_place == "loss"
-        kl = self._kl_loss(found.logprobs, flat, count) if in_loss else torch.zeros_like(loss)
+        kl = self._kl_loss(found.said, flat, count) if in_loss else torch.zeros_like(loss)
         return torch.stack(
             [
                 loss.detach(),
@@ -257,15 +266,21 @@ class Epochs:
             ]
         )
 
-    def _token_loss(
-        self, logprobs: Tensor, entropy: Tensor | None, flat: _Flat, count: int, beta: float
-    ) -> Tensor:
+    @torch.no_grad()
+    def _anchor(self, rollout: Rollout) -> Anchor | None:
+        """What the exact KL in the loss is measured from, where it is asked for."""
+        settings, reference = self._settings, self._reference
+        if settings.kl_place != "loss" or settings.kl_estimator != "exact":
+            return None
+        return Anchor(response_states(reference, rollout), working_head(reference))
+
+    def _token_loss(self, said: Said, flat: _Flat, count: int, beta: float) -> Tensor:
         """The loss of some tokens, but for their values."""
-        loss = self._surrogate(logprobs, flat, count).loss
+        loss = self._surrogate(said.logprobs, flat, count).loss
         if self._settings.kl_place == "loss":
-            loss = loss + beta * self._kl_loss(logprobs, flat, count)
-        if entropy is not None:
-            loss = loss - self._settings.entropy_coefficient * entropy.sum() / count
+            loss = loss + beta * self._kl_loss(said, flat, count)
+        if said.entropy is not None:
+            loss = loss - self._settings.entropy_coefficient * said.entropy.sum() / count
         return loss
 
     def _surrogate(self, logprobs: Tensor, flat: _Flat, count: int) -> PolicyLoss:
@@ -280,12 +295,14 @@ class Epochs:
             None if dual == "off" else dual,
         )
 
-    def _kl_loss(self, logprobs: Tensor, flat: _Flat, count: int) -> Tensor:
+    def _kl_loss(self, said: Said, flat: _Flat, count: int) -> Tensor:
+        if said.kl is not None:
+            return said.kl.sum() / count
         estimator = self._settings.kl_estimator
         if estimator == "exact":
-            raise ValueError("the exact KL is a cost in the reward, not a loss of sampled tokens")
+            raise ValueError("the exact KL was not taken from the whole distributions")
         return kl_loss(
-            _row(logprobs),
+            _row(said.logprobs),
             _row(flat.ref_logprobs),
             _ones(flat.tokens),
             count,

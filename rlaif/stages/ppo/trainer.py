@@ -93,7 +93,14 @@ class PpoTrainer:
         portions, together = self.portions, self._processes
         self._roller = Roller(self._job, self.learner, scorer, self._shaper, portions, together)
         self._examples = Examples(self._job, self.learner, together)
-        self._epochs = Epochs(self._job, self.learner, self._examples, portions.learning, together)
+        self._epochs = Epochs(
+            self._job,
+            self.learner,
+            self._reference.policy,
+            self._examples,
+            portions.learning,
+            together,
+        )
 
     def go_back(self) -> None:
         """Return to the newest checkpoint after a spike, to go on at half the rate.

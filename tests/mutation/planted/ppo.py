@@ -44,6 +44,16 @@ FAULTS = {
         "entropy.sum() / count",
         "entropy.mean()",
     ),
+    "exact-kl-averaged-in-each-chunk": (
+        f"{PPO}/learning.py",
+        "said.kl.sum() / count",
+        "said.kl.mean()",
+    ),
+    "exact-kl-to-itself": (
+        f"{PPO}/learning.py",
+        "settings, reference = self._settings, self._reference",
+        "settings, reference = self._settings, self._learner.policy",
+    ),
     "advantages-not-whitened": (
         f"{PPO}/rollouts.py",
         "whiten(estimated.advantages, mask),",
@@ -121,8 +131,8 @@ FAULTS = {
     ),
     "ptx-averaged-in-each-part": (
         f"{PPO}/examples.py",
-        "-logprobs.sum() / count",
-        "-logprobs.mean()",
+        "-said.logprobs.sum() / count",
+        "-said.logprobs.mean()",
     ),
     "length-is-paid": (
         f"{PPO}/shaping.py",

@@ -179,8 +179,23 @@ FAULTS = {
     ),
     "head-entropy-gradient-sign": (
         f"{RL}/head_loss.py",
-        "inner.add_(per_row).mul_(chunk.probs).neg_()",
-        "inner.sub_(per_row).mul_(chunk.probs)",
+        "inner = inner - surprise",
+        "inner = inner + surprise",
+    ),
+    "head-kl-gradient-sign": (
+        f"{RL}/head_loss.py",
+        "mul_(slopes.kl.unsqueeze(-1)).add_(inner)",
+        "mul_(slopes.kl.unsqueeze(-1)).neg_().add_(inner)",
+    ),
+    "head-kl-of-the-wrong-direction": (
+        f"{RL}/head_loss.py",
+        "(probs * gap).sum(dim=-1)), gap)",
+        "(log_q.exp() * -gap).sum(dim=-1)), gap)",
+    ),
+    "head-kl-forgets-the-temperature-of-the-anchor": (
+        f"{RL}/head_loss.py",
+        "_scaled(far[places], far_head, settings.temperature)",
+        "_scaled(far[places], far_head, 1.0)",
     ),
     "predicting-the-same-column": (
         f"{RL}/batch.py",

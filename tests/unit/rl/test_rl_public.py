@@ -16,8 +16,9 @@ from rlaif import rl
 
 FOLDER = Path(rl.__file__).parent
 PUBLIC = """
-AdaptiveKL Advantages Batch FixedKL HeadLogprobs HeadLoss KLController KLEstimator LagrangianKL
-MeanKL PolicyLoss Rollout RunningScale ValueLoss bradley_terry_loss chunked_exact_kl
+AdaptiveKL Advantages Anchor Batch FixedKL HeadLogprobs HeadLoss KLController KLEstimator
+LagrangianKL
+MeanKL PolicyLoss Rollout RunningScale Said ValueLoss bradley_terry_loss chunked_exact_kl
 chunked_logprobs clip_scores
 ema_update ensemble_score entropy exact_kl explained_variance gae head_loss k1 k2 k3 kl_loss
 length_penalty listwise_loss masked_mean masked_sum masked_var mean_and_error micro_batches pad

@@ -1,12 +1,10 @@
 """Jobs for PPO on a tiny policy with a reward model of its own."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from rlaif.config import GenerationConfig, PpoConfig
 from rlaif.models.reward import RewardModel
 from rlaif.records import Message
-from rlaif.stages.metrics import read_metrics
 from rlaif.stages.ppo import PpoJob
 from rlaif.testing import make_tiny_lm
 
@@ -20,18 +18,6 @@ SETTINGS = PpoConfig(
     precision="float32",
     kl_beta=0.01,
 )
-
-
-class Stopped(Exception):  # noqa: N818 - stands for a kill, not for an error
-    """Raised by a test's progress callback in place of a kill."""
-
-
-def stop_after(updates: int) -> Callable[[int, int], None]:
-    def progress(done: int, _total: int) -> None:
-        if done == updates:
-            raise Stopped
-
-    return progress
 
 
 def make_models(root: Path) -> tuple[str, Path]:
@@ -57,7 +43,3 @@ def make_job(models: tuple[str, Path], folder: Path) -> PpoJob:
         output=folder / "challenger",
         work=folder / "work",
     )
-
-
-def series(job: PpoJob, name: str) -> list[float]:
-    return [m.value for m in read_metrics(job.output) if m.name == name]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from rewarded_ppo_jobs import SETTINGS, Stopped, make_job, make_models, series, stop_after
+from ppo_jobs import Stopped, series, stop_after
+from rewarded_ppo_jobs import SETTINGS
 
 from rlaif.artifacts import file_sha256, verify
 from rlaif.config import GenerationConfig
@@ -15,16 +16,6 @@ from rlaif.records import Message
 from rlaif.stages.metrics import read_metrics
 from rlaif.stages.ppo import Example, PpoJob, train_ppo
 from rlaif.stages.ppo.trainer import PpoTrainer
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    return make_models(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def job(models: tuple[str, Path], tmp_path: Path) -> PpoJob:
-    return make_job(models, tmp_path)
 
 
 class Brief:

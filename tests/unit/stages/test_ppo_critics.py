@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from rewarded_ppo_jobs import SETTINGS, make_job, make_models, series
+from ppo_jobs import series
+from rewarded_ppo_jobs import SETTINGS
 from safetensors.torch import load_file
 
 from rlaif.errors import ModelError
@@ -13,16 +14,6 @@ from rlaif.models.reward import RewardModel
 from rlaif.models.shared_base import SharedBase
 from rlaif.stages.ppo import PpoJob, train_ppo
 from rlaif.stages.ppo.trainer import PpoTrainer
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    return make_models(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def job(models: tuple[str, Path], tmp_path: Path) -> PpoJob:
-    return make_job(models, tmp_path)
 
 
 @pytest.mark.parametrize("lora_rank", [0, 4])

@@ -19,9 +19,14 @@ def bandit(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     sys.modules.pop("bandit", None)
 
 
-@pytest.mark.parametrize("place", ["reward", "loss"])
-def test_the_policy_comes_near_the_optimum(bandit: ModuleType, tmp_path: Path, place: str) -> None:
-    found = bandit.solve(tmp_path, beta=0.5, updates=60, place=place)
+@pytest.mark.parametrize(
+    ("way", "updates"), [("reward", 60), ("loss, k2", 60), ("loss, exact", 80)]
+)
+def test_the_policy_comes_near_the_optimum(
+    bandit: ModuleType, tmp_path: Path, way: str, updates: int
+) -> None:
+    """The exact KL does not cancel the noise of the rewards, as k2 of the same tokens does."""
+    found = bandit.solve(tmp_path, beta=0.5, updates=updates, way=way)
     assert found.tv_before > 0.4
     assert found.tv_after < 0.1
     assert found.kl_after == pytest.approx(found.kl_optimum, rel=0.3)

@@ -2,28 +2,17 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from rewarded_ppo_jobs import SETTINGS, make_job, make_models
+from rewarded_ppo_jobs import SETTINGS
 
 from rlaif.config import GenerationConfig
 from rlaif.models.processes import Processes
 from rlaif.models.scoring import Answer
 from rlaif.stages.ppo import PpoJob, train_ppo
 from rlaif.stages.ppo.faults import NonFiniteLossError
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    return make_models(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def job(models: tuple[str, Path], tmp_path: Path) -> PpoJob:
-    return make_job(models, tmp_path)
 
 
 class Breaking:
