@@ -251,7 +251,7 @@ def _curve(side: str, runs: list[list[float]]) -> Curve:
 def main() -> None:
     """Run both sides, one seed after the other, and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--updates", type=int, default=40)
     parser.add_argument("--task", choices=PLOTS, default="story")
     given = parser.parse_args()

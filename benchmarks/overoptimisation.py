@@ -10,7 +10,8 @@ The grader's gain over the base, in deviations of the base's scores, is fitted b
 log d), d = sqrt(KL) (Gao et al. 2022, "Scaling laws for reward model overoptimization", section
 3.1); it peaks at d = exp(a / b - 1) where b > 0.
 
-Prints JSON, and draws docs/overoptimisation.svg. Run it with ``make bench-overoptimisation``.
+Prints JSON, and draws docs/overoptimisation.svg (``--kind heads``: docs/overoptimisation_heads.svg).
+Run it with ``make bench-overoptimisation``.
 """
 
 import argparse
@@ -52,7 +53,8 @@ from rlaif.stages.evaluation import log_ratios
 from rlaif.stages.ppo import PpoJob, train_ppo
 from rlaif.stages.reward_model import RewardModelJob, train_reward_model
 
-PLOT = Path(__file__).parents[1] / "docs" / "overoptimisation.svg"
+DOCS = Path(__file__).parents[1] / "docs"
+PLOTS = {"trunks": "overoptimisation.svg", "heads": "overoptimisation_heads.svg"}
 SEED = 20261122
 UPDATES, EVERY, PROMPTS = 60, 5, 200
 SIZES = (1, 4)
@@ -332,14 +334,15 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=PROMPTS, help="held-out prompts")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="members, K")
     parser.add_argument("--kind", choices=("heads", "trunks"), default="trunks")
-    parser.add_argument("--plot", type=Path, default=PLOT)
+    parser.add_argument("--plot", type=Path, help="where the plot goes in place of docs/")
     chosen = parser.parse_args()
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as scratch:
         found = run(Path(scratch), chosen)
     found["seconds"] = round(time.perf_counter() - start, 1)
     found["threads"] = torch.get_num_threads()
-    chosen.plot.write_text(drawn(found["runs"]), encoding="utf-8")
+    plot = chosen.plot or DOCS / PLOTS[chosen.kind]
+    plot.write_text(drawn(found["runs"]), encoding="utf-8")
     print(json.dumps(found, indent=1))
 
 
