@@ -3,8 +3,9 @@
 Imports what is slow once, then forks a child for each fault. Run as ``python runner.py PATCH...``; it
 prints a line of JSON for each: the patch, whether it was applied, and which test turned red.
 
-The test that a fault died of last time (``killers.json``) is tried first, then all that watch; a fault
-without one, a reviewer's say, meets all of them. "none" plants nothing and runs every such test.
+The test that a fault died of last time (``killers.json``) is tried first, then those that watch over its
+file, then all that the rest of the engine has; a fault without one, a reviewer's say, begins with the
+second. "none" plants nothing and runs every such test.
 """
 
 import json
@@ -28,10 +29,11 @@ KILLERS = Path(__file__).resolve().parent / "killers.json"
 NONE = "none"
 FAILED = "failed-first"
 RED = 1
-SECONDS = 300.0
+SECONDS = 600.0
 AT_ONCE = 2
 IMPORTED_ALREADY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 RL_TESTS = ("tests/golden", "tests/unit/rl")
+REST = ("tests/unit/models", "tests/unit/stages", *RL_TESTS)
 WATCHERS = {
     "rlaif/rl/": RL_TESTS,
     "rlaif/models/lean/": tuple(
@@ -165,9 +167,9 @@ def watching(patch: Path) -> list[tuple[str, ...]]:
     if patch.name == NONE:
         return [tuple(sorted({*RL_TESTS, *killers.values()}))]
     target = patched_file(patch)
-    all_of_them = next(found for prefix, found in WATCHERS.items() if target.startswith(prefix))
+    near = next((found for prefix, found in WATCHERS.items() if target.startswith(prefix)), None)
     known = killers.get(patch.name)
-    return [all_of_them] if known is None else [(known,), all_of_them]
+    return [lot for lot in ((known,) if known else None, near, REST) if lot]
 
 
 def main(patches: list[Path]) -> int:

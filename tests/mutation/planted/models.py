@@ -6,6 +6,21 @@ FAULTS = {
         "lean = lm.lean.wearing(lm.model, name, checkpointing=checkpointing)",
         "lean = lm.lean",
     ),
+    "adapter-begins-with-an-effect": (
+        "rlaif/models/adapters.py",
+        'if ".lora_A." in name:',
+        'if ".lora_" in name:',
+    ),
+    "moments-lose-their-squares": (
+        "rlaif/models/training_state.py",
+        "        for name, value in moments.items()\n    }",
+        "        for name, value in moments.items()\n        if name != \"exp_avg_sq\"\n    }",
+    ),
+    "portion-halved-of-rows-that-were-not-there": (
+        "rlaif/models/portions.py",
+        "self.rows = rows // 2",
+        "self.rows = self.rows // 2",
+    ),
     "run-again-under-anothers-adapter": (
         "rlaif/models/checkpointing.py",
         "        lm.worn.put_on()\n",

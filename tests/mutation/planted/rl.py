@@ -182,6 +182,11 @@ FAULTS = {
         "inner = inner - surprise",
         "inner = inner + surprise",
     ),
+    "lagrangian-quick-part-unbounded": (
+        f"{RL}/control.py",
+        "self.gain * error * min(share, 1.0)",
+        "self.gain * error * share",
+    ),
     "head-kl-gradient-sign": (
         f"{RL}/head_loss.py",
         "mul_(slopes.kl.unsqueeze(-1)).add_(inner)",

@@ -44,6 +44,11 @@ def test_by_hand() -> None:
     assert controller.update(10.0, 50) == pytest.approx(0.5 * math.exp(0.25 * 0.5))
 
 
+def test_a_batch_beyond_the_horizon_moves_the_proportional_part_no_farther() -> None:
+    controller = LagrangianKL(0.5, 10.0, horizon=200.0, gain=2.0)
+    assert controller.update(15.0, 600) == pytest.approx(0.5 * math.exp(3 * 0.5 + 2 * 0.5))
+
+
 @given(st.lists(st.floats(0.0, 40.0), min_size=2, max_size=20))
 def test_a_restored_controller_goes_on_alike(kls: list[float]) -> None:
     one = LagrangianKL(0.1, 6.0)
