@@ -10,8 +10,8 @@ The grader's gain over the base, in deviations of the base's scores, is fitted b
 log d), d = sqrt(KL) (Gao et al. 2022, "Scaling laws for reward model overoptimization", section
 3.1); it peaks at d = exp(a / b - 1) where b > 0.
 
-Prints JSON, and draws docs/overoptimisation.svg (``--kind heads``: docs/overoptimisation_heads.svg).
-Run it with ``make bench-overoptimisation``.
+Prints JSON, and draws docs/overoptimisation.svg, for an ensemble of heads (``--kind heads``)
+docs/overoptimisation_heads.svg. Run it with ``make bench-overoptimisation``.
 """
 
 import argparse
