@@ -14,7 +14,7 @@ FAULTS = {
     "moments-lose-their-squares": (
         "rlaif/models/training_state.py",
         "        for name, value in moments.items()\n    }",
-        "        for name, value in moments.items()\n        if name != \"exp_avg_sq\"\n    }",
+        '        for name, value in moments.items()\n        if name != "exp_avg_sq"\n    }',
     ),
     "portion-halved-of-rows-that-were-not-there": (
         "rlaif/models/portions.py",
