@@ -37,6 +37,7 @@ LOADING_FAULTS = (
     SafetensorError,
     StrictDataclassError,
 )
+ALIGNMENT = 64  # bytes: where torch's allocator lets a tensor begin on the CPU
 _NAMED = 3
 _SAID = 300
 
@@ -184,6 +185,7 @@ def load_language_model(
     dtype = stored or usual
     model = (_load_merged if is_adapter(path) else _load_whole)(path, dtype)
     model.eval().to(device)
+    _align(model)
     model.requires_grad_(trainable)
     embedding: Any = model.get_input_embeddings()
     embedding.padding_idx = None  # filler is masked; where it is the end token, that one learns
@@ -203,6 +205,18 @@ def load_language_model(
         dtype=dtype,
         lean=LeanTrunk.of(model, dtype) if on_cpu else None,
     )
+
+
+@torch.no_grad()
+def _align(model: PreTrainedModel) -> None:
+    """Copy weights that lie in a mapped file across the boundaries that torch allocates at.
+
+    The low bits of a CPU's products depend on where an operand begins, so a job that goes on from a
+    file would leave the way of one that never stopped.
+    """
+    for parameter in model.parameters():
+        if parameter.device.type == "cpu" and parameter.data_ptr() % ALIGNMENT:
+            parameter.data = parameter.data.clone()
 
 
 def load_adapted(

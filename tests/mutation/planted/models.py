@@ -6,6 +6,11 @@ FAULTS = {
         "lean = lm.lean.wearing(lm.model, name, checkpointing=checkpointing)",
         "lean = lm.lean",
     ),
+    "weights-left-where-the-file-has-them": (
+        "rlaif/models/loading.py",
+        "parameter.data = parameter.data.clone()",
+        "pass",
+    ),
     "adapter-begins-with-an-effect": (
         "rlaif/models/adapters.py",
         'if ".lora_A." in name:',

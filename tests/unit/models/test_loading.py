@@ -9,7 +9,7 @@ import torch
 from rlaif.errors import ModelError
 from rlaif.models.encoding import encode_answer, encode_conversation
 from rlaif.models.identity import model_digest
-from rlaif.models.loading import load_language_model, pick_device
+from rlaif.models.loading import ALIGNMENT, load_language_model, pick_device
 from rlaif.models.padding import left_pad, right_pad
 from rlaif.records import Message
 from rlaif.testing import make_tiny_lm
@@ -23,6 +23,14 @@ def test_sixteen_bit_checkpoints_get_float32_masters(tmp_path: Path, dtype: str)
     assert {p.dtype for p in lm.model.parameters()} == {torch.float32}
     assert all(p.requires_grad for p in lm.model.parameters())
     assert not lm.model.training
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_weights_begin_where_those_do_that_were_never_on_disk(tmp_path: Path, dtype: str) -> None:
+    """In a mapped file they begin anywhere, and products' low bits depend on it."""
+    policy = str(make_tiny_lm(tmp_path / "policy", dtype=dtype))
+    model = load_language_model(policy, CPU, trainable=True).model
+    assert {parameter.data_ptr() % ALIGNMENT for parameter in model.parameters()} == {0}
 
 
 def test_a_frozen_model_takes_no_gradient(tmp_path: Path) -> None:

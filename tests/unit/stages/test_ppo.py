@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from ppo_jobs import Stopped, series, stop_after
+from ppo_jobs import Short, Stopped, series, stop_after
 from rewarded_ppo_jobs import SETTINGS
 
+from rlaif import project
 from rlaif.artifacts import file_sha256, verify
 from rlaif.config import GenerationConfig
 from rlaif.errors import ModelError
@@ -45,6 +46,28 @@ def test_the_first_update_starts_at_the_reference(job: PpoJob) -> None:
     assert PpoJob.model_validate_json(written) == job
     assert series(job, "kl_reference")[0] == pytest.approx(0.0, abs=1e-4)
     assert series(job, "beta")[0] == pytest.approx(0.01)
+
+
+def test_the_bundled_policy_goes_on_to_the_same_bits(job: PpoJob, tmp_path: Path) -> None:
+    """It is stored in 16 bits, its checkpoints in 32: each is read from elsewhere in memory."""
+    policy = str(project.share() / "policies" / "tiny")
+    sizes = {"updates": 3, "micro_batch": 4, "checkpoint_updates": 1, "learning_rate": 1e-3}
+    job = job.model_copy(
+        update={
+            "policy": policy,
+            "reference": policy,
+            "ppo": SETTINGS.model_copy(update=sizes),
+            "generation": GenerationConfig(max_tokens=24),
+        }
+    )
+    straight = job.model_copy(update={"output": tmp_path / "straight", "work": tmp_path / "anew"})
+    train_ppo(straight, scorer=Short())
+    with pytest.raises(Stopped):
+        train_ppo(job, stop_after(2), scorer=Short())
+    train_ppo(job, scorer=Short())
+    assert read_metrics(job.output) == read_metrics(straight.output)
+    weights = "model.safetensors"
+    assert file_sha256(job.output / weights) == file_sha256(straight.output / weights)
 
 
 def test_a_stopped_run_goes_on_to_the_same_bits(job: PpoJob, tmp_path: Path) -> None:
