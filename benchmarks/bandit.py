@@ -31,6 +31,7 @@ QUESTION = (Message(role="user", content="Q?"),)
 FAR = 1e6
 WAYS = {
     "reward": {"kl_place": "reward", "kl_estimator": "k1"},
+    "reward, exact": {"kl_place": "reward", "kl_estimator": "exact"},
     "loss, k2": {"kl_place": "loss", "kl_estimator": "k2"},
     "loss, exact": {"kl_place": "loss", "kl_estimator": "exact"},
 }

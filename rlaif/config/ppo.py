@@ -98,9 +98,10 @@ class PpoConfig(Section):
     )
     kl_estimator: Literal["k1", "k2", "k3", "exact"] = Field(
         "k1",
-        description="estimator of KL per token; in the loss k2 has the right gradient on average; "
-        "exact is of the whole distribution: less noise, for another pass of the policy in the "
-        "reward, and of the reference at each step in the loss",
+        description="estimator of KL per token. In the reward k1 has the right gradient on "
+        "average, and k2 and k3 lead elsewhere; in the loss k2 has it, and k3 that of the other "
+        "direction; exact is of the whole distribution and right in both, for another pass of the "
+        "reference at each step and, in the reward, of the policy",
     )
     kl_beta: PositiveFloat = Field(0.12, description="first KL coefficient; later cycles carry on")
     kl_target: PositiveFloat = Field(8.0, description="target KL, nats per sequence")

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+ROUNDING = 1e-12  # of a squared mean: what float32 scores that should be equal differ by
+
 
 def place_scores(
     kl_penalty: Float[Tensor, "batch response"],
@@ -80,9 +82,9 @@ class RunningScale:
 
     @property
     def std(self) -> float:
-        """Population standard deviation; 1 until scores differ."""
+        """Population standard deviation; 1 until scores differ by more than they are rounded."""
         variance = self._squares / self._count if self._count else 0.0
-        return math.sqrt(variance) if variance > 0 else 1.0
+        return math.sqrt(variance) if variance > ROUNDING * self._mean**2 else 1.0
 
     def update(self, scores: Float[Tensor, " batch"]) -> None:
         """Take in a batch.

@@ -54,6 +54,7 @@ WATCHERS = {
     "rlaif/stages/promotion.py": ("tests/unit/stages/test_promotion.py",),
     "rlaif/cycle/training.py": ("tests/cycle/test_training_jobs.py",),
     "rlaif/stages/ppo/": (
+        "tests/unit/stages/test_ppo_settings.py",
         "tests/unit/stages/test_ppo_wiring.py",
         "tests/unit/stages/test_ppo_kl_wiring.py",
         "tests/unit/stages/test_ppo_rewards.py",

@@ -252,8 +252,9 @@ class Epochs:
         loss = found.loss + settings.value_coefficient * value.loss
         loss.backward()
         surrogate = self._surrogate(found.said.logprobs, flat, count)
-        in_loss = settings.kl_place == "loss"
-        kl = self._kl_loss(found.said, flat, count) if in_loss else torch.zeros_like(loss)
+        kl = torch.zeros_like(loss)
+        if self._kl_in_loss:
+            kl = self._kl_loss(found.said, flat, count)
         return torch.stack(
             [
                 loss.detach(),
@@ -268,16 +269,25 @@ class Epochs:
 
     @torch.no_grad()
     def _anchor(self, rollout: Rollout) -> Anchor | None:
-        """What the exact KL in the loss is measured from, where it is asked for."""
+        """What the exact KL is measured from, where it is asked for."""
         settings, reference = self._settings, self._reference
-        if settings.kl_place != "loss" or settings.kl_estimator != "exact":
+        if settings.kl_estimator != "exact":
             return None
         return Anchor(response_states(reference, rollout), working_head(reference))
+
+    @property
+    def _kl_in_loss(self) -> bool:
+        """Whether the loss has a term of KL.
+
+        The exact KL of a place does not depend on the token drawn there, so as a cost it teaches
+        what the token leads to, and nothing of the place itself: that is the loss's to add.
+        """
+        return self._settings.kl_place == "loss" or self._settings.kl_estimator == "exact"
 
     def _token_loss(self, said: Said, flat: _Flat, count: int, beta: float) -> Tensor:
         """The loss of some tokens, but for their values."""
         loss = self._surrogate(said.logprobs, flat, count).loss
-        if self._settings.kl_place == "loss":
+        if self._kl_in_loss:
             loss = loss + beta * self._kl_loss(said, flat, count)
         if said.entropy is not None:
             loss = loss - self._settings.entropy_coefficient * said.entropy.sum() / count

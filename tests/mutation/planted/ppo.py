@@ -44,10 +44,110 @@ FAULTS = {
         "entropy.sum() / count",
         "entropy.mean()",
     ),
+    "entropy-penalised": (
+        f"{PPO}/learning.py",
+        "loss = loss - self._settings.entropy_coefficient",
+        "loss = loss + self._settings.entropy_coefficient",
+    ),
+    "dual-clip-never-passed": (
+        f"{PPO}/learning.py",
+        'None if dual == "off" else dual,',
+        "None,",
+    ),
+    "clip-setting-ignored": (
+        f"{PPO}/learning.py",
+        "self._settings.clip,",
+        "0.2,",
+    ),
+    "value-clip-setting-ignored": (
+        f"{PPO}/learning.py",
+        "settings.value_clip,",
+        "0.2,",
+    ),
+    "same-shuffle-in-each-update": (
+        f"{PPO}/learning.py",
+        '"update", update, "epoch", epoch',
+        '"update", 0, "epoch", epoch',
+    ),
+    "figures-summed": (
+        f"{PPO}/learning.py",
+        "{name: value / steps for name, value in totals.items()}",
+        "dict(totals)",
+    ),
+    "exact-kl-from-a-stale-average": (
+        f"{PPO}/trainer.py",
+        "            self._reference.policy,\n            self._examples,",
+        "            Reference(self._job, self.learner.policy, folder).policy,\n            self._examples,",
+    ),
+    "reference-at-temperature-one": (
+        f"{PPO}/rollouts.py",
+        "score_responses(reference, rollout, temperature, portion=portion)",
+        "score_responses(reference, rollout, 1.0, portion=portion)",
+    ),
+    "spread-over-padding": (
+        f"{PPO}/rollouts.py",
+        "masked_var(estimated.advantages, mask)",
+        "estimated.advantages.var(correction=0)",
+    ),
+    "same-order-in-each-pass": (
+        f"{PPO}/rollouts.py",
+        '"pass", number',
+        '"pass", 0',
+    ),
+    "everyone-ended": (
+        f"{PPO}/rollouts.py",
+        "answer.text, answer.ended)",
+        "answer.text, True)",
+    ),
+    "values-of-the-first-rows-for-all": (
+        f"{PPO}/critic.py",
+        "part, streams[places]",
+        "part, streams[: part.size]",
+    ),
+    "weights-decay": (
+        f"{PPO}/actors.py",
+        "weight_decay=0.0",
+        "weight_decay=0.01",
+    ),
+    "adams-own-epsilon": (
+        f"{PPO}/actors.py",
+        "eps=ADAM_EPS",
+        "eps=1e-8",
+    ),
+    "value-learning-rate-ignored": (
+        f"{PPO}/actors.py",
+        'rate * factor if own == "auto" else own',
+        "rate * factor",
+    ),
+    "lora-alpha-ignored": (
+        f"{PPO}/actors.py",
+        "settings.lora_rank, settings.lora_alpha",
+        "settings.lora_rank, 32.0",
+    ),
+    "lagrangian-horizon-ignored": (
+        f"{PPO}/trainer.py",
+        "LagrangianKL(job.beta, settings.kl_target, float(settings.kl_horizon))",
+        "LagrangianKL(job.beta, settings.kl_target)",
+    ),
+    "fingerprint-without-beta": (
+        f"{PPO}/job.py",
+        '"reward_model", "output", "work"}',
+        '"reward_model", "output", "work", "beta", "controller"}',
+    ),
+    "fingerprint-without-the-rewards": (
+        f"{PPO}/job.py",
+        "reference_digest, rewards, shaping]",
+        "reference_digest, shaping]",
+    ),
     "exact-kl-averaged-in-each-chunk": (
         f"{PPO}/learning.py",
         "said.kl.sum() / count",
         "said.kl.mean()",
+    ),
+    "exact-kl-is-a-cost-alone": (
+        f"{PPO}/learning.py",
+        'return self._settings.kl_place == "loss" or self._settings.kl_estimator == "exact"',
+        'return self._settings.kl_place == "loss"',
     ),
     "exact-kl-to-itself": (
         f"{PPO}/learning.py",

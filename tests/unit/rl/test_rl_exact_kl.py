@@ -1,6 +1,7 @@
 """Exact KL from hidden states, and what it estimates of whole sequences."""
 
 import itertools
+from itertools import product
 
 import pytest
 import torch
@@ -46,3 +47,30 @@ def test_summed_along_samples_it_is_the_kl_of_sequences_with_less_noise() -> Non
     assert exact.mean == pytest.approx(truth, abs=4 * exact.error)
     assert ratios.mean == pytest.approx(truth, abs=4 * ratios.error)
     assert exact.error < 0.5 * ratios.error
+
+
+@pytest.mark.parametrize("way", ["k1 as a cost", "exact as a cost and in the loss"])
+def test_the_gradient_of_the_kl_of_whole_sequences(way: str) -> None:
+    """By enumeration of all sequences of two tokens out of four, each drawn by the policy.
+
+    A cost moves the log-prob of a token by all that is paid from it on. The exact KL of a place is
+    the same whatever is drawn there, so its own gradient has to be added.
+    """
+    tokens = range(4)
+    wave = torch.arange(20, dtype=torch.float64)
+    policy = torch.sin(3 * wave).view(5, 4).requires_grad_()
+    lp, lq = policy.log_softmax(-1), torch.cos(5 * wave).view(5, 4).log_softmax(-1)
+    local = exact_kl(policy, torch.cos(5 * wave).view(5, 4))
+    kl = taught = torch.zeros((), dtype=torch.float64)
+    for first, second in product(tokens, tokens):
+        chance = (lp[0, first] + lp[1 + first, second]).exp()
+        gaps = lp[0, first] - lq[0, first], lp[1 + first, second] - lq[1 + first, second]
+        kl = kl + chance * sum(gaps)
+        costs = gaps if way == "k1 as a cost" else (local[0], local[1 + first])
+        own = 0.0 if way == "k1 as a cost" else local[0] + local[1 + first]
+        paid = [(costs[0] + costs[1]).detach(), costs[1].detach()]
+        score = lp[0, first] * paid[0] + lp[1 + first, second] * paid[1]
+        taught = taught + chance.detach() * (score + own)
+    (wanted,) = torch.autograd.grad(kl, policy, retain_graph=True)
+    (found,) = torch.autograd.grad(taught, policy)
+    torch.testing.assert_close(found, wanted)

@@ -6,6 +6,7 @@ import pytest
 from rewarded_ppo_jobs import make_job, make_models
 
 from rlaif.stages.ppo import PpoJob
+from rlaif.testing import make_tiny_lm
 
 
 @pytest.fixture(scope="module")
@@ -16,3 +17,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
 @pytest.fixture
 def job(models: tuple[str, Path], tmp_path: Path) -> PpoJob:
     return make_job(models, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(make_tiny_lm(tmp_path_factory.mktemp("models") / "policy"))

@@ -16,7 +16,6 @@ from rlaif.rl import Rollout
 from rlaif.seeds import torch_generator
 from rlaif.stages.ppo import Example, PpoJob
 from rlaif.stages.ppo.trainer import PpoTrainer
-from rlaif.testing import make_tiny_lm
 
 
 class Rule:
@@ -24,11 +23,6 @@ class Rule:
 
     def score(self, answers: Sequence[Answer]) -> Tensor:
         return torch.tensor([len(text) % 5 - 1.5 for _, text, _ in answers])
-
-
-@pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(make_tiny_lm(tmp_path_factory.mktemp("models") / "policy"))
 
 
 @pytest.fixture

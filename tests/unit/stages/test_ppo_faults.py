@@ -23,11 +23,6 @@ from rlaif.testing import make_tiny_lm
 WILD = {"learning_rate": 0.3, "spike_kl": 0.5, "kl_early_stop": 1e9, "updates": 6}
 
 
-@pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(make_tiny_lm(tmp_path_factory.mktemp("models") / "policy"))
-
-
 @pytest.fixture
 def job(policy: str, tmp_path: Path) -> PpoJob:
     return job_in(tmp_path, policy, updates=6)

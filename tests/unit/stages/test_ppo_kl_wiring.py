@@ -96,11 +96,18 @@ def test_the_controller_hears_k1_whatever_the_estimator(job: PpoJob, estimator: 
     torch.testing.assert_close(rolled.kl, gap.sum(1))
 
 
-@pytest.mark.parametrize("estimator", ["k2", "k3", "exact"])
-def test_a_loss_learns_from_the_mean_of_the_estimator(job: PpoJob, estimator: str) -> None:
-    trainer = PpoTrainer(changed(job, kl_estimator=estimator, kl_place="loss"))
+@pytest.mark.parametrize(
+    ("estimator", "place"),
+    [("k2", "loss"), ("k3", "loss"), ("exact", "loss"), ("exact", "reward")],
+)
+def test_a_loss_learns_from_the_mean_of_the_estimator(
+    job: PpoJob, estimator: str, place: str
+) -> None:
+    """As a cost the exact KL teaches what a token leads to; the place itself is the loss's."""
+    trainer = PpoTrainer(changed(job, kl_estimator=estimator, kl_place=place))
     learner, batch = trainer.learner, first_rollout(trainer).batch
-    assert not trainer._roller._costs(batch.old_logprobs, batch.ref_logprobs, BETA).any()
+    if place == "loss":
+        assert not trainer._roller._costs(batch.old_logprobs, batch.ref_logprobs, BETA).any()
     drawn = trainer._epochs._examples.draw(0, 0)
     found = []
     for beta in (0.0, BETA):

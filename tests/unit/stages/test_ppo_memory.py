@@ -20,7 +20,6 @@ from rlaif.rl import Rollout
 from rlaif.stages.metrics import read_metrics
 from rlaif.stages.ppo import PpoJob, critic, examples, learning, rollouts, train_ppo
 from rlaif.stages.ppo.portions import Portions
-from rlaif.testing import make_tiny_lm
 
 States = Callable[..., torch.Tensor]
 
@@ -34,11 +33,6 @@ class Short(ppo_jobs.Short):
         if len(answers) > self.most:
             raise torch.OutOfMemoryError
         return super().score(answers)
-
-
-@pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(make_tiny_lm(tmp_path_factory.mktemp("models") / "policy"))
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ def bandit(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
 
 
 @pytest.mark.parametrize(
-    ("way", "updates"), [("reward", 60), ("loss, k2", 60), ("loss, exact", 80)]
+    ("way", "updates"),
+    [("reward", 60), ("reward, exact", 80), ("loss, k2", 60), ("loss, exact", 80)],
 )
 def test_the_policy_comes_near_the_optimum(
     bandit: ModuleType, tmp_path: Path, way: str, updates: int

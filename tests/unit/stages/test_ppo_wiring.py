@@ -1,86 +1,14 @@
 """An update puts the formulas together as the settings say: each part is found again by hand."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from wired_ppo import BETA, second_rollout, trainer_at, trainer_of, value_of
 
-from rlaif.config import GenerationConfig, PpoConfig
 from rlaif.models.actor_critic import score_responses
-from rlaif.models.scoring import Answer
-from rlaif.records import Message
 from rlaif.rl import Batch
-from rlaif.stages.ppo import Example, PpoJob
 from rlaif.stages.ppo.learning import Epochs
-from rlaif.stages.ppo.rollouts import Rolled
-from rlaif.stages.ppo.trainer import PpoTrainer
-from rlaif.testing import make_tiny_lm
-
-BETA = 0.3
-
-
-class Rule:
-    """Scores that differ from answer to answer."""
-
-    def score(self, answers: Sequence[Answer]) -> Tensor:
-        return torch.tensor([len(text) % 5 - 1.5 for _, text, _ in answers])
-
-
-@pytest.fixture(scope="module")
-def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(make_tiny_lm(tmp_path_factory.mktemp("models") / "policy"))
-
-
-def trainer_of(policy: str, folder: Path, **changes: object) -> PpoTrainer:
-    settings = {
-        "updates": 4,
-        "rollout_batch": 8,
-        "minibatch": 4,
-        "micro_batch": 4,
-        "learning_rate": 2e-3,
-        "precision": "float32",
-        "kl_control": "fixed",
-        "spike_kl": 1e9,
-        **changes,
-    }
-    asked = tuple((Message(role="user", content=f"Question {i}?"),) for i in range(8))
-    texts = ("Fine.", "So it is, and so it was.", "No")
-    job = PpoJob(
-        policy=policy,
-        reference=policy,
-        conversations=asked,
-        examples=tuple(Example(messages=asked[0], text=text, ended=True) for text in texts),
-        generation=GenerationConfig(max_tokens=6),
-        ppo=PpoConfig.model_validate(settings),
-        seed=7,
-        device="cpu",
-        missing_eos_score=None,
-        beta=BETA,
-        output=folder / "challenger",
-        work=folder / "work",
-    )
-    return PpoTrainer(job, Rule())
-
-
-def trainer_at(temperature: float, policy: str, folder: Path, **changes: object) -> PpoTrainer:
-    """A trainer whose policy samples at a temperature."""
-    trainer = trainer_of(policy, folder, **changes)
-    generation = GenerationConfig(max_tokens=6, temperature=temperature)
-    trainer._job = trainer._job.model_copy(update={"generation": generation})
-    trainer.restore()
-    return trainer
-
-
-def second_rollout(trainer: PpoTrainer) -> Rolled:
-    """What the policy says once it and its critic have learned a little."""
-    trainer.update()
-    return trainer._roller.roll(1, trainer.beta, trainer._reference.policy)
-
-
-def value_of(trainer: PpoTrainer, name: str) -> float:
-    return [m.value for m in trainer.metrics if m.name == name][-1]
 
 
 def test_advantages_and_returns_are_those_of_the_settings(policy: str, tmp_path: Path) -> None:
@@ -113,14 +41,16 @@ def test_advantages_and_returns_are_those_of_the_settings(policy: str, tmp_path:
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0])
-def test_old_log_probs_are_those_of_the_policy_that_sampled(
+def test_log_probs_are_those_of_the_policy_that_sampled_and_of_the_reference(
     policy: str, tmp_path: Path, temperature: float
 ) -> None:
     trainer = trainer_at(temperature, policy, tmp_path)
     batch = second_rollout(trainer).batch
-    said = score_responses(trainer.learner.policy, batch.rollout, temperature).logprobs
     mask = batch.response_mask
-    torch.testing.assert_close(batch.old_logprobs[mask], said[mask], rtol=1e-4, atol=1e-4)
+    models = trainer.learner.policy, trainer._reference.policy
+    for model, kept in zip(models, (batch.old_logprobs, batch.ref_logprobs), strict=True):
+        said = score_responses(model, batch.rollout, temperature).logprobs
+        torch.testing.assert_close(kept[mask], said[mask], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("critic", ["shared", "branch", "separate"])

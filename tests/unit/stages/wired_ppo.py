@@ -1,0 +1,75 @@
+"""Trainers whose settings are given one by one, to look at what an update is made of."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from rlaif.config import GenerationConfig, PpoConfig
+from rlaif.models.scoring import Answer
+from rlaif.records import Message
+from rlaif.stages.ppo import Example, PpoJob
+from rlaif.stages.ppo.rollouts import Rolled, Scorer
+from rlaif.stages.ppo.trainer import PpoTrainer
+
+BETA = 0.3
+
+
+class Rule:
+    """Scores that differ from answer to answer."""
+
+    def score(self, answers: Sequence[Answer]) -> Tensor:
+        return torch.tensor([len(text) % 5 - 1.5 for _, text, _ in answers])
+
+
+def trainer_of(
+    policy: str, folder: Path, scorer: Scorer | None = None, **changes: object
+) -> PpoTrainer:
+    settings = {
+        "updates": 4,
+        "rollout_batch": 8,
+        "minibatch": 4,
+        "micro_batch": 4,
+        "learning_rate": 2e-3,
+        "precision": "float32",
+        "kl_control": "fixed",
+        "spike_kl": 1e9,
+        **changes,
+    }
+    asked = tuple((Message(role="user", content=f"Question {i}?"),) for i in range(8))
+    texts = ("Fine.", "So it is, and so it was.", "No")
+    job = PpoJob(
+        policy=policy,
+        reference=policy,
+        conversations=asked,
+        examples=tuple(Example(messages=asked[0], text=text, ended=True) for text in texts),
+        generation=GenerationConfig(max_tokens=6),
+        ppo=PpoConfig.model_validate(settings),
+        seed=7,
+        device="cpu",
+        missing_eos_score=None,
+        beta=BETA,
+        output=folder / "challenger",
+        work=folder / "work",
+    )
+    return PpoTrainer(job, scorer or Rule())
+
+
+def trainer_at(temperature: float, policy: str, folder: Path, **changes: object) -> PpoTrainer:
+    """A trainer whose policy samples at a temperature."""
+    trainer = trainer_of(policy, folder, **changes)
+    generation = GenerationConfig(max_tokens=6, temperature=temperature)
+    trainer._job = trainer._job.model_copy(update={"generation": generation})
+    trainer.restore()
+    return trainer
+
+
+def second_rollout(trainer: PpoTrainer) -> Rolled:
+    """What the policy says once it and its critic have learned a little."""
+    trainer.update()
+    return trainer._roller.roll(1, trainer.beta, trainer._reference.policy)
+
+
+def value_of(trainer: PpoTrainer, name: str) -> float:
+    return [m.value for m in trainer.metrics if m.name == name][-1]
