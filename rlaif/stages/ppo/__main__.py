@@ -6,7 +6,7 @@ JOB is a PPO job as JSON; a cycle leaves its own beside its checkpoints while it
 import sys
 from pathlib import Path
 
-from rlaif.errors import RlaifError
+from rlaif.errors import ConfigError, RlaifError
 from rlaif.models.loading import pick_device
 from rlaif.models.processes import Processes
 from rlaif.stages.ppo.job import PpoJob
@@ -19,7 +19,11 @@ def main(path: str) -> int:
     Args:
         path: The job.
     """
-    job = PpoJob.model_validate_json(Path(path).read_text(encoding="utf-8"))
+    try:
+        job = _read(path)
+    except ConfigError as exc:
+        sys.stderr.write(f"{exc}\n")
+        return exc.exit_code
     processes = Processes.launched(pick_device(job.device))
     if processes.main:
         sys.stderr.write(f"PPO in {processes.size} process(es)\n")
@@ -31,6 +35,19 @@ def main(path: str) -> int:
     if processes.main:
         sys.stdout.write(report.model_dump_json(indent=1) + "\n")
     return 0
+
+
+def _read(path: str) -> PpoJob:
+    try:
+        job = PpoJob.model_validate_json(Path(path).read_text(encoding="utf-8"))
+        job.ppo.check("ppo")
+    except (OSError, ValueError) as exc:
+        raise ConfigError(
+            f"{path} holds no PPO job: {exc}",
+            "a job as a cycle leaves it beside its checkpoints, job.json",
+            "correct it, or take another",
+        ) from exc
+    return job
 
 
 if __name__ == "__main__":

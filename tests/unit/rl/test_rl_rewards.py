@@ -62,6 +62,17 @@ def test_scaling_divides_by_the_deviation_and_keeps_the_sign() -> None:
     assert scale.scale(torch.tensor([-3.0, 4.0])).tolist() == [-1.5, 2.0]
 
 
+@pytest.mark.parametrize("size", [1e-6, 0.1, 300.0])
+def test_scores_that_differ_by_their_rounding_alone_are_not_blown_up(size: float) -> None:
+    scores = torch.full((8,), size)
+    scores[3] = torch.nextafter(scores[3], torch.tensor(1e9))
+    scale = RunningScale()
+    scale.update(scores)
+    assert scale.std == 1.0
+    scale.update(2 * scores)
+    assert scale.std == pytest.approx(size / 2)
+
+
 def test_a_score_that_is_not_finite_spoils_nothing() -> None:
     scale = RunningScale()
     with pytest.raises(ValueError, match="not finite"):

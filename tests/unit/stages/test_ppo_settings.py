@@ -14,6 +14,7 @@ from rlaif.config import GenerationConfig
 from rlaif.models.portions import Portion
 from rlaif.models.scoring import Answer
 from rlaif.rl import Batch, LagrangianKL
+from rlaif.stages.ppo.__main__ import main
 from rlaif.stages.ppo.learning import FIGURES, Epochs
 from rlaif.stages.ppo.trainer import PpoTrainer
 
@@ -82,6 +83,22 @@ def test_the_loss_is_that_of_the_settings(
     usual = loss_by_hand(trainer, batch, DEFAULTS)
     assert loss == pytest.approx(loss_by_hand(trainer, batch, {**DEFAULTS, **changes}), rel=1e-4)
     assert not changes or abs(loss - usual) > 1e-3 * abs(usual)
+
+
+@pytest.mark.parametrize("fault", ["no file", "no job", "a contradiction"])
+def test_a_job_that_cannot_be_is_refused_as_a_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    job = job_in(tmp_path, "a policy", minibatch=3)
+    texts = {"no job": "{}", "a contradiction": job.model_dump_json()}
+    path = tmp_path / "job.json"
+    if fault in texts:
+        path.write_text(texts[fault], encoding="utf-8")
+    assert main(str(path)) == 78
+    said = capsys.readouterr().err
+    assert str(path) in said
+    assert "to do: " in said
+    assert fault != "a contradiction" or "ppo.minibatch = 3 does not divide" in said
 
 
 def test_figures_are_means_over_the_steps(
