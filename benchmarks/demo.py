@@ -3,8 +3,8 @@
 Prints JSON: the goals with whether each was reached, a summary, and per seed the oracle's and the
 judge's figures after each cycle, seconds and memory of the whole run, and whether a planted bad
 challenger was held; and to standard error the table that the README shows. Run it with
-``make bench-demo``; it takes about seven minutes a seed on two cores, five seeds
-about twenty with ``--at-once 2``.
+``make bench-demo``; it takes about four and a half minutes a seed on two cores,
+the fourth cycle included.
 """
 
 import argparse

@@ -101,7 +101,7 @@ class PpoConfig(Section):
         description="estimator of KL per token. In the reward k1 has the right gradient on "
         "average, and k2 and k3 lead elsewhere; in the loss k2 has it, and k3 that of the other "
         "direction; exact is of the whole distribution and right in both, for another pass of the "
-        "reference at each step and, in the reward, of the policy",
+        "reference at each step and, in the reward, of both for each rollout",
     )
     kl_beta: PositiveFloat = Field(0.12, description="first KL coefficient; later cycles carry on")
     kl_target: PositiveFloat = Field(8.0, description="target KL, nats per sequence")
@@ -133,6 +133,20 @@ class PpoConfig(Section):
     )
     ema_decay: Share = Field(0.95, description="share of the average kept at each update")
     checkpoint_updates: PositiveInt = Field(5, description="updates between checkpoints")
+
+    @property
+    def kl_charged_exactly(self) -> bool:
+        """Whether the reward pays the KL of whole distributions."""
+        return self.kl_place == "reward" and self.kl_estimator == "exact"
+
+    @property
+    def kl_in_loss(self) -> bool:
+        """Whether the loss has a term of KL.
+
+        The exact KL of a place does not depend on the token drawn there, so as a cost it teaches
+        what the token leads to, and nothing of the place itself: that is the loss's to add.
+        """
+        return self.kl_place == "loss" or self.kl_charged_exactly
 
     def check(self, section: str) -> None:
         """Refuse what cannot stand together.

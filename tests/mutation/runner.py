@@ -1,7 +1,7 @@
 """Run the tests that watch over a file against a copy of the package with a fault planted in it.
 
 Imports what is slow once, then forks a child for each fault. Run as ``python runner.py PATCH...``; it
-prints a line of JSON for each: the patch, whether it was applied, and which test turned red.
+prints a line of JSON for each: the patch, whether it was applied, which test turned red, and why.
 
 The test that a fault died of last time (``killers.json``) is tried first, then those that watch over its
 file, then all that the rest of the engine has; a fault without one, a reviewer's say, begins with the
@@ -50,6 +50,7 @@ WATCHERS = {
         f"tests/unit/models/test_{name}.py"
         for name in ("actor_critic", "branch", "decoding", "drawing")
     ),
+    "rlaif/config/ppo.py": ("tests/unit/stages/test_ppo_kl_wiring.py",),
     "rlaif/stages/evaluation.py": ("tests/unit/stages/test_evaluation.py",),
     "rlaif/stages/promotion.py": ("tests/unit/stages/test_promotion.py",),
     "rlaif/cycle/training.py": ("tests/cycle/test_training_jobs.py",),
@@ -93,14 +94,15 @@ def plant(patch: Path, folder: Path) -> str:
 
 
 class FirstFailure:
-    """A plugin of pytest that writes down which test fails first."""
+    """A plugin of pytest that writes down which test fails first, and how."""
 
     def __init__(self, place: Path) -> None:
         self._place = place
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and not self._place.exists():
-            self._place.write_text(report.nodeid, encoding="utf-8")
+            said = {"by": report.nodeid, "why": f"{report.when}: {report.longreprtext}"}
+            self._place.write_text(json.dumps(said), encoding="utf-8")
 
 
 def test_in_child(folder: Path, tests: tuple[str, ...]) -> int:
@@ -158,8 +160,14 @@ def judge(patch: Path) -> dict[str, object]:
             if code == RED:
                 break
         failed = folder / FAILED
-        by = failed.read_text(encoding="utf-8") if failed.exists() else None
-    return {"patch": patch.name, "refused": fault, "code": code, "red": code == RED, "by": by}
+        found = {
+            "patch": patch.name,
+            "refused": fault,
+            "code": code,
+            "red": code == RED,
+            "by": None,
+        }
+    return found | (json.loads(failed.read_text(encoding="utf-8")) if failed.exists() else {})
 
 
 def watching(patch: Path) -> list[tuple[str, ...]]:

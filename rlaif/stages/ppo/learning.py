@@ -253,7 +253,7 @@ class Epochs:
         loss.backward()
         surrogate = self._surrogate(found.said.logprobs, flat, count)
         kl = torch.zeros_like(loss)
-        if self._kl_in_loss:
+        if self._settings.kl_in_loss:
             kl = self._kl_loss(found.said, flat, count)
         return torch.stack(
             [
@@ -275,19 +275,10 @@ class Epochs:
             return None
         return Anchor(response_states(reference, rollout), working_head(reference))
 
-    @property
-    def _kl_in_loss(self) -> bool:
-        """Whether the loss has a term of KL.
-
-        The exact KL of a place does not depend on the token drawn there, so as a cost it teaches
-        what the token leads to, and nothing of the place itself: that is the loss's to add.
-        """
-        return self._settings.kl_place == "loss" or self._settings.kl_estimator == "exact"
-
     def _token_loss(self, said: Said, flat: _Flat, count: int, beta: float) -> Tensor:
         """The loss of some tokens, but for their values."""
         loss = self._surrogate(said.logprobs, flat, count).loss
-        if self._kl_in_loss:
+        if self._settings.kl_in_loss:
             loss = loss + beta * self._kl_loss(said, flat, count)
         if said.entropy is not None:
             loss = loss - self._settings.entropy_coefficient * said.entropy.sum() / count

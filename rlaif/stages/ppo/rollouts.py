@@ -136,7 +136,7 @@ class Roller:
         _refuse_broken(found, update)
         scores = torch.tensor([f.score for f in found], device=policy.device)
         shaped = self._shaper.shape(scores, rollout.response_lengths)
-        exact = _laid([f.exact for f in found], mask) if self._charges_exactly else None
+        exact = _laid([f.exact for f in found], mask) if self._job.ppo.kl_charged_exactly else None
         costs = self._costs(logprobs, reference_logprobs, beta, exact)
         estimated = gae(
             place_scores(costs, shaped, mask), values, mask, self._job.ppo.gamma, self._job.ppo.lam
@@ -209,7 +209,7 @@ class Roller:
         lengths = [len(answer.token_ids) for answer in answers]
         references = _cut(said, lengths)
         exact: list[tuple[float, ...]] = [()] * len(own)
-        if rewarded and self._charges_exactly:
+        if rewarded and self._job.ppo.kl_charged_exactly:
             policy = self._learner.policy
             kl = exact_response_kl(policy, reference, rollout, temperature, portion)
             exact = _cut(kl, lengths)
@@ -266,11 +266,6 @@ class Roller:
             return scores
         ended = torch.tensor([a.ended for a in answers], device=device)
         return torch.where(ended, scores, torch.full_like(scores, constant))
-
-    @property
-    def _charges_exactly(self) -> bool:
-        settings = self._job.ppo
-        return settings.kl_place == "reward" and settings.kl_estimator == "exact"
 
     def _costs(
         self, logprobs: Tensor, reference: Tensor, beta: float, exact: Tensor | None = None

@@ -145,9 +145,9 @@ FAULTS = {
         "said.kl.mean()",
     ),
     "exact-kl-is-a-cost-alone": (
-        f"{PPO}/learning.py",
-        'return self._settings.kl_place == "loss" or self._settings.kl_estimator == "exact"',
-        'return self._settings.kl_place == "loss"',
+        "rlaif/config/ppo.py",
+        'return self.kl_place == "loss" or self.kl_charged_exactly',
+        'return self.kl_place == "loss"',
     ),
     "exact-kl-to-itself": (
         f"{PPO}/learning.py",

@@ -1,9 +1,11 @@
-"""Models and a job that several files of PPO's tests begin with; a file may have its own."""
+"""Models and jobs that several files of these tests begin with; a file may have its own."""
 
 from pathlib import Path
 
 import pytest
-from rewarded_ppo_jobs import make_job, make_models
+import rewarded_ppo_jobs
+from job_tools import make_models
+from optimiser_jobs import Maker, maker_of
 
 from rlaif.stages.ppo import PpoJob
 from rlaif.testing import make_tiny_lm
@@ -14,11 +16,16 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     return make_models(tmp_path_factory.mktemp("models"))
 
 
-@pytest.fixture
-def job(models: tuple[str, Path], tmp_path: Path) -> PpoJob:
-    return make_job(models, tmp_path)
-
-
 @pytest.fixture(scope="module")
 def policy(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(make_tiny_lm(tmp_path_factory.mktemp("models") / "policy"))
+
+
+@pytest.fixture
+def job(models: tuple[str, Path], tmp_path: Path) -> PpoJob:
+    return rewarded_ppo_jobs.make_job(models, tmp_path)
+
+
+@pytest.fixture
+def make_job(models: tuple[str, Path], tmp_path: Path) -> Maker:
+    return maker_of(models, tmp_path)

@@ -5,13 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from job_tools import questions, user
 
 from rlaif.config import BestOfNConfig, DpoConfig, GenerationConfig, GrpoConfig, RlooConfig
-from rlaif.models.reward import RewardModel
-from rlaif.records import Message
-from rlaif.stages.metrics import read_metrics
 from rlaif.stages.optimisers import OptimiserJob, PolicyPair
-from rlaif.testing import make_tiny_lm
 
 CPU = torch.device("cpu")
 WEIGHTS = "model.safetensors"
@@ -30,23 +27,7 @@ SAMPLED = ("rloo", "grpo", "best_of_n")
 Maker = Callable[..., OptimiserJob]
 
 
-class Stopped(Exception):  # noqa: N818 - stands for a kill, not for an error
-    """Raised by a test's progress callback in place of a kill."""
-
-
-def stop_after(updates: int) -> Callable[[int, int], None]:
-    def progress(done: int, _total: int) -> None:
-        if done == updates:
-            raise Stopped
-
-    return progress
-
-
-def user(text: str) -> tuple[Message, ...]:
-    return (Message(role="user", content=text),)
-
-
-CONVERSATIONS = tuple(user(f"Question {i}?") for i in range(20))
+CONVERSATIONS = questions(20)
 PAIRS = tuple(
     PolicyPair(
         prompt=user(f"Question {i}?"),
@@ -58,12 +39,6 @@ PAIRS = tuple(
     )
     for i in range(24)
 )
-
-
-def make_models(root: Path) -> tuple[str, Path]:
-    policy = make_tiny_lm(root / "policy", pad_is_eos=True, dtype="float16")
-    RewardModel.from_policy(str(policy), seed=3).save(root / "reward")
-    return str(policy), root / "reward"
 
 
 def maker_of(models: tuple[str, Path], folder: Path) -> Maker:
@@ -91,7 +66,3 @@ def maker_of(models: tuple[str, Path], folder: Path) -> Maker:
 
 def with_settings(job: OptimiserJob, **changes: Any) -> OptimiserJob:
     return job.model_copy(update={"settings": job.settings.model_copy(update=changes)})
-
-
-def series(job: OptimiserJob, name: str) -> list[float]:
-    return [m.value for m in read_metrics(job.output) if m.name == name]

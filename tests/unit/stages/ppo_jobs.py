@@ -1,14 +1,13 @@
-"""Small PPO jobs on a tiny policy, a rule in the reward model's place, and what stops them."""
+"""Small PPO jobs on a tiny policy, a rule in the reward model's place."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from job_tools import questions
 
 from rlaif.config import GenerationConfig, PpoConfig
 from rlaif.models.scoring import Answer
-from rlaif.records import Message
-from rlaif.stages.metrics import read_metrics
 from rlaif.stages.ppo import Example, PpoJob
 
 SETTINGS = PpoConfig(
@@ -31,12 +30,8 @@ class Short:
         return torch.tensor([-0.1 * len(text) for _, text, _ in answers])
 
 
-class Stopped(Exception):  # noqa: N818 - stands for a kill, not for an error
-    """Raised by a test's progress callback in place of a kill."""
-
-
 def job_in(folder: Path, policy: str, **changes: object) -> PpoJob:
-    turns = tuple((Message(role="user", content=f"Question {i}?"),) for i in range(12))
+    turns = questions(12)
     return PpoJob(
         policy=policy,
         reference=policy,
@@ -51,15 +46,3 @@ def job_in(folder: Path, policy: str, **changes: object) -> PpoJob:
         output=folder / "challenger",
         work=folder / "work",
     )
-
-
-def stop_after(updates: int) -> Callable[[int, int], None]:
-    def progress(done: int, _total: int) -> None:
-        if done == updates:
-            raise Stopped
-
-    return progress
-
-
-def series(job: PpoJob, name: str) -> list[float]:
-    return [m.value for m in read_metrics(job.output) if m.name == name]

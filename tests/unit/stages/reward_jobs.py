@@ -1,23 +1,18 @@
 """Jobs for the reward model's stage on a tiny policy, with a preference that can be learned."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from job_tools import user
 
 from rlaif.config import RewardModelConfig
 from rlaif.models.loading import load_language_model
 from rlaif.models.scoring import RewardScorer
-from rlaif.records import Message
 from rlaif.stages.reward_model import CalibrationAnswer, RewardModelJob, RewardPair
 
 WORDS = ("mat", "cat", "blue", "rain", "old", "tea")
-
-
-def user(text: str) -> tuple[Message, ...]:
-    return (Message(role="user", content=text),)
 
 
 def pair(
@@ -79,18 +74,6 @@ def make_job(
         output=folder / "reward-model",
         work=folder / "work",
     )
-
-
-class StopHereError(Exception):
-    """Stands for the death of the process."""
-
-
-def stop_at(step: int) -> Callable[[int, int], None]:
-    def progress(done: int, _total: int) -> None:
-        if done == step:
-            raise StopHereError
-
-    return progress
 
 
 def scorer(job: RewardModelJob) -> RewardScorer:

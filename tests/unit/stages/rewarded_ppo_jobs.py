@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from job_tools import questions
+from ppo_jobs import job_in
+
 from rlaif.config import GenerationConfig, PpoConfig
-from rlaif.models.reward import RewardModel
-from rlaif.records import Message
 from rlaif.stages.ppo import PpoJob
-from rlaif.testing import make_tiny_lm
 
 SETTINGS = PpoConfig(
     updates=6,
@@ -20,26 +20,13 @@ SETTINGS = PpoConfig(
 )
 
 
-def make_models(root: Path) -> tuple[str, Path]:
-    policy = make_tiny_lm(root / "policy", pad_is_eos=True, dtype="float16")
-    model = RewardModel.from_policy(str(policy), seed=3)
-    model.save(root / "reward")
-    return str(policy), root / "reward"
-
-
 def make_job(models: tuple[str, Path], folder: Path) -> PpoJob:
-    turns = [(Message(role="user", content=f"Question {i}?"),) for i in range(20)]
-    return PpoJob(
-        policy=models[0],
-        reference=models[0],
-        reward_model=models[1],
-        conversations=tuple(turns),
-        generation=GenerationConfig(max_tokens=10),
-        ppo=SETTINGS,
-        seed=11,
-        device="cpu",
-        missing_eos_score=None,
-        beta=SETTINGS.kl_beta,
-        output=folder / "challenger",
-        work=folder / "work",
+    return job_in(folder, models[0]).model_copy(
+        update={
+            "reward_model": models[1],
+            "conversations": questions(20),
+            "examples": (),
+            "generation": GenerationConfig(max_tokens=10),
+            "ppo": SETTINGS,
+        }
     )

@@ -6,16 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from reward_jobs import (
-    CALIBRATION,
-    PAIRS,
-    StopHereError,
-    make_job,
-    planted,
-    scorer,
-    stop_at,
-    user,
-)
+from job_tools import Stopped, stop_after, user
+from reward_jobs import CALIBRATION, PAIRS, make_job, planted, scorer
 from safetensors.torch import load_file
 
 from rlaif.artifacts import verify
@@ -138,8 +130,8 @@ def test_a_killed_ensemble_ends_with_the_same_bits(
 ) -> None:
     """Each trunk has eight steps; those before the one that was cut off are not trained again."""
     job = make_job(policy, tmp_path, PAIRS, ensemble=3, **OWN[kind], checkpoint_steps=3)
-    with pytest.raises(StopHereError):
-        train_reward_model(job, progress=stop_at(step))
+    with pytest.raises(Stopped):
+        train_reward_model(job, progress=stop_after(step))
     assert not job.output.exists()
     steps: list[int] = []
     resumed = train_reward_model(job, progress=lambda done, _: steps.append(done))
@@ -230,8 +222,8 @@ def policy_size(policy: Path) -> int:
 
 def test_a_checkpoint_of_adapters_leaves_the_frozen_base_out(policy: Path, tmp_path: Path) -> None:
     job = make_job(policy, tmp_path, PAIRS, lora_rank=4, checkpoint_steps=3)
-    with pytest.raises(StopHereError):
-        train_reward_model(job, progress=stop_at(5))
+    with pytest.raises(Stopped):
+        train_reward_model(job, progress=stop_after(5))
     kept = load_file(next(iter(job.work.glob("checkpoint-*"))) / "model.safetensors")
     assert all("lora_" in name or name == "head.weight" for name in kept)
 

@@ -7,19 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from optimiser_jobs import (
-    CONVERSATIONS,
-    CPU,
-    METHODS,
-    PAIRS,
-    SAMPLED,
-    Maker,
-    make_models,
-    maker_of,
-    series,
-    user,
-    with_settings,
-)
+from job_tools import series, user
+from optimiser_jobs import CONVERSATIONS, CPU, METHODS, PAIRS, SAMPLED, Maker, with_settings
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from rlaif.artifacts import verify
@@ -38,16 +27,6 @@ from rlaif.stages.optimisers import OptimiserJob, PolicyPair, train_challenger
 from rlaif.stages.optimisers.policy_trainer import prepare
 from rlaif.stages.trl_checkpoints import CheckpointedTrainer
 from rlaif.testing import make_tiny_lm
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    return make_models(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def make_job(models: tuple[str, Path], tmp_path: Path) -> Maker:
-    return maker_of(models, tmp_path)
 
 
 def mean_reward(job: OptimiserJob, policy: str) -> float:

@@ -6,20 +6,8 @@ from typing import Any
 
 import pytest
 import torch
-from optimiser_jobs import (
-    CONVERSATIONS,
-    CPU,
-    METHODS,
-    UPDATES,
-    WEIGHTS,
-    Maker,
-    Stopped,
-    make_models,
-    maker_of,
-    series,
-    stop_after,
-    with_settings,
-)
+from job_tools import Stopped, series, stop_after
+from optimiser_jobs import CONVERSATIONS, CPU, METHODS, UPDATES, WEIGHTS, Maker, with_settings
 from safetensors.torch import load_file
 
 from rlaif.artifacts import file_sha256, verify
@@ -29,16 +17,6 @@ from rlaif.records import PolicyReport
 from rlaif.stages.metrics import read_metrics
 from rlaif.stages.optimisers import OptimiserJob, train_challenger
 from rlaif.stages.trl_checkpoints import last_good_checkpoint, read_progress
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    return make_models(tmp_path_factory.mktemp("models"))
-
-
-@pytest.fixture
-def make_job(models: tuple[str, Path], tmp_path: Path) -> Maker:
-    return maker_of(models, tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from ppo_jobs import Short, Stopped, series, stop_after
+from job_tools import Stopped, series, stop_after
+from ppo_jobs import Short
 from rewarded_ppo_jobs import SETTINGS
 
 from rlaif import project

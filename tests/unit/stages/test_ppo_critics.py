@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from ppo_jobs import series
+from job_tools import series
 from rewarded_ppo_jobs import SETTINGS
 from safetensors.torch import load_file
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from ppo_jobs import SETTINGS, Short, Stopped, job_in, series, stop_after
+from job_tools import Stopped, series, stop_after
+from ppo_jobs import SETTINGS, Short, job_in
 
 from rlaif.artifacts import file_sha256, verify
 from rlaif.errors import TrainingError

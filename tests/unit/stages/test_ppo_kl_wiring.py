@@ -11,9 +11,9 @@ import pytest
 import torch
 from rewarded_ppo_jobs import SETTINGS, make_job
 from torch import Tensor
+from wired_ppo import logits_of
 
-from rlaif.models.loading import LanguageModel
-from rlaif.rl import Rollout, token_kl
+from rlaif.rl import token_kl
 from rlaif.stages.ppo import PpoJob, train_ppo
 from rlaif.stages.ppo.learning import FIGURES
 from rlaif.stages.ppo.rollouts import Rolled
@@ -44,13 +44,6 @@ def changed(job: PpoJob, **changes: object) -> PpoJob:
 
 def first_rollout(trainer: PpoTrainer) -> Rolled:
     return trainer._roller.roll(0, BETA, trainer._reference.policy)
-
-
-def logits_of(lm: LanguageModel, rollout: Rollout) -> Tensor:
-    """The library's own logits at the places that predict the response."""
-    mask = rollout.token_mask.long()
-    logits: Tensor = lm.model(rollout.input_ids, attention_mask=mask).logits
-    return logits[:, rollout.query_width - 1 : -1]
 
 
 @pytest.mark.parametrize("estimator", BY_HAND)

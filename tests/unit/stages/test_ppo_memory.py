@@ -7,7 +7,8 @@ from typing import Any
 import ppo_jobs
 import pytest
 import torch
-from ppo_jobs import SETTINGS, Stopped, job_in, series, stop_after
+from job_tools import Stopped, series, stop_after
+from ppo_jobs import SETTINGS, job_in
 
 from rlaif.artifacts import file_sha256, verify
 from rlaif.errors import TrainingError

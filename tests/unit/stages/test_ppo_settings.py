@@ -8,7 +8,7 @@ import pytest
 import torch
 from ppo_jobs import job_in
 from torch import Tensor
-from wired_ppo import BETA, Rule, second_rollout, trainer_of, value_of
+from wired_ppo import BETA, Rule, logits_of, orders, second_rollout, trainer_of, value_of
 
 from rlaif.config import GenerationConfig
 from rlaif.models.portions import Portion
@@ -37,9 +37,7 @@ def loss_by_hand(trainer: PpoTrainer, batch: Batch, settings: dict[str, float | 
     rollout, mask = batch.rollout, batch.response_mask
     with torch.no_grad():
         _, values = trainer.learner.critic.read(rollout)
-        whole = trainer.learner.policy.model(
-            rollout.input_ids, attention_mask=rollout.token_mask.long()
-        ).logits[:, rollout.query_width - 1 : -1]
+        whole = logits_of(trainer.learner.policy, rollout)
     said = whole.log_softmax(-1)
     logprobs = said.gather(-1, rollout.response_ids.unsqueeze(-1)).squeeze(-1)[mask]
     entropy = -(said.exp() * said).sum(-1)[mask]
@@ -118,20 +116,8 @@ def test_figures_are_means_over_the_steps(
 def test_each_pass_and_each_update_has_an_order_of_its_own(policy: str, tmp_path: Path) -> None:
     trainer = trainer_of(policy, tmp_path)
     batch = second_rollout(trainer).batch
-    marked = Batch(
-        batch.rollout,
-        torch.arange(8.0).unsqueeze(1).expand_as(batch.old_logprobs),
-        *(getattr(batch, n) for n in ("ref_logprobs", "old_values", "advantages", "returns")),
-    )
-    orders = [
-        tuple(
-            int(row)
-            for part in trainer._epochs._minibatches(marked, update)
-            for row in part.old_logprobs[:, 0]
-        )
-        for update in range(3)
-    ]
-    assert len(set(orders)) == 3
+    shuffles = [tuple(orders(trainer, batch, update)) for update in range(3)]
+    assert len(set(shuffles)) == 3
     passes = [tuple(trainer._roller.draw(update)) for update in range(3)]
     assert all(sorted(one) == list(range(8)) for one in passes)
     assert len(set(passes)) == 3

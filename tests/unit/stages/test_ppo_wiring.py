@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from wired_ppo import BETA, second_rollout, trainer_at, trainer_of, value_of
+from wired_ppo import BETA, orders, second_rollout, trainer_at, trainer_of, value_of
 
 from rlaif.models.actor_critic import score_responses
-from rlaif.rl import Batch
 from rlaif.stages.ppo.learning import Epochs
 
 
@@ -135,13 +134,7 @@ def test_gradients_are_clipped_together(
 def test_minibatches_are_shuffled_anew_in_each_epoch(policy: str, tmp_path: Path) -> None:
     trainer = trainer_of(policy, tmp_path, epochs=3)
     batch = second_rollout(trainer).batch
-    marked = Batch(
-        batch.rollout,
-        torch.arange(8.0).unsqueeze(1).expand_as(batch.old_logprobs),
-        *(getattr(batch, n) for n in ("ref_logprobs", "old_values", "advantages", "returns")),
-    )
-    rows = [int(r) for part in trainer._epochs._minibatches(marked, 0)
-            for r in part.old_logprobs[:, 0]]  # fmt: skip
+    rows = orders(trainer, batch, 0)
     epochs = [rows[start : start + 8] for start in (0, 8, 16)]
     assert all(sorted(epoch) == list(range(8)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in [*epochs, list(range(8))]}) == 4

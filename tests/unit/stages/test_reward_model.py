@@ -11,18 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from reward_jobs import (
-    CALIBRATION,
-    PAIRS,
-    WORDS,
-    StopHereError,
-    make_job,
-    pair,
-    planted,
-    scorer,
-    stop_at,
-    user,
-)
+from job_tools import Stopped, stop_after, user
+from reward_jobs import CALIBRATION, PAIRS, WORDS, make_job, pair, planted, scorer
 from safetensors.torch import load_file, save_file
 
 from rlaif.artifacts import verify
@@ -141,8 +131,8 @@ def test_a_killed_run_ends_with_the_same_bits(
     policy: Path, tmp_path: Path, calm: RewardModelReport, step: int
 ) -> None:
     job = make_job(policy, tmp_path, PAIRS, checkpoint_steps=3)
-    with pytest.raises(StopHereError):
-        train_reward_model(job, progress=stop_at(step))
+    with pytest.raises(Stopped):
+        train_reward_model(job, progress=stop_after(step))
     assert not job.output.exists()
     steps: list[int] = []
     resumed = train_reward_model(job, progress=lambda done, _: steps.append(done))
@@ -154,8 +144,8 @@ def test_a_checkpoint_that_was_cut_short_is_not_trusted(
     policy: Path, tmp_path: Path, calm: RewardModelReport
 ) -> None:
     job = make_job(policy, tmp_path, PAIRS, checkpoint_steps=2)
-    with pytest.raises(StopHereError):
-        train_reward_model(job, progress=stop_at(7))
+    with pytest.raises(Stopped):
+        train_reward_model(job, progress=stop_after(7))
     newest = job.work / "checkpoint-6" / "optimizer.pt"
     newest.write_bytes(newest.read_bytes()[:-100])
     (job.work / "checkpoint-8").mkdir()
@@ -167,8 +157,8 @@ def test_a_checkpoint_that_was_cut_short_is_not_trusted(
 
 def test_another_jobs_checkpoint_is_not_continued(policy: Path, tmp_path: Path) -> None:
     first = make_job(policy, tmp_path, planted(30), checkpoint_steps=2)
-    with pytest.raises(StopHereError):
-        train_reward_model(first, progress=stop_at(5))
+    with pytest.raises(Stopped):
+        train_reward_model(first, progress=stop_after(5))
     steps: list[int] = []
     other = first.model_copy(update={"seed": 12})
     train_reward_model(other, progress=lambda done, _: steps.append(done))
@@ -235,8 +225,8 @@ def test_a_disk_without_room_stops_with_one_message_and_loses_nothing(
     policy: Path, tmp_path: Path, calm: RewardModelReport
 ) -> None:
     job = make_job(policy, tmp_path, PAIRS, checkpoint_steps=2)
-    with pytest.raises(StopHereError):
-        train_reward_model(job, progress=stop_at(3))
+    with pytest.raises(Stopped):
+        train_reward_model(job, progress=stop_after(3))
     with (
         files_up_to(200_000),
         pytest.raises(StageError, match="checkpoint-4 could not be written"),

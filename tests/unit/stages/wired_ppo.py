@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from job_tools import questions
+from ppo_jobs import job_in
 from torch import Tensor
 
 from rlaif.config import GenerationConfig, PpoConfig
+from rlaif.models.loading import LanguageModel
 from rlaif.models.scoring import Answer
-from rlaif.records import Message
-from rlaif.stages.ppo import Example, PpoJob
+from rlaif.rl import Batch, Rollout
+from rlaif.stages.ppo import Example
 from rlaif.stages.ppo.rollouts import Rolled, Scorer
 from rlaif.stages.ppo.trainer import PpoTrainer
 
@@ -37,21 +40,17 @@ def trainer_of(
         "spike_kl": 1e9,
         **changes,
     }
-    asked = tuple((Message(role="user", content=f"Question {i}?"),) for i in range(8))
+    asked = questions(8)
     texts = ("Fine.", "So it is, and so it was.", "No")
-    job = PpoJob(
-        policy=policy,
-        reference=policy,
-        conversations=asked,
-        examples=tuple(Example(messages=asked[0], text=text, ended=True) for text in texts),
-        generation=GenerationConfig(max_tokens=6),
-        ppo=PpoConfig.model_validate(settings),
-        seed=7,
-        device="cpu",
-        missing_eos_score=None,
-        beta=BETA,
-        output=folder / "challenger",
-        work=folder / "work",
+    job = job_in(folder, policy).model_copy(
+        update={
+            "conversations": asked,
+            "examples": tuple(Example(messages=asked[0], text=t, ended=True) for t in texts),
+            "generation": GenerationConfig(max_tokens=6),
+            "ppo": PpoConfig.model_validate(settings),
+            "seed": 7,
+            "beta": BETA,
+        }
     )
     return PpoTrainer(job, scorer or Rule())
 
@@ -73,3 +72,21 @@ def second_rollout(trainer: PpoTrainer) -> Rolled:
 
 def value_of(trainer: PpoTrainer, name: str) -> float:
     return [m.value for m in trainer.metrics if m.name == name][-1]
+
+
+def orders(trainer: PpoTrainer, batch: Batch, update: int) -> list[int]:
+    """The rows of an update's minibatches, one after the other."""
+    marked = Batch(
+        batch.rollout,
+        torch.arange(float(batch.size)).unsqueeze(1).expand_as(batch.old_logprobs),
+        *(getattr(batch, n) for n in ("ref_logprobs", "old_values", "advantages", "returns")),
+    )
+    parts = trainer._epochs._minibatches(marked, update)
+    return [int(row) for part in parts for row in part.old_logprobs[:, 0]]
+
+
+def logits_of(lm: LanguageModel, rollout: Rollout) -> Tensor:
+    """The library's own logits at the places that predict the response."""
+    mask = rollout.token_mask.long()
+    logits: Tensor = lm.model(rollout.input_ids, attention_mask=mask).logits
+    return logits[:, rollout.query_width - 1 : -1]
