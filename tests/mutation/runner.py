@@ -55,6 +55,7 @@ WATCHERS = {
     "rlaif/stages/promotion.py": ("tests/unit/stages/test_promotion.py",),
     "rlaif/cycle/training.py": ("tests/cycle/test_training_jobs.py",),
     "rlaif/stages/ppo/": (
+        "tests/unit/stages/test_ppo_plain.py",
         "tests/unit/stages/test_ppo_settings.py",
         "tests/unit/stages/test_ppo_wiring.py",
         "tests/unit/stages/test_ppo_kl_wiring.py",
@@ -160,14 +161,9 @@ def judge(patch: Path) -> dict[str, object]:
             if code == RED:
                 break
         failed = folder / FAILED
-        found = {
-            "patch": patch.name,
-            "refused": fault,
-            "code": code,
-            "red": code == RED,
-            "by": None,
-        }
-    return found | (json.loads(failed.read_text(encoding="utf-8")) if failed.exists() else {})
+        first = json.loads(failed.read_text(encoding="utf-8")) if failed.exists() else {}
+    found = {"patch": patch.name, "refused": fault, "code": code, "red": code == RED, "by": None}
+    return found | first
 
 
 def watching(patch: Path) -> list[tuple[str, ...]]:
