@@ -12,7 +12,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from rlaif.errors import ModelError
 from rlaif.models.actor_critic import score_responses
-from rlaif.models.adapters import ADAPTER_WEIGHTS, BASE_FILE, base_of, lora_config, put_in
+from rlaif.models.adapters import ADAPTER_WEIGHTS, BASE_FILE, base_of, lora_config, put_in, start
 from rlaif.models.decoding import DecodeSettings, decode
 from rlaif.models.identity import ADAPTER_CONFIG, is_adapter, model_digest
 from rlaif.models.lean.layout import Layout
@@ -98,6 +98,21 @@ def test_a_new_adapter_changes_nothing_and_is_drawn_from_its_seed(base: str) -> 
     other = shared.fresh("other", 4, 8.0, seed=2)
     assert all(torch.equal(a, b) for a, b in zip(one.own, again.own, strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(one.own, other.own, strict=True))
+
+
+def test_a_new_adapter_is_drawn_evenly_within_the_bounds_of_its_authors() -> None:
+    model = make("llama", torch.float32, hidden_size=256, num_attention_heads=8)
+    adapter = put_in(model, "new", lora_config(rank=4, alpha=8.0))
+    start(adapter, 3)
+    down = {name: a for name, a in adapter.items() if ".lora_A." in name}
+    assert {a.shape[1] for a in down.values()} == {256, 48}
+    for name, drawn in adapter.items():
+        if name not in down:
+            assert not drawn.any()
+            continue
+        bound = drawn.shape[1] ** -0.5
+        assert 0.9 * bound < drawn.abs().max() <= bound
+        assert drawn.std() == pytest.approx(bound / 3**0.5, rel=0.2)
 
 
 def test_a_fused_optimisers_writes_are_seen_once_they_are_told(base: str) -> None:

@@ -27,6 +27,13 @@ class Brief:
         return torch.tensor([float(len(text) == 1) for _, text, _ in answers])
 
 
+class Ten:
+    """A rule that likes everything."""
+
+    def score(self, answers: Sequence[Answer]) -> torch.Tensor:
+        return torch.full((len(answers),), 10.0)
+
+
 def test_the_reward_rises_and_every_update_is_measured(job: PpoJob) -> None:
     settings = SETTINGS.model_copy(
         update={"updates": 6, "rollout_batch": 128, "minibatch": 32, "kl_early_stop": 1.0}
@@ -177,14 +184,15 @@ def test_every_variant_trains_and_goes_on_to_the_same_bits(
     assert resumed.controller == undisturbed.controller
 
 
-def test_a_cut_off_answer_gets_the_constant_score(job: PpoJob) -> None:
-    job = job.model_copy(
-        update={"missing_eos_score": -7.0, "generation": GenerationConfig(max_tokens=1)}
-    )
-    train_ppo(job.model_copy(update={"ppo": SETTINGS.model_copy(update={"updates": 1})}))
+@pytest.mark.parametrize("constant", [-7.0, 0.0])
+def test_a_cut_off_answer_gets_the_constant_score(job: PpoJob, constant: float) -> None:
+    generation = GenerationConfig(max_tokens=1)
+    once = SETTINGS.model_copy(update={"updates": 1})
+    changes = {"missing_eos_score": constant, "generation": generation, "ppo": once}
+    train_ppo(job.model_copy(update=changes), scorer=Ten())
     ended = series(job, "ended")[0]
     assert ended < 0.5
-    assert series(job, "reward")[0] < -7.0 * (1 - ended) + 3.0 * ended + 0.01
+    assert series(job, "reward")[0] == pytest.approx(10.0 * ended + constant * (1 - ended))
 
 
 def test_beta_is_fixed_or_moves_towards_the_target(job: PpoJob, tmp_path: Path) -> None:
