@@ -171,7 +171,8 @@ def test_inner_epochs_end_once_the_policy_has_moved(job: PpoJob) -> None:
 def test_every_variant_trains_and_goes_on_to_the_same_bits(
     job: PpoJob, tmp_path: Path, changes: dict[str, object]
 ) -> None:
-    examples = (Example(messages=job.conversations[0], text="Fine.", ended=True),)
+    texts = ("Fine.", "So it is, and so it was.", "No", "Who knows?", "Yes, yes.", "It was I.")
+    examples = tuple(Example(messages=job.conversations[0], text=t, ended=True) for t in texts)
     settings = SETTINGS.model_copy(update={"updates": 3, "checkpoint_updates": 1, **changes})
     job = job.model_copy(update={"ppo": settings, "examples": examples})
     straight = job.model_copy(update={"output": tmp_path / "s", "work": tmp_path / "s-work"})

@@ -216,3 +216,18 @@ def test_ptx_is_the_mean_over_tokens_of_minus_the_log_probs_at_the_temperature(
     expected = [p.grad for p in trainer.learner.policy.trained if p.grad is not None]
     assert float(told) == pytest.approx(float(loss.detach()), rel=1e-5)
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_each_step_has_examples_of_its_own_that_the_updates_number_alone_decides(
+    policy: str, tmp_path: Path
+) -> None:
+    trainer = trainer_of(policy, tmp_path, ptx_coefficient=0.4)
+    examples = trainer._epochs._examples
+
+    def drawn(update: int) -> list[tuple[str, ...]]:
+        examples.restart()
+        return [tuple(map(str, examples.draw(update, 16).rows)) for _ in range(3)]
+
+    first, second = drawn(0), drawn(1)
+    assert len({*first, *second}) == 6
+    assert drawn(0) == first
