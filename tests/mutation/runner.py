@@ -30,6 +30,7 @@ NONE = "none"
 FAILED = "failed-first"
 RED = 1
 SECONDS = 600.0
+LAST_WORDS = 600  # so a line is written in one piece: two judges share a pipe
 AT_ONCE = 2
 IMPORTED_ALREADY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 RL_TESTS = ("tests/golden", "tests/unit/rl")
@@ -102,7 +103,8 @@ class FirstFailure:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and not self._place.exists():
-            said = {"by": report.nodeid, "why": f"{report.when}: {report.longreprtext}"}
+            why = f"{report.when}: {report.longreprtext[-LAST_WORDS:]}"
+            said = {"by": report.nodeid, "why": why}
             self._place.write_text(json.dumps(said), encoding="utf-8")
 
 
