@@ -53,6 +53,20 @@ def test_sampling_is_a_function_of_the_generator(lm: LanguageModel) -> None:
     assert first != decode(lm, queries(lm), settings, torch_generator(6))
 
 
+def test_any_of_the_end_tokens_ends_a_row(lm: LanguageModel) -> None:
+    asked, settings = queries(lm) * 4, DecodeSettings(24, 1.0)
+    free = decode(lm, asked, settings, torch_generator(5))
+    another = free[0].token_ids[3]
+    both = dataclasses.replace(lm, eos_ids=lm.eos_ids | {another})
+    ended = decode(both, asked, settings, torch_generator(5))
+    assert lm.end_id != another
+    for whole, cut in zip(free, ended, strict=True):
+        places = [i for i, token in enumerate(whole.token_ids) if token in both.eos_ids]
+        length = places[0] + 1 if places else len(whole.token_ids)
+        assert cut.token_ids == whole.token_ids[:length]
+        assert cut.ended == bool(places)
+
+
 def test_on_a_device_without_float64_the_same_is_sampled(
     lm: LanguageModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,8 +80,12 @@ def test_scores_are_scaled_by_all_seen_then_clipped(
     torch.testing.assert_close(last.shaped, (last.scores / scale).clamp(-limit, limit))
 
 
-def test_an_average_follows_the_policy_by_its_decay(policy: str, tmp_path: Path) -> None:
-    trainer = trainer_of(policy, tmp_path, reference="ema", ema_decay=0.75)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_an_average_follows_the_policy_by_its_decay(
+    policy: str, tmp_path: Path, precision: str
+) -> None:
+    changes = {"ema_decay": 0.75, "precision": precision}
+    trainer = trainer_of(policy, tmp_path, reference="ema", **changes)
     before = [p.detach().clone() for p in trainer._reference.policy.own]
     trainer.update()
     now = trainer._reference.policy.own
