@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rlaif.config import EvaluationConfig
 from rlaif.models.actor_critic import score_responses
 from rlaif.models.decoding import DecodeSettings, decode
-from rlaif.models.encoding import encode_conversation
+from rlaif.models.encoding import encode_answer, encode_conversation
 from rlaif.models.loading import load_language_model
 from rlaif.records import Message, PairVerdict
 from rlaif.rl import MeanKL, Rollout, k1, mean_and_error, sequence_kl
@@ -151,6 +151,33 @@ def test_kl_to_base_is_that_of_log_ratios_with_less_noise(tmp_path: Path) -> Non
     assert kl_to(base, base, answers, 1.0).mean == pytest.approx(0.0, abs=1e-4)
     assert kl_to(policy, base, answers, 1.0).mean > 0.05
     assert math.isnan(kl_to(policy, base, [], 1.0).error)
+
+
+def test_kl_to_base_is_found_again_token_by_token_at_its_temperature(tmp_path: Path) -> None:
+    temperature = 0.7
+    policy, base = (
+        load_language_model(str(make_tiny_lm(tmp_path / str(seed), seed=seed)), torch.device("cpu"))
+        for seed in (1, 2)
+    )
+    asked = [Message(role="user", content="Why?")]
+    answers = [(asked, "It is", True), (asked, "", False), (asked, "No, it is not.", False)]
+    sums = []
+    for _, text, ended in answers:
+        query, answer = encode_conversation(policy, asked), encode_answer(policy, text, ended)
+        total = 0.0
+        for end in range(len(query), len(query) + len(answer)):
+            ids = torch.tensor([(query + answer)[:end]])
+            with torch.no_grad():
+                said, other = (
+                    (lm.model(ids).logits[0, -1].double() / temperature).log_softmax(-1)
+                    for lm in (policy, base)
+                )
+            total += float((said.exp() * (said - other)).sum())
+        sums += [total] if answer else []
+    found = kl_to(policy, base, answers, temperature)
+    assert len(sums) == 2
+    assert found.mean == pytest.approx(sum(sums) / 2, rel=1e-4)
+    assert found.error == pytest.approx(abs(sums[0] - sums[1]) / 2, rel=1e-3)
 
 
 def test_kl_of_nothing_is_nothing_known() -> None:

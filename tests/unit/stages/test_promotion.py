@@ -69,6 +69,18 @@ def test_each_guard_alone_holds(change: dict[str, object], name: str) -> None:
     assert "is not" in decision.reasons[0]
 
 
+def test_every_bound_but_the_win_rates_may_be_touched() -> None:
+    bounds = {
+        "kl_base_high": 20.0,
+        "score_challenger": 0.7,
+        "vs_incumbent": WINS.model_copy(update={"unscored": 30}),
+        "diversity_challenger": 0.125,
+        "length_challenger": 40.0,
+    }
+    touching = TRAINED.model_copy(update={"accuracy": 0.55})
+    assert decide(GateConfig(), GOOD.model_copy(update=bounds), touching).decision == "promote"
+
+
 def test_an_evaluation_without_an_error_of_its_kl_loads_and_is_not_taken_for_safe() -> None:
     content = GOOD.model_dump(exclude={"kl_base_error", "kl_base_high"})
     old = EvaluationReport.model_validate(content)
