@@ -138,6 +138,9 @@ def _become_tester(folder: Path, tests: tuple[str, ...]) -> None:
         os.environ["PYTHONPATH"] = str(folder)  # for what the tests start,
         os.environ["PYTHONSAFEPATH"] = "1"  # and before the folder they are started in
         sys.dont_write_bytecode = True
+        # After a fork torch makes its pool anew at the first call, which only one thread may make;
+        # the library loads weights in several.
+        torch.set_num_threads(1)
         hypothesis.settings.register_profile(
             "faults", max_examples=15, derandomize=True, deadline=None, database=None
         )
