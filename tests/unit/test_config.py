@@ -93,6 +93,11 @@ def test_every_setting_is_described() -> None:
         ),
         ("[ppo]\nkl_horizon = 12\n", 2, ["ppo.kl_horizon = 12", "above 12.8"]),
         (
+            "[ppo]\nrollout_batch = 10\nminibatch = 5\nkl_horizon = 2\n",
+            4,
+            ["ppo.kl_horizon = 2", "above 2"],
+        ),
+        (
             '[ppo]\nkl_control = "lagrangian"\nkl_beta = 2000.0\n',
             3,
             [

@@ -70,6 +70,18 @@ def test_groups_are_trained_as_the_settings_say(make_job: Maker, method: str) ->
     assert asked[:20] != list(range(20))
 
 
+@pytest.mark.parametrize("method", ["rloo", "grpo"])
+def test_an_answer_that_ends_at_the_very_limit_has_ended(make_job: Maker, method: str) -> None:
+    generation = GenerationConfig(max_tokens=4)
+    trainer = trainer_of(make_job(method, generation=generation, missing_eos_score=-7.0))
+    end, told = trainer.lm.end_id, {}
+    answers = [[5, 6, 7, end], [5, 6, 7, 8], [5, end]]
+    texts = [trainer.lm.tokenizer.decode(ids, skip_special_tokens=True) for ids in answers]
+    found = trainer.reward(["0", "1", "2"], texts, answers, told.__setitem__)
+    assert [reward == -7.0 for reward in found] == [False, True, False]
+    assert told == {"ended": 2 / 3}
+
+
 @pytest.mark.parametrize("method", ["dpo", "best_of_n"])
 def test_rows_are_trained_as_the_settings_say(make_job: Maker, method: str) -> None:
     changes = {**COMMON, "epochs": 3, "batch_size": 12, "micro_batch": 4, "checkpoint_steps": 7}
