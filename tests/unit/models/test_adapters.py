@@ -106,6 +106,10 @@ def test_a_new_adapter_is_drawn_evenly_within_the_bounds_of_its_authors() -> Non
     start(adapter, 3)
     down = {name: a for name, a in adapter.items() if ".lora_A." in name}
     assert {a.shape[1] for a in down.values()} == {256, 48}
+    begun = {
+        tuple((a[0, :5] * a.shape[1] ** 0.5).round(decimals=3).tolist()) for a in down.values()
+    }
+    assert len(begun) == len(down), "each matrix has random numbers of its own"
     for name, drawn in adapter.items():
         if name not in down:
             assert not drawn.any()
