@@ -15,6 +15,7 @@ from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.models.shared_base import SharedBase
 from rlaif.models.tap import Tap
 from rlaif.rl import Rollout
+from rlaif.seeds import seed_everything
 from rlaif.testing import make_tiny_lm
 
 CPU = torch.device("cpu")
@@ -68,6 +69,27 @@ def test_a_new_branch_says_what_the_policy_says(
     assert states.shape == (5, policy.model.config.hidden_size)
     torch.testing.assert_close(response_states(branch, rollout, begin=tap), states)
     torch.testing.assert_close(response_states(policy, rollout), states, rtol=0, atol=0)
+
+
+def test_a_branch_looks_as_far_back_as_the_blocks_that_it_copies(
+    tmp_path: Path, above: int
+) -> None:
+    """Blocks that see a few tokens below one that sees all."""
+    make_tiny_lm(tmp_path)
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    kinds = ["sliding_attention", "sliding_attention", "full_attention"]
+    window = {"use_sliding_window": True, "sliding_window": 3, "layer_types": kinds}
+    config = AutoConfig.for_model("qwen2", vocab_size=512, **sizes, **heads, **window)
+    seed_everything(3)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    policy = load_language_model(str(tmp_path), CPU, trainable=True)
+    assert policy.lean is None
+    rollout = Rollout.from_lists([[5, 6, 7, 8, 9], [3]], [[10, 11, 12], [12, 13]], policy.pad_id)
+    tap = Tap(above)
+    states = response_states(policy, rollout, tap=tap)
+    found = response_states(branch_of(policy, above), rollout, begin=tap)
+    torch.testing.assert_close(found, states)
 
 
 def test_what_a_branch_learns_moves_nothing_of_the_policy(
