@@ -70,6 +70,9 @@ def test_the_reward_rises_and_every_update_is_measured(make_job: Maker, method: 
     assert sum(rewards[-4:]) / 4 > sum(rewards[:4]) / 4 + 0.5
     assert report.updates == len(rewards) == 20
     assert report.samples == 20 * 32
+    assert report.kl_reference == pytest.approx(sum(series(job, "kl_reference")[-5:]) / 5)
+    assert (report.reward_first, report.reward_last) == (rewards[0], rewards[-1])
+    assert report.beta == series(job, "beta")[0] == 0.01
     assert verify(job.output) == report.artifact.digest
     wanted = {"kl_reference", "beta", "entropy", "clip_fraction", "length", "ended", "grad_norm"}
     assert wanted <= {m.name for m in read_metrics(job.output)}

@@ -48,6 +48,17 @@ def test_the_reward_rises_and_every_update_is_measured(job: PpoJob) -> None:
     assert wanted <= {m.name for m in read_metrics(job.output)}
 
 
+def test_the_report_says_what_was_measured(job: PpoJob) -> None:
+    settings = SETTINGS.model_copy(update={"updates": 7, "kl_target": 0.5, "kl_horizon": 40})
+    report = train_ppo(job.model_copy(update={"ppo": settings}))
+    kls, rewards = series(job, "kl_reference"), series(job, "reward")
+    assert (report.updates, report.samples) == (7, 7 * 16)
+    assert report.kl_reference == pytest.approx(sum(kls[2:]) / 5)
+    assert (report.reward_first, report.reward_last) == (rewards[0], rewards[6])
+    assert report.controller["beta"] == report.beta != series(job, "beta")[6] != 0.01
+    assert report.stopped == "all 7 updates done"
+
+
 def test_the_first_update_starts_at_the_reference(job: PpoJob) -> None:
     train_ppo(job)
     written = (job.work / "job.json").read_text(encoding="utf-8")
