@@ -1,5 +1,6 @@
 """Conversations as tokens: the template's words, one end, the last tokens where all do not fit."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,14 @@ def test_an_answer_has_its_end_where_it_ended_itself(lm: LanguageModel, ended: b
     ids = encode_answer(lm, "It is", ended)
     assert lm.tokenizer.decode(ids) == "It is" + "<|end|>" * ended
     assert ids.count(lm.end_id) == ended
+
+
+def test_an_answer_ends_as_its_tokenizer_does_where_several_tokens_may_end_it(
+    lm: LanguageModel,
+) -> None:
+    for other in (lm.end_id - 1, lm.end_id + 1):
+        several = dataclasses.replace(lm, eos_ids=lm.eos_ids | {other})
+        assert encode_answer(several, "It is", True)[-1] == lm.end_id
 
 
 def test_of_an_exchange_too_long_the_last_tokens_are_kept(lm: LanguageModel) -> None:

@@ -7,7 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    PreTrainedModel,
+    Qwen2Config,
+)
 from transformers import Qwen2ForCausalLM as Qwen2
 
 from rlaif.models.lean.attention import attend, attend_causally, attend_causally_backward
@@ -135,6 +142,17 @@ def test_a_fused_optimisers_writes_are_seen_once_they_are_told() -> None:
 )
 def test_other_blocks_are_left_to_the_library(changes: dict[str, object]) -> None:
     assert LeanTrunk.of(make("llama", torch.float32, **changes), torch.float32) is None
+
+
+@pytest.mark.parametrize(("window", "is_lean"), [(3, False), (None, True)])
+def test_blocks_that_see_a_few_tokens_only_are_left_to_the_library(
+    window: int | None, is_lean: bool
+) -> None:
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    config = MistralConfig(vocab_size=VOCAB, **sizes, **heads, sliding_window=window)
+    trunk = LeanTrunk.of(MistralForCausalLM(config), torch.float32)
+    assert (trunk is not None) == is_lean
 
 
 def test_rows_read_step_by_step_see_what_they_should() -> None:
