@@ -144,6 +144,33 @@ def test_other_blocks_are_left_to_the_library(changes: dict[str, object]) -> Non
     assert LeanTrunk.of(make("llama", torch.float32, **changes), torch.float32) is None
 
 
+@pytest.mark.parametrize(
+    "rotation",
+    [
+        {"rope_type": "linear", "factor": 2.0},
+        {
+            "rope_type": "llama3",
+            "factor": 8.0,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+            "original_max_position_embeddings": 16,
+        },
+        {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16},
+    ],
+    ids=lambda rotation: rotation["rope_type"],
+)
+def test_stretched_positions_are_the_librarys(rotation: dict[str, object]) -> None:
+    model = make("llama-grouped", rope_parameters={**rotation, "rope_theta": 1e4})
+    trunk = LeanTrunk.of(model, torch.float64)
+    assert trunk is not None
+    layout = Layout.of(ROWS, 0)
+    found = trunk.states(layout, wanted_places(layout, ROWS, 2))
+    torch.testing.assert_close(found, library_states(model, 2), atol=1e-5, rtol=1e-5)
+    plain = LeanTrunk.of(make("llama-grouped"), torch.float64)
+    assert plain is not None
+    assert not torch.allclose(found, plain.states(layout, wanted_places(layout, ROWS, 2)))
+
+
 @pytest.mark.parametrize(("window", "is_lean"), [(3, False), (None, True)])
 def test_blocks_that_see_a_few_tokens_only_are_left_to_the_library(
     window: int | None, is_lean: bool
