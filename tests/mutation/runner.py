@@ -51,7 +51,16 @@ WATCHERS = {
         f"tests/unit/models/test_{name}.py"
         for name in ("actor_critic", "branch", "decoding", "drawing")
     ),
-    "rlaif/config/ppo.py": ("tests/unit/stages/test_ppo_kl_wiring.py",),
+    "rlaif/config/ppo.py": (
+        "tests/unit/test_config.py",
+        "tests/unit/stages/test_ppo_kl_wiring.py",
+    ),
+    "rlaif/stages/optimisers/": (
+        "tests/unit/stages/test_optimiser_settings.py",
+        "tests/unit/stages/test_optimisers.py",
+        "tests/unit/stages/test_optimisers_resumed.py",
+    ),
+    "rlaif/models/encoding.py": ("tests/unit/models/test_encoding.py",),
     "rlaif/stages/evaluation.py": ("tests/unit/stages/test_evaluation.py",),
     "rlaif/stages/promotion.py": ("tests/unit/stages/test_promotion.py",),
     "rlaif/cycle/training.py": ("tests/cycle/test_training_jobs.py",),

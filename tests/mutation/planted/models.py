@@ -96,4 +96,35 @@ FAULTS = {
         "            seen.update(plain.view(torch.uint8).numpy().data)\n",
         "            seen.update(plain.norm().numpy().tobytes())\n",
     ),
+    "one-end-token-of-several": (
+        "rlaif/models/decoding.py",
+        "torch.tensor(sorted(lm.eos_ids), device=lm.device)",
+        "torch.tensor([lm.end_id], device=lm.device)",
+    ),
+    "adapter-drawn-within-its-rank": (
+        "rlaif/models/adapters.py",
+        "bound = parameter.shape[1] ** -0.5",
+        "bound = parameter.shape[0] ** -0.5",
+    ),
+    "adapter-matrices-all-alike": (
+        "rlaif/models/adapters.py",
+        "        parameter = parameters[name]\n        drawn",
+        "        parameter = parameters[name]\n        generator = torch_generator(seed)\n"
+        "        drawn",
+    ),
+    "branch-of-the-lowest-blocks-kinds": (
+        "rlaif/models/branch.py",
+        "upper.config.layer_types = kinds[-blocks:]",
+        "upper.config.layer_types = kinds[:blocks]",
+    ),
+    "answers-end-with-the-lowest-id": (
+        "rlaif/models/encoding.py",
+        "return [*ids, lm.end_id] if ended else ids",
+        "return [*ids, min(lm.eos_ids)] if ended else ids",
+    ),
+    "windows-run-lean": (
+        "rlaif/models/lean/weights.py",
+        '        and not getattr(config, "sliding_window", None)\n',
+        "",
+    ),
 }

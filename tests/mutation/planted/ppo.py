@@ -307,4 +307,40 @@ FAULTS = {
         "if False:",
     ),
     "broken-rewards-go-on": (f"{PPO}/rollouts.py", "        _refuse_broken(found, update)\n", ""),
+    "policy-never-checkpointed-under-an-adapter": (
+        f"{PPO}/actors.py",
+        "checkpointing = settings.gradient_checkpointing\n",
+        "checkpointing = False\n",
+    ),
+    "entropy-over-padding": (
+        f"{PPO}/rollouts.py",
+        "float(-logprobs[mask].mean())",
+        "float(-logprobs.mean())",
+    ),
+    "ptx-draws-go-on-after-an-update": (
+        f"{PPO}/trainer.py",
+        "        self._examples.restart()\n",
+        "",
+    ),
+    "ptx-draws-the-same-each-step": (
+        f"{PPO}/examples.py",
+        "        self._drawn += 1\n",
+        "",
+    ),
+    "a-constant-of-zero-for-cut-off-answers-ignored": (
+        f"{PPO}/rollouts.py",
+        "if constant is None:",
+        "if not constant:",
+    ),
+    "average-in-half-precision": (
+        f"{PPO}/actors.py",
+        "stored = torch.float32 if follows else beside.dtype",
+        "stored = beside.dtype",
+    ),
+    "average-of-the-start-anchors-the-loss": (
+        f"{PPO}/trainer.py",
+        "            self._reference.policy,\n            self._examples,",
+        "            Reference(self._job, self.learner.policy, folder).policy,\n"
+        "            self._examples,",
+    ),
 }

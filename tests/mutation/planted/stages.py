@@ -21,4 +21,14 @@ FAULTS = {
         'interval, below = "standard error not known", False',
         'interval, below = "standard error not known", True',
     ),
+    "an-end-at-the-limit-counts-as-cut-off": (
+        "rlaif/stages/optimisers/groups.py",
+        "ended = [ids[-1] in self.lm.eos_ids for ids in completion_ids]",
+        "ended = [len(ids) < self._job.generation.max_tokens for ids in completion_ids]",
+    ),
+    "a-horizon-at-its-bound-let-through": (
+        "rlaif/config/ppo.py",
+        "self.kl_horizon <= most_at_once",
+        "self.kl_horizon < most_at_once",
+    ),
 }

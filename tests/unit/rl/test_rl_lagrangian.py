@@ -30,6 +30,14 @@ def test_beta_stays_finite_and_in_its_bounds(kls: list[float]) -> None:
         assert 0.01 * (1 - 1e-9) <= controller.update(kl, 512) <= 1.0 * (1 + 1e-9)
 
 
+@pytest.mark.parametrize(("first", "kl", "bound"), [(0.9, 1e3, 1.0), (0.011, 0.0, 0.01)])
+def test_the_proportional_part_leaves_the_bounds_no_more_than_the_integral(
+    first: float, kl: float, bound: float
+) -> None:
+    controller = LagrangianKL(first, 6.0, horizon=100.0, gain=3.0, lowest=0.01, highest=1.0)
+    assert controller.update(kl, 50) == pytest.approx(bound)
+
+
 def test_a_wound_up_controller_would_not_come_back_at_once() -> None:
     controller = LagrangianKL(0.1, 6.0, horizon=100.0, gain=0.0, highest=1.0)
     for _ in range(50):

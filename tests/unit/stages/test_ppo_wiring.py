@@ -7,6 +7,7 @@ import torch
 from wired_ppo import BETA, orders, second_rollout, trainer_at, trainer_of, value_of
 
 from rlaif.models.actor_critic import score_responses
+from rlaif.models.encoding import encode_answer, encode_conversation
 from rlaif.stages.ppo.learning import Epochs
 
 
@@ -206,7 +207,14 @@ def test_ptx_is_the_mean_over_tokens_of_minus_the_log_probs_at_the_temperature(
     trainer = trainer_at(temperature, policy, tmp_path, ptx_coefficient=0.4)
     model, examples = trainer.learner.policy.model, trainer._epochs._examples
     drawn = examples.draw(1, 7)
-    assert len({len(answer) for _, answer in drawn.rows}) > 1
+    lm = trainer.learner.policy
+    given = [
+        (encode_conversation(lm, e.messages), encode_answer(lm, e.text, e.ended))
+        for e in trainer._job.examples
+    ]
+    assert len({e.ended for e in trainer._job.examples}) == 2
+    assert all(given.count(row) for row in drawn.rows)
+    assert all(row in drawn.rows for row in given)
     assert drawn.tokens == sum(len(answer) for _, answer in drawn.rows)
     told = examples.backward(drawn, 2)
     found = [p.grad.clone() for p in trainer.learner.policy.trained if p.grad is not None]

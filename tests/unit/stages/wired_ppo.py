@@ -45,7 +45,9 @@ def trainer_of(
     job = job_in(folder, policy).model_copy(
         update={
             "conversations": asked,
-            "examples": tuple(Example(messages=asked[0], text=t, ended=True) for t in texts),
+            "examples": tuple(
+                Example(messages=asked[0], text=t, ended=t.endswith(".")) for t in texts
+            ),
             "generation": GenerationConfig(max_tokens=6),
             "ppo": PpoConfig.model_validate(settings),
             "seed": 7,
