@@ -117,3 +117,15 @@ def test_half_precision_logits_are_summed_in_float32() -> None:
     assert found.dtype == torch.float32
     assert found.item() == pytest.approx(-math.log(50_000), rel=1e-6)
     assert entropy(logits).item() == pytest.approx(math.log(50_000), rel=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_logits_are_divided_in_float32(dtype: torch.dtype) -> None:
+    logits = (3 * torch.randn(20, 50, generator=torch.Generator().manual_seed(1))).to(dtype)
+    tokens = torch.arange(20)
+    wide = logits.float()
+    found, expected = (
+        (token_logprobs(x, tokens, 0.7), entropy(x, 0.7), exact_kl(x, x.roll(1, 0), 0.7))
+        for x in (logits, wide)
+    )
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
