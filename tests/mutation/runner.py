@@ -63,7 +63,10 @@ WATCHERS = {
     "rlaif/models/encoding.py": ("tests/unit/models/test_encoding.py",),
     "rlaif/stages/evaluation.py": ("tests/unit/stages/test_evaluation.py",),
     "rlaif/stages/promotion.py": ("tests/unit/stages/test_promotion.py",),
-    "rlaif/cycle/training.py": ("tests/cycle/test_training_jobs.py",),
+    "rlaif/cycle/training.py": (
+        "tests/cycle/test_training_jobs.py",
+        "tests/cycle/test_training_pairs.py",
+    ),
     "rlaif/stages/ppo/": (
         "tests/unit/stages/test_ppo_plain.py",
         "tests/unit/stages/test_ppo_settings.py",
