@@ -197,7 +197,7 @@ class PlainPpo:
         name = self.settings.kl_estimator
         if name == "exact":
             return (said.everything.exp() * (said.everything - far.everything)).sum(-1)
-        return {"k1": gap, "k2": gap**2 / 2, "k3": (-gap).exp() - 1 + gap}[name]
+        return {"k1": gap, "k2": gap**2 / 2, "k3": k3(-gap)}[name]
 
     def _advantages(self, paid: Tensor, values: Tensor) -> Tensor:
         """The sum, for each token, of the discounted errors of the values from there on."""
@@ -272,16 +272,14 @@ class PlainPpo:
                 reference = self.say(self.reference, known.row.query, response)
             kl = self._kl(said, reference, logprobs - known.reference)
         entropy = -(said.everything.exp() * said.everything).sum(-1)
-        moved = gap.exp() - 1 - gap
         errors = torch.maximum(far, close) / 2
-        return -least, errors, kl, entropy, moved, held < gain, close > far
+        return -least, errors, kl, entropy, k3(gap), held < gain, close > far
 
     @torch.no_grad()
     def _moved(self, known: Sequence[Known]) -> float:
         """How far the policy is from the one that sampled, nats per token."""
         gaps = [self.say(self.policy, *k.row[:2]).of(k.row.response) - k.old for k in known]
-        gap = torch.cat(gaps)
-        return float((gap.exp() - 1 - gap).mean())
+        return float(k3(torch.cat(gaps)).mean())
 
     @torch.no_grad()
     def _follow(self) -> None:
@@ -297,6 +295,11 @@ def trunk_of(policy: Any) -> Any:
     """The blocks with their embedding and norm, below any adapter's wrapping."""
     model = policy.get_base_model() if hasattr(policy, "get_base_model") else policy
     return model.model
+
+
+def k3(log_ratio: Tensor) -> Tensor:
+    """Schulman's estimator; of a token at most 10, or a single one would drown the rest."""
+    return (log_ratio.exp() - 1 - log_ratio).clamp(max=10.0)
 
 
 def mean(numbers: Sequence[float]) -> float:
