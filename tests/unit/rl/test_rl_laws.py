@@ -97,6 +97,10 @@ def test_kl_where_a_token_is_impossible() -> None:
     never, always = doubles(0, -torch.inf), doubles(0, 0)
     assert_close(exact_kl(never, always), 0.6931471805599453)
     assert exact_kl(always, never).item() == torch.inf
+    assert exact_kl(never, never).item() == 0.0
+    assert_close(
+        exact_kl(doubles(0, 0, -torch.inf), doubles(0, 1, -torch.inf)), 0.12011450695827752
+    )
 
 
 @pytest.mark.parametrize("function", [entropy, lambda x: exact_kl(x, torch.zeros_like(x))])

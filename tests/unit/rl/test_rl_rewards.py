@@ -73,6 +73,14 @@ def test_scores_that_differ_by_their_rounding_alone_are_not_blown_up(size: float
     assert scale.std == pytest.approx(size / 2)
 
 
+@pytest.mark.parametrize("level", [-1.0, -0.25, 0.0, 3.0, -1e6])
+def test_equal_scores_of_any_level_are_left_alone(level: float) -> None:
+    scale = RunningScale()
+    scale.update(torch.full((6,), level))
+    assert scale.std == 1.0
+    assert scale.scale(torch.tensor([level])).tolist() == [level]
+
+
 def test_a_score_that_is_not_finite_spoils_nothing() -> None:
     scale = RunningScale()
     with pytest.raises(ValueError, match="not finite"):
@@ -95,8 +103,11 @@ def test_averages_follow_in_place() -> None:
     assert average.tolist() == [1.5, 1.0]
     ema_update([average], [parameter], 0.0)
     assert average.tolist() == [3.0, 4.0]
-    with pytest.raises(ValueError, match="decay"):
-        ema_update([average], [parameter], 1.1)
+    ema_update([average], [torch.zeros(2)], 1.0)
+    assert average.tolist() == [3.0, 4.0], "frozen"
+    for decay in (1.1, -0.1):
+        with pytest.raises(ValueError, match="decay"):
+            ema_update([average], [parameter], decay)
 
 
 def test_k2_in_the_loss_has_the_gradient_of_the_exact_kl() -> None:

@@ -10,12 +10,13 @@ from ppo_jobs import job_in
 from torch import Tensor
 from wired_ppo import BETA, Rule, logits_of, orders, second_rollout, trainer_of, value_of
 
-from rlaif.config import GenerationConfig
+from rlaif.config import GenerationConfig, PpoConfig
 from rlaif.models.portions import Portion
 from rlaif.models.scoring import Answer
 from rlaif.rl import Batch, LagrangianKL
 from rlaif.stages.ppo.__main__ import main
 from rlaif.stages.ppo.learning import FIGURES, Epochs
+from rlaif.stages.ppo.portions import Portions
 from rlaif.stages.ppo.trainer import PpoTrainer
 
 DEFAULTS = {"clip": 0.2, "dual_clip": None, "entropy_coefficient": 0.0, "value_clip": 0.2}
@@ -121,6 +122,20 @@ def test_each_pass_and_each_update_has_an_order_of_its_own(policy: str, tmp_path
     passes = [tuple(trainer._roller.draw(update)) for update in range(3)]
     assert all(sorted(one) == list(range(8)) for one in passes)
     assert len(set(passes)) == 3
+
+
+def test_each_update_samples_by_random_numbers_of_its_own(policy: str, tmp_path: Path) -> None:
+    trainer = trainer_of(policy, tmp_path)
+    rows = [0, 1, 2, 3]
+    first, second, again = (trainer._roller._sample(update, rows) for update in (0, 1, 0))
+    assert all(one.token_ids != other.token_ids for one, other in zip(first, second, strict=True))
+    assert [a.token_ids for a in first] == [a.token_ids for a in again]
+
+
+def test_memory_that_ran_out_in_two_kinds_of_work_counts_twice() -> None:
+    portions = Portions(PpoConfig())
+    portions.learning.halved, portions.rewards.halved = 1, 2
+    assert portions.figures["out_of_memory"] == 3.0
 
 
 def test_the_spread_and_the_endings_are_those_of_real_tokens(policy: str, tmp_path: Path) -> None:
