@@ -343,4 +343,24 @@ FAULTS = {
         "            Reference(self._job, self.learner.policy, folder).policy,\n"
         "            self._examples,",
     ),
+    "memory-counted-once-for-all-kinds-of-work": (
+        f"{PPO}/portions.py",
+        "halved = sum(portion.halved",
+        "halved = max(portion.halved",
+    ),
+    "each-update-samples-by-the-same-numbers": (
+        f"{PPO}/rollouts.py",
+        'derive_seed(self._job.seed, "update", update, "rollout")',
+        'derive_seed(self._job.seed, "rollout")',
+    ),
+    "kl-of-the-first-updates-reported": (
+        f"{PPO}/running.py",
+        "[-KL_WINDOW:]",
+        "[:KL_WINDOW]",
+    ),
+    "examples-always-ended": (
+        f"{PPO}/examples.py",
+        "e.text, e.ended))",
+        "e.text, ended=True))",
+    ),
 }

@@ -243,4 +243,31 @@ FAULTS = {
         '{"k2": k2, "k3": k3}[estimator](logprobs, ref_logprobs.detach())',
         '{"k2": k3, "k3": k2}[estimator](logprobs, ref_logprobs.detach())',
     ),
+    "beta-leaves-its-bounds": (
+        "rlaif/rl/control.py",
+        "self.beta = math.exp(min(max(self._slow + quick, low), high))",
+        "self.beta = math.exp(self._slow + quick)",
+    ),
+    "temperature-divides-in-half-precision": (
+        "rlaif/rl/logprobs.py",
+        "    wide = logits if logits.dtype == torch.float64 else logits.float()\n"
+        "    return wide if temperature == 1 else wide / temperature\n",
+        "    scaled = logits if temperature == 1 else logits / temperature\n"
+        "    return scaled if scaled.dtype == torch.float64 else scaled.float()\n",
+    ),
+    "frozen-average-refused": (
+        "rlaif/rl/averaging.py",
+        "if not 0.0 <= decay <= 1.0:",
+        "if not 0.0 <= decay < 1.0:",
+    ),
+    "tokens-that-nobody-says-are-nan": (
+        "rlaif/rl/kl.py",
+        "log_p.masked_fill(never, 0.0) - log_q.masked_fill(never, 0.0)",
+        "log_p.masked_fill(never, 0.0) - log_q",
+    ),
+    "equal-scores-below-zero-blown-up": (
+        "rlaif/rl/rewards.py",
+        "ROUNDING * self._mean**2",
+        "ROUNDING * self._mean",
+    ),
 }
