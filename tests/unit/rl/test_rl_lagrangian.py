@@ -46,6 +46,20 @@ def test_a_wound_up_controller_would_not_come_back_at_once() -> None:
     assert controller.update(0.0, 100) == pytest.approx(math.exp(-1.0))
 
 
+def test_a_controller_wound_down_comes_back_at_once_too() -> None:
+    controller = LagrangianKL(0.1, 6.0, horizon=100.0, gain=0.0, lowest=0.01)
+    for _ in range(50):
+        controller.update(0.0, 100)
+    assert controller.beta == pytest.approx(0.01)
+    assert controller.update(60.0, 100) == pytest.approx(0.01 * math.exp(1.0))
+
+
+@pytest.mark.parametrize(("kl", "error"), [(1e3, 0.5), (-1e3, -0.5)])
+def test_the_error_is_bounded_on_either_side(kl: float, error: float) -> None:
+    controller = LagrangianKL(0.1, 6.0, horizon=100.0, gain=2.0, error_limit=0.5)
+    assert controller.update(kl, 50) == pytest.approx(0.1 * math.exp(0.5 * error + error))
+
+
 def test_by_hand() -> None:
     controller = LagrangianKL(0.5, 10.0, horizon=200.0, gain=2.0)
     assert controller.update(15.0, 50) == pytest.approx(0.5 * math.exp(0.25 * 0.5 + 2 * 0.5 * 0.25))
