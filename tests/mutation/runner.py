@@ -29,6 +29,7 @@ KILLERS = Path(__file__).resolve().parent / "killers.json"
 NONE = "none"
 FAILED = "failed-first"
 RED = 1
+BROKEN = 99  # a tester that could not test: no test has turned red
 SECONDS = 600.0
 LAST_WORDS = 600  # so a line is written in one piece: two judges share a pipe
 AT_ONCE = 2
@@ -140,7 +141,7 @@ test_in_child.__test__ = False  # type: ignore[attr-defined]  # pytest would tak
 
 
 def _become_tester(folder: Path, tests: tuple[str, ...]) -> None:
-    code = 1
+    code = BROKEN
     try:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
@@ -162,7 +163,7 @@ def _become_tester(folder: Path, tests: tuple[str, ...]) -> None:
         import rlaif
 
         if folder not in Path(rlaif.__file__).parents:
-            code = 99
+            code = BROKEN
     finally:
         os._exit(code)
 

@@ -1,29 +1,19 @@
 """Gradient checkpointing changes memory and time, and no gradient, whoever shares a base."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+import wired_ppo
 from torch import Tensor
 
-from rlaif.config import GenerationConfig, PpoConfig
 from rlaif.models.actor_critic import response_states
 from rlaif.models.loading import LanguageModel
-from rlaif.models.scoring import Answer
-from rlaif.records import Message
 from rlaif.rl import Rollout
 from rlaif.seeds import torch_generator
-from rlaif.stages.ppo import Example, PpoJob
 from rlaif.stages.ppo.trainer import PpoTrainer
-
-
-class Rule:
-    """Scores that differ from answer to answer."""
-
-    def score(self, answers: Sequence[Answer]) -> Tensor:
-        return torch.tensor([len(text) % 5 - 1.5 for _, text, _ in answers])
 
 
 @pytest.fixture
@@ -39,32 +29,8 @@ def path(request: pytest.FixtureRequest) -> None:
 
 
 def trainer_of(policy: str, folder: Path, **changes: object) -> PpoTrainer:
-    settings = {
-        "updates": 2,
-        "rollout_batch": 8,
-        "minibatch": 8,
-        "micro_batch": 4,
-        "precision": "float32",
-        "lora_rank": 4,
-        "ptx_coefficient": 0.3,
-        **changes,
-    }
-    asked = tuple((Message(role="user", content=f"Question {i}?"),) for i in range(8))
-    job = PpoJob(
-        policy=policy,
-        reference=policy,
-        conversations=asked,
-        examples=(Example(messages=asked[0], text="Fine.", ended=True),),
-        generation=GenerationConfig(max_tokens=6),
-        ppo=PpoConfig.model_validate(settings),
-        seed=7,
-        device="cpu",
-        missing_eos_score=None,
-        beta=0.1,
-        output=folder / "challenger",
-        work=folder / "work",
-    )
-    return PpoTrainer(job, Rule())
+    whole = {"minibatch": 8, "lora_rank": 4, "ptx_coefficient": 0.3}
+    return wired_ppo.trainer_of(policy, folder, **{**whole, **changes})
 
 
 def gradients(trainer: PpoTrainer) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ from plain_ppo import PlainPpo, Row, Tokens, Told
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoModelForCausalLM
-from wired_ppo import BETA, Rule, orders, trainer_of
+from wired_ppo import BETA, Rule, orders, trainer_of, with_job
 
 from rlaif.config import GenerationConfig
 from rlaif.models.scoring import Answer
@@ -112,11 +112,11 @@ class Recorder:
     def __init__(self, policy: str, folder: Path, patch: pytest.MonkeyPatch, **mix: Any) -> None:
         self.rule = Remembering()
         settings = {"learning_rate": 3e-4, "value_learning_rate": 2e-3, "epochs": 2, **mix}
-        self.trainer = trainer_of(policy, folder, self.rule, micro_batch=3, **settings)
-        generation = GenerationConfig(max_tokens=12, temperature=TEMPERATURE)
-        changes = {"generation": generation, "missing_eos_score": CUT_OFF}
-        self.trainer._job = self.trainer._job.model_copy(update=changes)
-        self.trainer.restore()
+        self.trainer = with_job(
+            trainer_of(policy, folder, self.rule, micro_batch=3, **settings),
+            generation=GenerationConfig(max_tokens=12, temperature=TEMPERATURE),
+            missing_eos_score=CUT_OFF,
+        )
         self.rolled: list[Rolled] = []
         self.drawn: list[Sequence[tuple[Tokens, Tokens]]] = []
         roll, draw = Roller.roll, Examples.draw

@@ -8,7 +8,7 @@ import pytest
 import torch
 from ppo_jobs import job_in
 from torch import Tensor
-from wired_ppo import BETA, Rule, logits_of, orders, second_rollout, trainer_of, value_of
+from wired_ppo import BETA, Rule, logits_of, orders, second_rollout, trainer_of, value_of, with_job
 
 from rlaif.config import GenerationConfig, PpoConfig
 from rlaif.models.portions import Portion
@@ -141,9 +141,7 @@ def test_memory_that_ran_out_in_two_kinds_of_work_counts_twice() -> None:
 def test_the_spread_and_the_endings_are_those_of_real_tokens(policy: str, tmp_path: Path) -> None:
     listening = Listening()
     trainer = trainer_of(policy, tmp_path, listening, rollout_batch=32)
-    generation = GenerationConfig(max_tokens=60)
-    trainer._job = trainer._job.model_copy(update={"generation": generation})
-    trainer.restore()
+    with_job(trainer, generation=GenerationConfig(max_tokens=60))
     rolled = trainer._roller.roll(0, BETA, trainer._reference.policy)
     batch, mask = rolled.batch, rolled.batch.response_mask
     assert 0 < sum(listening.ended) < 32

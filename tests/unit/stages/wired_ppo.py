@@ -57,13 +57,17 @@ def trainer_of(
     return PpoTrainer(job, scorer or Rule())
 
 
-def trainer_at(temperature: float, policy: str, folder: Path, **changes: object) -> PpoTrainer:
-    """A trainer whose policy samples at a temperature."""
-    trainer = trainer_of(policy, folder, **changes)
-    generation = GenerationConfig(max_tokens=6, temperature=temperature)
-    trainer._job = trainer._job.model_copy(update={"generation": generation})
+def with_job(trainer: PpoTrainer, **changes: object) -> PpoTrainer:
+    """Begin again with a job in which some fields are others."""
+    trainer._job = trainer._job.model_copy(update=changes)
     trainer.restore()
     return trainer
+
+
+def trainer_at(temperature: float, policy: str, folder: Path, **changes: object) -> PpoTrainer:
+    """A trainer whose policy samples at a temperature."""
+    generation = GenerationConfig(max_tokens=6, temperature=temperature)
+    return with_job(trainer_of(policy, folder, **changes), generation=generation)
 
 
 def second_rollout(trainer: PpoTrainer) -> Rolled:
