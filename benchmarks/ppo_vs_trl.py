@@ -27,6 +27,8 @@ sys.path.insert(0, str(HERE / "ppo"))
 from peak import matmul_peak  # noqa: E402
 from worlds import SHAPES, Shape, flops_of_update, make_world  # noqa: E402
 
+from rlaif.models.precision import computes_in_bfloat16  # noqa: E402
+
 TRL_PYTHON = HERE.parent / ".venv-trl" / "bin" / "python"
 GATE = "mixed"
 MODES = {
@@ -133,18 +135,29 @@ def _figures(side: Runner, flops: float, peak: float) -> dict[str, float]:
     }
 
 
+def worthwhile_modes() -> list[str]:
+    """Return the modes whose products this CPU's hardware computes."""
+    if computes_in_bfloat16(torch.device("cpu")):
+        return list(MODES)
+    emulated = [name for name, (precision, _, _) in MODES.items() if precision == "bfloat16"]
+    left_out = ", ".join(emulated)
+    print(f"left out, as this CPU has no bfloat16 products: {left_out}", file=sys.stderr)
+    return [name for name in MODES if name not in emulated]
+
+
 def main() -> None:
     """Compare, and print JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
-    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
+    parser.add_argument("--modes", nargs="+", choices=MODES)
     parser.add_argument("--updates", type=int, default=3, help="measured updates of each side")
     given = parser.parse_args()
     if not TRL_PYTHON.exists():
         parser.error("TRL's environment is missing: run `make bench-ppo`, which makes it")
+    modes = given.modes or worthwhile_modes()
     found: dict[str, dict[str, Any]] = {}
     for name in given.shapes:
-        for mode in given.modes:
+        for mode in modes:
             with tempfile.TemporaryDirectory() as place:
                 make_world(SHAPES[name], Path(place), given.updates + 1)
                 figures = compare(SHAPES[name], mode, given.updates, Path(place))

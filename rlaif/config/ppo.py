@@ -25,7 +25,7 @@ class PpoConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="type of matrix products; weights, norms and the optimiser stay float32; auto: "
-        "bfloat16 where the hardware has it",
+        "bfloat16 where the hardware has it (elsewhere it is emulated, many times as slow)",
     )
     gradient_checkpointing: bool = Field(
         False, description="keep only each block's input for the backward pass: less memory, slower"

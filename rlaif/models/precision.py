@@ -24,7 +24,7 @@ def product_dtype(setting: Precision, device: torch.device, parameters: int) -> 
     if setting != "auto":
         return torch.bfloat16 if setting == "bfloat16" else torch.float32
     large = device.type != "cpu" or parameters >= WORTH_HALVING
-    return torch.bfloat16 if large and _computes_in_bfloat16(device) else torch.float32
+    return torch.bfloat16 if large and computes_in_bfloat16(device) else torch.float32
 
 
 def casting_once(device: torch.device) -> AbstractContextManager[None]:
@@ -39,7 +39,12 @@ def casting_once(device: torch.device) -> AbstractContextManager[None]:
     return torch.autocast(device.type, enabled=False)
 
 
-def _computes_in_bfloat16(device: torch.device) -> bool:
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether a device's hardware multiplies in bfloat16, which it may also do by emulation.
+
+    Args:
+        device: The device.
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":

@@ -232,6 +232,22 @@ class Worn:
             self._name, name, trainable=trainable, checkpointing=checkpointing
         )
 
+    @torch.no_grad()
+    def unmoved(self, name: str) -> LanguageModel:
+        """Return the base under another adapter with this one's A, and B zero: it changes nothing.
+
+        Args:
+            name: What it is called.
+
+        Raises:
+            ValueError: This is the bare base.
+        """
+        found = self.like(name)
+        for key, parameter in found.model.named_parameters():
+            if f".lora_B.{name}." in key:
+                parameter.zero_()
+        return found
+
     def put_on(self) -> None:
         """Let the library's own forward pass compute with it."""
         self.shared.put_on(self._name)

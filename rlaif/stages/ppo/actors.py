@@ -198,7 +198,7 @@ def frozen_policy(path: str, beside: LanguageModel, *, follows: bool = False) ->
         return load_language_model(path, beside.device, stored=stored).in_precision(beside.dtype)
     if is_adapter(path):
         return shared.wearing(REFERENCE, Path(path))
-    return beside.worn.like(REFERENCE) if follows and beside.worn is not None else shared.bare()
+    return beside.worn.unmoved(REFERENCE) if follows and beside.worn is not None else shared.bare()
 
 
 def _rates(settings: PpoConfig, parameters: int) -> tuple[float, float]:
