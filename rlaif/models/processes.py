@@ -100,3 +100,11 @@ class Processes:
         """Go on when all have come here."""
         if self.size > 1:
             dist.barrier()
+
+    def leave(self) -> None:
+        """Take the group down before the process ends.
+
+        Left to the interpreter's end, its threads may still run while what they use is torn down.
+        """
+        if self.size > 1:
+            dist.destroy_process_group()

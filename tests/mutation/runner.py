@@ -30,7 +30,7 @@ NONE = "none"
 FAILED = "failed-first"
 RED = 1
 BROKEN = 99  # a tester that could not test: no test has turned red
-SECONDS = 600.0
+SECONDS = 1800.0  # all tests of the engine take one slow core ten minutes and more
 LAST_WORDS = 600  # so a line is written in one piece: two judges share a pipe
 AT_ONCE = 2
 IMPORTED_ALREADY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
@@ -62,6 +62,13 @@ WATCHERS = {
         "tests/unit/stages/test_optimisers_resumed.py",
     ),
     "rlaif/models/encoding.py": ("tests/unit/models/test_encoding.py",),
+    "rlaif/stages/reward_model/": (
+        "tests/unit/stages/test_reward_losses.py",
+        "tests/unit/stages/test_reward_figures.py",
+        "tests/unit/stages/test_reward_job.py",
+        "tests/unit/stages/test_reward_model.py",
+        "tests/unit/stages/test_ensemble_training.py",
+    ),
     "rlaif/stages/evaluation.py": ("tests/unit/stages/test_evaluation.py",),
     "rlaif/stages/promotion.py": ("tests/unit/stages/test_promotion.py",),
     "rlaif/cycle/training.py": (

@@ -32,6 +32,8 @@ def main(path: str) -> int:
     except RlaifError as exc:
         sys.stderr.write(f"process {processes.rank}: {exc}\n")
         return exc.exit_code
+    finally:
+        processes.leave()
     if processes.main:
         sys.stdout.write(report.model_dump_json(indent=1) + "\n")
     return 0

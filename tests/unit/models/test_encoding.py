@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
 
 from rlaif.errors import ModelError
 from rlaif.models.encoding import (
@@ -46,6 +47,22 @@ def test_without_a_template_the_words_are_all_there_is(tmp_path: Path) -> None:
     bare = load(tmp_path / "bare", chat=False)
     text = bare.tokenizer.decode(encode_conversation(bare, TURNS))
     assert text == "Be brief.\nWhy?\n你好\nAnd?"
+
+
+@pytest.mark.parametrize("chat", [True, False])
+def test_a_tokenizer_begins_bare_words_alone_with_a_token_of_its_own(
+    tmp_path: Path, chat: bool
+) -> None:
+    """A chat template writes that token itself, where it wants one; an answer goes on."""
+    lm = load(tmp_path / "lm", chat=chat)
+    plain = encode_conversation(lm, TURNS)
+    assert lm.tokenizer.backend_tokenizer is not None
+    lm.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|end|> $A", special_tokens=[("<|end|>", lm.end_id)]
+    )
+    assert lm.tokenizer.encode("It") == [lm.end_id, *encode_answer(lm, "It", False)]
+    assert encode_conversation(lm, TURNS) == [lm.end_id] * (not chat) + plain
+    assert lm.end_id not in encode_answer(lm, "It is", False)
 
 
 @pytest.mark.parametrize("ended", [True, False])

@@ -125,6 +125,22 @@ def test_length_control_leaves_alone_what_length_does_not_explain() -> None:
     assert found.length_controlled == pytest.approx(0.7, abs=0.02)
 
 
+def test_length_control_asks_where_lengths_are_equal_not_where_they_are_on_average() -> None:
+    """Two lengths leave a line in log-odds no choice, so its value at 0 is known by hand."""
+    duels = [
+        duel(p_first, gap=gap)
+        for gap, won in ((12, 900), (-4, 300))
+        for p_first in [0.9] * won + [0.1] * (1_200 - won)
+    ]
+    found = win_rate(duels, CONFIG)
+    longer, shorter = math.tanh(12 / 8), math.tanh(-4 / 8)  # the gaps' deviation is 8
+    odds_longer, odds_shorter = math.log(900 / 300), math.log(300 / 900)
+    at_zero = (longer * odds_shorter - shorter * odds_longer) / (longer - shorter)
+    assert found.length_controlled == pytest.approx(1 / (1 + math.exp(-at_zero)), abs=1e-3)
+    assert found.rate == pytest.approx(0.5)
+    assert found.length_controlled < 0.45
+
+
 def test_kl_to_base_is_that_of_log_ratios_with_less_noise(tmp_path: Path) -> None:
     cpu = torch.device("cpu")
     base = load_language_model(str(make_tiny_lm(tmp_path / "base")), cpu)

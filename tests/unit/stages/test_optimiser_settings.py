@@ -12,7 +12,7 @@ from rlaif.models.encoding import encode_answer, encode_conversation
 from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.models.scoring import RewardScorer
 from rlaif.seeds import torch_generator
-from rlaif.stages.optimisers import OptimiserJob
+from rlaif.stages.optimisers import OptimiserJob, best_of_n
 from rlaif.stages.optimisers.policy_trainer import Place
 from rlaif.stages.optimisers.training import _trainer
 
@@ -142,9 +142,11 @@ def test_the_loss_of_dpo_is_found_by_hand(make_job: Maker, labels: str) -> None:
     assert told == pytest.approx(sum(losses) / 8, rel=1e-4)
 
 
+@pytest.mark.parametrize("at_once", [8, 32])
 def test_the_best_of_each_prompts_answers_is_kept_and_its_prompt_has_no_loss(
-    make_job: Maker,
+    make_job: Maker, monkeypatch: pytest.MonkeyPatch, at_once: int
 ) -> None:
+    monkeypatch.setattr(best_of_n, "PROMPTS_AT_ONCE", at_once)
     job = with_settings(make_job("best_of_n"), samples=5)
     trainer = trainer_of(job)
     policy = load_language_model(job.policy, CPU)
