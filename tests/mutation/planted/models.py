@@ -127,4 +127,19 @@ FAULTS = {
         '        and not getattr(config, "sliding_window", None)\n',
         "",
     ),
+    "share-over-the-ranks-root": (
+        "rlaif/models/adapters.py",
+        'task_type="CAUSAL_LM",',
+        'task_type="CAUSAL_LM",\n        use_rslora=True,',
+    ),
+    "none-ends-at-the-limit": (
+        "rlaif/models/decoding.py",
+        "ids[-1] in self._lm.eos_ids",
+        "length < self._tokens.shape[1]",
+    ),
+    "templates-begin-twice": (
+        "rlaif/models/encoding.py",
+        "tokenizer.encode(str(text), add_special_tokens=False)",
+        "tokenizer.encode(str(text))",
+    ),
 }

@@ -31,4 +31,14 @@ FAULTS = {
         "self.kl_horizon <= most_at_once",
         "self.kl_horizon < most_at_once",
     ),
+    "best-answers-of-the-first-prompts": (
+        "rlaif/stages/optimisers/best_of_n.py",
+        "job.conversations[start + row // samples]",
+        "job.conversations[row // samples]",
+    ),
+    "equal-length-is-the-mean-gap": (
+        "rlaif/stages/evaluation.py",
+        "np.tanh(gap / scale)",
+        "np.tanh((gap - gap.mean()) / scale)",
+    ),
 }

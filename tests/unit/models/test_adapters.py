@@ -89,6 +89,23 @@ def test_an_adapter_of_some_matrices_leaves_the_others_alone() -> None:
     assert all(p.grad is not None for p in adapter.values())
 
 
+def test_an_adapters_share_is_alpha_over_its_rank() -> None:
+    model = make("llama").requires_grad_(False)
+    adapter = put_in(model, "policy", lora_config(rank=4, alpha=3.0))
+    projection = model.model.layers[0].self_attn.q_proj
+    generator = torch_generator(1)
+    given = torch.randn(2, projection.in_features, generator=generator).double()
+    plain = projection(given)
+    for parameter in adapter.values():
+        parameter.data = torch.randn(parameter.shape, generator=generator).double()
+    down, up = (
+        next(p for name, p in adapter.items() if f"layers.0.self_attn.q_proj.lora_{x}." in name)
+        for x in "AB"
+    )
+    assert down.shape[0] == up.shape[1] == 4
+    torch.testing.assert_close(projection(given), plain + 3.0 / 4 * given @ down.T @ up.T)
+
+
 def test_a_new_adapter_changes_nothing_and_is_drawn_from_its_seed(base: str) -> None:
     shared = SharedBase.open(base, CPU, "float32")
     plain = scores(shared.bare())

@@ -115,6 +115,24 @@ def test_answers_end_at_the_end_token_and_rows_leave_early(lm: LanguageModel) ->
         assert answer.ended or len(answer.token_ids) == 60
 
 
+def test_an_answer_whose_last_allowed_token_ends_it_has_ended_by_itself(lm: LanguageModel) -> None:
+    asked = queries(lm) * 20
+    free = decode(lm, asked, DecodeSettings(60, 1.5), torch_generator(2))
+    table = uniforms(len(asked), 60, torch_generator(2))
+    ended = [i for i, answer in enumerate(free) if answer.ended and len(answer.token_ids) < 60]
+    assert ended
+    row = max(ended, key=lambda i: len(free[i].token_ids))
+    limit = len(free[row].token_ids)
+    whole, cut = (
+        decode(lm, [asked[row]], DecodeSettings(tokens, 1.5), uniform=table[row : row + 1, :tokens])
+        for tokens in (limit, limit - 1)
+    )
+    assert whole[0].token_ids == free[row].token_ids
+    assert whole[0].ended
+    assert cut[0].token_ids == free[row].token_ids[:-1]
+    assert not cut[0].ended
+
+
 def test_rows_do_not_disturb_each_other(lm: LanguageModel) -> None:
     alone = [decode(lm, [query], DecodeSettings(20))[0] for query in queries(lm)]
     assert decode(lm, queries(lm), DecodeSettings(20)) == alone
