@@ -28,7 +28,6 @@ from rlaif.stages.ppo.trainer import PpoTrainer
 from rlaif.testing import make_tiny_lm
 
 QUESTION = (Message(role="user", content="Q?"),)
-FAR = 1e6
 WAYS = {
     "reward": {"kl_place": "reward", "kl_estimator": "k1"},
     "reward, exact": {"kl_place": "reward", "kl_estimator": "exact"},
@@ -89,7 +88,7 @@ def solve(folder: Path, beta: float, updates: int, way: str, rollout: int = 256)
         "learning_rate": 1e-3,
         "kl_control": "fixed",
         "kl_beta": beta,
-        "kl_early_stop": FAR,
+        "kl_early_stop": "off",
         "precision": "float32",
         **WAYS[way],
     }

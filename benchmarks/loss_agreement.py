@@ -334,7 +334,7 @@ def _job(world: Path, shape: Shape, critic: str) -> PpoJob:
             kl_control="fixed",
             kl_beta=BETA,
             value_coefficient=VALUE_COEFFICIENT,
-            kl_early_stop=NEVER,
+            kl_early_stop="off",
             max_grad_norm=NEVER,
         ),
         seed=1,

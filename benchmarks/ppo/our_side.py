@@ -81,7 +81,7 @@ def _settings(shape: Shape, updates: int, precision: str) -> PpoConfig:
         precision=precision,
         kl_control="fixed",
         kl_beta=BETA,
-        kl_early_stop=NEVER,
+        kl_early_stop="off",
         max_grad_norm=NEVER,
     )
 

@@ -7,6 +7,8 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from rlaif.config.section import Section, Share
 from rlaif.records import Optimizer
 
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
 
 class RunConfig(Section):
     """What belongs to the whole run."""
@@ -14,7 +16,7 @@ class RunConfig(Section):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
         20261122, description="every random number of the run is derived from it"
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+    device: Device = Field(
         "auto", description="where models run; auto takes cuda, then mps, then cpu"
     )
 

@@ -9,6 +9,8 @@ from rlaif.toml_source import ContradictionError
 
 Coefficient = Annotated[float, Field(ge=0.0)]
 Count = Annotated[int, Field(ge=0)]
+EARLY_STOP_FACTOR = 1.5
+APPROX_KL_LIMIT = 10.0  # nats per token, that of rlaif.rl.k3: at it a limit would never be passed
 LAGRANGIAN_BETAS = (1e-6, 1e3)  # the bounds of rlaif.rl.LagrangianKL, which settings cannot import
 
 
@@ -99,23 +101,25 @@ class PpoConfig(Section):
     kl_estimator: Literal["k1", "k2", "k3", "exact"] = Field(
         "k1",
         description="estimator of KL per token. In the reward k1 has the right gradient on "
-        "average, and k2 and k3 lead elsewhere; in the loss k2 has it, and k3 that of the other "
-        "direction; exact is of the whole distribution and right in both, for another pass of the "
-        "reference at each step and, in the reward, of both for each rollout",
+        "average, and k2 and k3 lead elsewhere. A loss sees each place alone, not the KL that a "
+        "token leads to: there k2 has the place's gradient, and k3 that of the other direction. "
+        "exact is of the whole distribution, in the loss as k2 with less noise, in the reward as "
+        "k1, for another pass of the reference at each step and, in the reward, of both for each "
+        "rollout",
     )
     kl_beta: PositiveFloat = Field(0.12, description="first KL coefficient; later cycles carry on")
     kl_target: PositiveFloat = Field(8.0, description="target KL, nats per sequence")
     kl_horizon: PositiveInt = Field(3_000, description="horizon of the controller, episodes")
-    kl_early_stop: PositiveFloat = Field(
+    kl_early_stop: Literal["off"] | PositiveFloat = Field(
         0.04,
-        description="inner epochs stop when approximate KL per token passes 1.5 times this",
+        description="inner epochs stop when approximate KL passes 1.5 times this, nats per token",
     )
     kl_ceiling: Literal["off"] | PositiveFloat = Field(
         "off",
         description="a cycle whose KL to the reference passes this, in nats per sequence, ends at "
         "its last checkpoint below; the last policy is measured too, by a rollout more",
     )
-    spike_kl: PositiveFloat = Field(
+    spike_kl: Literal["off"] | PositiveFloat = Field(
         1.0,
         description="an update that moves the policy farther than this from the one that sampled, "
         "in nats per token, is undone: training goes back to the last checkpoint and on at half "
@@ -170,7 +174,27 @@ class PpoConfig(Section):
                 f'= "k1" has no gradient on average, and {section}.kl_place = "loss" needs one',
                 'take "k2", or put the KL into the reward',
             )
+        if self.critic_warmup >= self.updates:
+            raise ContradictionError(
+                (section, "critic_warmup"),
+                f"= {self.critic_warmup} leaves none of {section}.updates = {self.updates} to the "
+                "policy",
+                "set it lower",
+            )
+        self._check_limits(section)
         self._check_control(section)
+
+    def _check_limits(self, section: str) -> None:
+        limits = {"kl_early_stop": APPROX_KL_LIMIT / EARLY_STOP_FACTOR, "spike_kl": APPROX_KL_LIMIT}
+        for name, never in limits.items():
+            limit = getattr(self, name)
+            if limit != "off" and limit >= never:
+                raise ContradictionError(
+                    (section, name),
+                    f"= {limit:g} is never passed: the estimate ends at {APPROX_KL_LIMIT:g} nats "
+                    "per token",
+                    f'set it below {never:.3g}, or "off"',
+                )
 
     def _check_control(self, section: str) -> None:
         most_at_once = 0.2 * self.rollout_batch

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rlaif.config import RlaifConfig
+from rlaif.config import PpoConfig, RlaifConfig
 from rlaif.crew import Crew
 from rlaif.errors import ArtifactError, ConfigError, ModelError
 from rlaif.ledger.writer import Ledger
 from rlaif.models.actor_critic import check_plain_head
 from rlaif.models.branch import check_branch
 from rlaif.models.encoding import check_context, encode_answer, encode_conversation
-from rlaif.models.identity import model_digest
+from rlaif.models.identity import is_adapter, model_digest
 from rlaif.models.loading import LanguageModel
 from rlaif.policies import policy_path
 from rlaif.project import Project
@@ -34,15 +34,16 @@ def preflight(project: Project, ledger: Ledger, config: RlaifConfig, crew: Crew)
 
     Raises:
         ConfigError: A model, rubric, template, pool or file of supervised text is missing or wrong,
-            a prompt does not fit into the policy's context, or PPO's critic cannot branch off it.
+            a prompt does not fit into the policy's context, PPO's critic cannot branch off it, or
+            it is an adapter that PPO cannot train on.
     """
     pool = read_pools(project.root, config.sampling.pools, config.sampling.eval_share)
     live = ledger.current_policy()
     path = project.resolve(config.policy.path) if live is None else policy_path(project, live)
     policy = crew.policy(path)
     check_plain_head(policy)
-    if config.policy.optimizer == "ppo" and config.ppo.critic == "branch":
-        check_branch(policy, config.ppo.critic_blocks)
+    if config.policy.optimizer == "ppo":
+        _check_learner(path, policy, config.ppo)
     for prompt in pool:
         tokens = len(encode_conversation(policy, prompt.messages))
         what = f"prompt {prompt.id} ({quoted(prompt.text)})"
@@ -51,6 +52,20 @@ def preflight(project: Project, ledger: Ledger, config: RlaifConfig, crew: Crew)
     crew.embedder()
     judges = (config.judge, config.evaluation_judge)
     return tuple(dict.fromkeys(crew.panel(judge).rubric_hash for judge in judges))
+
+
+def _check_learner(path: str, policy: LanguageModel, settings: PpoConfig) -> None:
+    """See whether PPO can train this policy as it is told to.
+
+    Raises:
+        ModelError: Its critic cannot branch off it, or it is an adapter of another kind.
+    """
+    if settings.critic == "branch":
+        check_branch(policy, settings.critic_blocks)
+    if settings.lora_rank and is_adapter(path):
+        from rlaif.models.adapters import read_adapter_config  # and PEFT, which takes a second
+
+        read_adapter_config(Path(path), policy.model)
 
 
 def _check_supervised(

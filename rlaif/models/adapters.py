@@ -20,11 +20,13 @@ from typing import Any
 import torch
 from peft import (
     LoraConfig,
+    PeftConfig,
     PeftModel,
     get_peft_model_state_dict,
     inject_adapter_in_model,
     set_peft_model_state_dict,
 )
+from peft.tuners.tuners_utils import check_target_module_exists
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoConfig, PreTrainedModel
@@ -39,6 +41,33 @@ from rlaif.seeds import torch_generator
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 BASE_FILE = "base.json"
 FILES = (ADAPTER_WEIGHTS, ADAPTER_CONFIG, BASE_FILE)
+# What an adapter may differ in from PEFT's defaults, all else being what the base is computed with.
+PLAIN = frozenset(
+    {
+        "task_type",
+        "peft_type",
+        "auto_mapping",
+        "peft_version",
+        "base_model_name_or_path",
+        "revision",
+        "inference_mode",
+        "r",
+        "target_modules",
+        "exclude_modules",
+        "lora_alpha",
+        "lora_dropout",
+        "fan_in_fan_out",
+        "use_rslora",
+        "init_lora_weights",
+        "layers_to_transform",
+        "layers_pattern",
+        "rank_pattern",
+        "alpha_pattern",
+        "eva_config",
+        "ensure_weight_tying",
+    }
+)
+BASE_KEPT = (True, False, "gaussian", "eva", "orthogonal")  # other beginnings rewrite the base
 _PREFIX = "base_model.model."
 
 
@@ -64,22 +93,48 @@ def lora_config(rank: int, alpha: float) -> LoraConfig:
     )
 
 
-def read_adapter_config(folder: Path) -> LoraConfig:
+def read_adapter_config(folder: Path, model: PreTrainedModel) -> LoraConfig:
     """Read the settings of an adapter that may be trained on.
+
+    Its dropout is kept in them and never applied: what samples is what learns.
+
+    Args:
+        folder: The adapter.
+        model: The base, or the base with adapters on or merged into it.
 
     Raises:
         ModelError: It is of a kind that cannot be.
     """
     with _readable(folder):
-        config = LoraConfig.from_pretrained(str(folder))
-    odd = config.use_dora or config.modules_to_save or config.bias != "none" or config.lora_bias
-    if not isinstance(config, LoraConfig) or odd or config.lora_dropout:
+        config: LoraConfig = LoraConfig.from_pretrained(str(folder))
+    odd = _odd(config, model)
+    if odd:
         raise ModelError(
-            f"{folder} holds an adapter with DoRA, dropout, biases or whole modules in it",
-            "plain LoRA",
-            "merge it into its base (PEFT's merge_and_unload) and start from that",
+            f"{folder} holds an adapter with {', '.join(odd)}",
+            "plain LoRA of matrices within blocks",
+            "train all weights (ppo.lora_rank = 0), or merge it into its base (PEFT's "
+            "merge_and_unload) and start from that",
         )
     return config
+
+
+def _odd(config: PeftConfig, model: PreTrainedModel) -> list[str]:
+    """What of an adapter's settings this package would not compute."""
+    if not isinstance(config, LoraConfig):
+        return [f"peft_type = {config.peft_type}"]
+    plain = vars(LoraConfig())
+    odd = [
+        f"{name} = {value!r}"
+        for name, value in vars(config).items()
+        if name not in PLAIN and value and value != plain.get(name)
+    ]
+    if config.init_lora_weights not in BASE_KEPT:
+        odd.append(f"init_lora_weights = {config.init_lora_weights!r}")
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    if config.target_modules != "all-linear":  # which means all but the ends
+        names = (name for name, module in model.named_modules() if module in ends)
+        odd += [f"a part of {name}" for name in names if check_target_module_exists(config, name)]
+    return odd
 
 
 def base_of(folder: Path) -> str:

@@ -66,7 +66,14 @@ def check_branch(lm: LanguageModel, blocks: int) -> None:
         raise ModelError(
             f"ppo.critic_blocks = {blocks}, and {lm.name} has {found} blocks",
             "fewer than the policy's",
-            'lower it, or give the critic a whole trunk: ppo.critic = "separate"',
+            'lower it, or take no branch: ppo.critic = "separate" or "shared"',
+        )
+    config = lm.model.config.get_text_config()
+    if getattr(config, "embedding_multiplier", 1.0) != 1.0:
+        raise ModelError(
+            f"{lm.name} multiplies what its blocks begin with by {config.embedding_multiplier}",
+            "a trunk that may begin at any block",
+            'take no branch: ppo.critic = "separate" or "shared"',
         )
 
 

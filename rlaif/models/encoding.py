@@ -50,6 +50,22 @@ def encode_exchange(
     return [*encode_conversation(lm, messages), *encode_answer(lm, text, ended)][-lm.context :]
 
 
+def encode_apart(
+    lm: LanguageModel, messages: Sequence[Message], text: str, ended: bool
+) -> tuple[list[int], list[int]]:
+    """Encode a conversation and its answer, the answer cut where the context ends.
+
+    From its text an answer may have more tokens than were sampled: of a character that the limit
+    cut in two, say, a replacement character is left.
+
+    Raises:
+        ModelError: The conversation leaves no room for an answer.
+    """
+    asked = encode_conversation(lm, messages)
+    check_context(lm, len(asked), 1, "an answer in its conversation")
+    return asked, encode_answer(lm, text, ended)[: lm.context - len(asked)]
+
+
 def check_context(lm: LanguageModel, prompt_tokens: int, new_tokens: int, what: str) -> None:
     """Refuse work that does not fit into a model's context.
 

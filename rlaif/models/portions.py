@@ -83,8 +83,10 @@ class Portion:
         return {"rows": self.rows, "halved": self.halved}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on from a checkpoint."""
-        self.rows, self.halved = state["rows"], state["halved"]
+        """Go on from a checkpoint; what memory has taught before holds."""
+        self.halved = state["halved"]
+        if self.halved:
+            self.rows = min(self.rows, state["rows"])
 
 
 def _from(first: int, work: Callable[[slice], Result], rows: int) -> Result:
@@ -100,7 +102,7 @@ def exhausted(what: str) -> OutOfMemoryError:
     return OutOfMemoryError(
         f"memory ran out: {what}",
         "a device with room for the weights, their gradients and one row",
-        "close what else uses the device, shorten generation.max_tokens, turn on "
-        "ppo.gradient_checkpointing, or take a smaller policy; checkpoints are whole, and the "
-        "same command goes on from the last",
+        "close what else uses the device, or turn on ppo.gradient_checkpointing: the same command "
+        "goes on from the last checkpoint then; or begin the stage again with adapters "
+        "(ppo.lora_rank), or the next cycle with a lower generation.max_tokens or a smaller policy",
     )

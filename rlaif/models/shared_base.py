@@ -107,7 +107,7 @@ class SharedBase:
         Raises:
             ModelError: It cannot be read, or is more than plain LoRA.
         """
-        config = read_adapter_config(folder)
+        config = read_adapter_config(folder, self._lm.model)
         parameters = put_in(self._lm.model, name, config)
         read_adapter(self._lm.model, name, folder)
         found = self._wearing(

@@ -17,7 +17,8 @@ class Step(NamedTuple):
 
     Attributes:
         logits: [rows, vocabulary], unscaled.
-        states: Final hidden states [rows, width], or None where they were not asked for.
+        states: Final hidden states [rows, width], float32 at least, or None where they were not
+            asked for.
     """
 
     logits: Tensor
@@ -94,4 +95,4 @@ class _Library:
             if not self._with_states:
                 return Step(self._lm.model(**given, logits_to_keep=1).logits[:, -1], None)
             states = self._lm.model.base_model(**given).last_hidden_state[:, -1]
-            return Step(self._lm.model.get_output_embeddings()(states), states)
+            return Step(self._lm.model.get_output_embeddings()(states), states.float())

@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from rlaif.rl.advantages import masked_sum, masked_var
+from rlaif.rl.advantages import masked_mean, masked_sum, masked_var
 from rlaif.rl.kl import KLEstimator, clamped_log_ratio, k2, k3
+from rlaif.rl.rewards import ROUNDING
 
 
 class PolicyLoss(NamedTuple):
@@ -83,9 +84,11 @@ def kl_loss(
 ) -> Float[Tensor, ""]:
     """A KL to the reference as a term of the loss, nats per token, without a coefficient.
 
-    On tokens that the policy sampled, the gradient of k2 is that of KL(policy || reference) in
-    expectation: (log p - log q) grad log p. That of k3 is (1 - q/p) grad log p, which is that of
-    KL(reference || policy). That of k1 is grad log p, 0 in expectation, so k1 is refused.
+    On tokens that the policy sampled, the gradient of k2 is in expectation that of each place's
+    KL(policy || reference): (log p - log q) grad log p. That of k3 is (1 - q/p) grad log p, which
+    is that of KL(reference || policy). k1's is grad log p, 0 in expectation, so k1 is refused.
+    What a token does to the KL of places after it is in none of them: the gradient of a whole
+    sequence's KL takes a KL in the reward.
 
     Args:
         logprobs: Log-probs of the sampled tokens under the policy, with gradient.
@@ -157,7 +160,10 @@ def explained_variance(
 ) -> Float[Tensor, ""]:
     """1 - var(returns - values) / var(returns) over real tokens.
 
-    1 is a perfect value function, 0 one no better than a constant, below 0 a worse one; not finite
-    where the returns do not vary.
+    1 is a perfect value function, 0 one no better than a constant, below 0 a worse one; NaN where
+    the returns vary by no more than they are rounded.
     """
-    return 1 - masked_var(returns - values, response_mask) / masked_var(returns, response_mask)
+    variance = masked_var(returns, response_mask)
+    varies = variance > ROUNDING * masked_mean(returns.square(), response_mask)
+    left = masked_var(returns - values, response_mask) / variance
+    return torch.where(varies, 1 - left, torch.nan)

@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from rlaif.cycle import run_cycles
 from rlaif.errors import ArtifactError, ConfigError, ModelError, StageError
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
+from rlaif.models.identity import ADAPTER_CONFIG
+from rlaif.models.shared_base import SharedBase
 from rlaif.progress import Silent
 from rlaif.project import Project, load_project
 from rlaif.seeds import seed_everything
@@ -74,6 +77,26 @@ def test_a_policy_that_no_branch_can_go_on_from_stops_at_the_start(
     with LedgerReader.open(project.ledger_path) as reads:
         assert reads.cycles() == []
     assert run(change(project, 'critic = "branch"\n', 'critic = "shared"\n')) == [1]
+
+
+def test_an_adapter_that_ppo_cannot_train_on_stops_at_the_start(
+    make_project: Maker, tiny_policy: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    shared = SharedBase.open(str(tiny_policy), torch.device("cpu"), "float32")
+    shared.fresh("policy", 4, 8.0, seed=1).save(folder)
+    config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+    bad = json.dumps({**config, "bias": "all"})
+    project = make_project(policy={"path": str(folder)}, ppo={"lora_rank": 4})
+    (folder / ADAPTER_CONFIG).write_text(bad, encoding="utf-8")
+    with pytest.raises(ModelError, match="bias = 'all'"):
+        run(project)
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert reads.cycles() == []
+    good = json.dumps({**config, "lora_dropout": 0.1})
+    (folder / ADAPTER_CONFIG).write_text(good, encoding="utf-8")
+    assert run(project) == [1]
 
 
 def test_what_ppo_cannot_do_hinders_no_other_optimizer(make_project: Maker, tmp_path: Path) -> None:

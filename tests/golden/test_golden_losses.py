@@ -117,6 +117,9 @@ def test_explained_variance_by_hand() -> None:
     assert_close(explained_variance(returns - 4, returns, mask), 1.0)
     assert_close(explained_variance(torch.zeros_like(returns), returns, mask), 0.0)
     assert_close(explained_variance(-returns, returns, mask), -3.0)
+    for level in (0.0, 3.0, 3e5):
+        equal = level * (1 + 1e-8 * (returns - 2))
+        assert explained_variance(returns, equal, mask).isnan(), "what varies is the rounding"
 
 
 def pairs(seed: int) -> tuple[Array, Array, Array]:

@@ -111,6 +111,9 @@ def test_every_setting_is_described() -> None:
             ['ppo.kl_estimator = "k1"', 'ppo.kl_place = "loss"', '"k2"'],
         ),
         ('[ppo]\nkl_beta = 1e-7\nkl_control = "lagrangian"\n', 2, ["ppo.kl_beta = 1e-07"]),
+        ("[ppo]\ncritic_warmup = 20\n", 2, ["ppo.critic_warmup = 20", "ppo.updates = 20"]),
+        ("[ppo]\nspike_kl = 10\n", 2, ["ppo.spike_kl = 10 is never passed", "below 10"]),
+        ("[ppo]\nkl_early_stop = 7.0\n", 2, ["ppo.kl_early_stop = 7", "below 6.67", '"off"']),
         (
             "[judging]\npairs_per_prompt = 99\n",
             2,

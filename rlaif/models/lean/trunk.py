@@ -143,7 +143,7 @@ class LeanTrunk:
             places = wanted if above == 1 else None
             if tap is not None and tap.above == above:
                 tap.hear(x)
-            if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in trained):
+            if torch.is_grad_enabled() and _wants_gradient(x, *trained):
                 given = (x, layer, plan, places, self._checkpointing, *trained)
                 x = _Block.apply(*given)  # type: ignore[no-untyped-call]  # torch's is not typed
             else:
@@ -175,6 +175,10 @@ class LeanTrunk:
         )
         angles = torch.complex(cosine, sine)
         return Rotation(query=angles * self.sizes.head**-0.5, key=angles)
+
+
+def _wants_gradient(*tensors: Tensor | None) -> bool:
+    return any(x is not None and x.requires_grad for x in tensors)
 
 
 class _Block(torch.autograd.Function):

@@ -41,15 +41,13 @@ def main(path: str) -> int:
 
 def _read(path: str) -> PpoJob:
     try:
-        job = PpoJob.model_validate_json(Path(path).read_text(encoding="utf-8"))
-        job.ppo.check("ppo")
+        return PpoJob.model_validate_json(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
         raise ConfigError(
             f"{path} holds no PPO job: {exc}",
             "a job as a cycle leaves it beside its checkpoints, job.json",
             "correct it, or take another",
         ) from exc
-    return job
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rlaif.errors import ConfigError
 from rlaif.models.actor_critic import head_weight, response_states, working_head
-from rlaif.models.encoding import check_context, encode_answer, encode_conversation
+from rlaif.models.encoding import encode_apart
 from rlaif.models.processes import Processes
 from rlaif.rl import Rollout
 from rlaif.rl.head_loss import head_loss
@@ -45,7 +45,7 @@ class Examples:
 
     Raises:
         ConfigError: The term has a weight, and there is no example.
-        ModelError: An example does not fit into the context.
+        ModelError: An example's conversation does not fit into the context.
     """
 
     def __init__(self, job: PpoJob, learner: Learner, processes: Processes) -> None:
@@ -54,13 +54,11 @@ class Examples:
         self._learner = learner
         self._weight = job.ppo.ptx_coefficient
         self._drawn = 0
-        self._rows = [
-            (encode_conversation(learner.policy, e.messages), answer)
+        rows = (
+            encode_apart(learner.policy, e.messages, e.text, e.ended)
             for e in (job.examples if self._weight else ())
-            if (answer := encode_answer(learner.policy, e.text, e.ended))
-        ]
-        for asked, answer in self._rows:
-            check_context(learner.policy, len(asked), len(answer), "an example of the ptx term")
+        )
+        self._rows = [(asked, answer) for asked, answer in rows if answer]
         if self._weight and not self._rows:
             raise ConfigError(
                 f"ppo.ptx_coefficient is {self._weight}, and no completion was preferred",

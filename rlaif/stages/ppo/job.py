@@ -1,13 +1,17 @@
 """PPO's job as plain data and files: it can be written down, sent elsewhere and run there."""
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, PositiveFloat, model_validator
 
 from rlaif.artifacts import folder_digest
 from rlaif.config import GenerationConfig, PpoConfig
+from rlaif.config.answering import Device
 from rlaif.records import Message, Record, digest_of
 from rlaif.stages.supervised import Example
+
+MEMORY_SAVING = ("micro_batch", "gradient_checkpointing")
 
 
 class PpoJob(Record):
@@ -34,20 +38,31 @@ class PpoJob(Record):
     policy: str
     reference: str
     reward_model: Path | None = None
-    conversations: tuple[tuple[Message, ...], ...]
+    conversations: tuple[tuple[Message, ...], ...] = Field(min_length=1)
     examples: tuple[Example, ...] = ()
     generation: GenerationConfig
     ppo: PpoConfig
     seed: int
-    device: str
+    device: Device
     missing_eos_score: float | None
-    beta: float
+    beta: PositiveFloat
     controller: dict[str, float] = Field(default_factory=dict)
     output: Path
     work: Path
 
+    @model_validator(mode="after")
+    def _check_beta(self) -> Self:
+        """Refuse a beta that the controller would never leave."""
+        if not self.controller.get("beta", self.beta) > 0:
+            raise ValueError(f"controller.beta = {self.controller['beta']}, expected above 0")
+        self.ppo.model_copy(update={"kl_beta": self.beta}).check("ppo")
+        return self
+
     def fingerprint(self, policy_digest: str, reference_digest: str) -> str:
         """Return a digest of all that shapes a run: a checkpoint belongs to one of them.
+
+        What only saves memory may be changed between two checkpoints, so that a run which had too
+        little need not begin anew.
 
         Args:
             policy_digest: Of the incumbent's files, wherever they lie.
@@ -55,6 +70,7 @@ class PpoJob(Record):
         """
         places = {"policy", "reference", "reward_model", "output", "work"}
         shaping = self.model_dump(mode="json", exclude=places)
-        del shaping["ppo"]["checkpoint_updates"]
+        for name in ("checkpoint_updates", *MEMORY_SAVING):
+            del shaping["ppo"][name]
         rewards = None if self.reward_model is None else folder_digest(self.reward_model)
         return digest_of([policy_digest, reference_digest, rewards, shaping])

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from rlaif.config.ppo import EARLY_STOP_FACTOR
 from rlaif.models.actor_critic import (
     head_weight,
     response_states,
@@ -34,7 +35,6 @@ from rlaif.stages.ppo.examples import Drawn, Examples
 from rlaif.stages.ppo.faults import NonFiniteLossError, SpikeError
 from rlaif.stages.ppo.job import PpoJob
 
-EARLY_STOP_FACTOR = 1.5
 PROBED_TOKENS = 128
 FIGURES = ("loss", "policy_loss", "value_loss", "kl_loss", "approx_kl", "clip_fraction",
            "value_clip_fraction")  # fmt: skip
@@ -103,7 +103,7 @@ class Epochs:
             steps += 1
             for name, value in step.items():
                 totals[name] = totals.get(name, 0.0) + value
-            if step["approx_kl"] > EARLY_STOP_FACTOR * self._settings.kl_early_stop:
+            if _passes(step["approx_kl"], self._settings.kl_early_stop, EARLY_STOP_FACTOR):
                 break
         means = {name: value / steps for name, value in totals.items()}
         return {**means, "optimizer_steps": float(steps)}
@@ -124,7 +124,7 @@ class Epochs:
         lengths, order = batch.rollout.host_lengths.sort(stable=True, descending=True)
         rows = 1 + int((lengths.cumsum(0) < PROBED_TOKENS).sum())
         found = self._moved(batch.select(order[:rows]).trim())
-        if found > self._settings.spike_kl and rows < batch.size:
+        if _passes(found, self._settings.spike_kl) and rows < batch.size:
             found = self._moved(batch)
         self._refuse_spike(found)
         return found
@@ -218,10 +218,11 @@ class Epochs:
         self._learner.optimizer.step()
 
     def _refuse_spike(self, kl: float) -> None:
-        if kl > self._settings.spike_kl:
+        limit = self._settings.spike_kl
+        if _passes(kl, limit):
             raise SpikeError(
                 f"an approximate KL of {kl:.3g} nats per token to the policy that sampled, beyond "
-                f"ppo.spike_kl = {self._settings.spike_kl:g}",
+                f"ppo.spike_kl = {limit:g}",
                 "a policy that stays near it",
                 "lower ppo.learning_rate or ppo.kl_early_stop",
             )
@@ -309,6 +310,10 @@ class Epochs:
             count,
             estimator,
         )
+
+
+def _passes(kl: float, limit: float | Literal["off"], times: float = 1.0) -> bool:
+    return limit != "off" and kl > times * limit
 
 
 def _flat(batch: Batch) -> _Flat:

@@ -142,4 +142,24 @@ FAULTS = {
         "tokenizer.encode(str(text), add_special_tokens=False)",
         "tokenizer.encode(str(text))",
     ),
+    "blocks-without-an-adapter-pass-no-gradient": (
+        "rlaif/models/lean/trunk.py",
+        "_wants_gradient(x, *trained)",
+        "_wants_gradient(*trained)",
+    ),
+    "values-of-half-precision-states": (
+        "rlaif/models/stepping.py",
+        "states.float())",
+        "states)",
+    ),
+    "answers-run-over-the-context": (
+        "rlaif/models/encoding.py",
+        "encode_answer(lm, text, ended)[: lm.context - len(asked)]",
+        "encode_answer(lm, text, ended)",
+    ),
+    "a-larger-setting-forgets-that-memory-ran-out": (
+        "rlaif/models/portions.py",
+        '            self.rows = min(self.rows, state["rows"])',
+        "            pass",
+    ),
 }

@@ -246,8 +246,8 @@ FAULTS = {
     ),
     "early-stop-never": (
         f"{PPO}/learning.py",
-        "EARLY_STOP_FACTOR = 1.5",
-        "EARLY_STOP_FACTOR = 1e9",
+        "self._settings.kl_early_stop, EARLY_STOP_FACTOR)",
+        "self._settings.kl_early_stop, 1e9)",
     ),
     "estimator-ignored-in-the-reward": (
         f"{PPO}/rollouts.py",
@@ -303,7 +303,7 @@ FAULTS = {
     ),
     "few-tokens-are-enough-for-a-spike": (
         f"{PPO}/learning.py",
-        "if found > self._settings.spike_kl and rows < batch.size:",
+        "if _passes(found, self._settings.spike_kl) and rows < batch.size:",
         "if False:",
     ),
     "broken-rewards-go-on": (f"{PPO}/rollouts.py", "        _refuse_broken(found, update)\n", ""),
@@ -360,7 +360,17 @@ FAULTS = {
     ),
     "examples-always-ended": (
         f"{PPO}/examples.py",
-        "e.text, e.ended))",
-        "e.text, ended=True))",
+        "e.text, e.ended)\n",
+        "e.text, ended=True)\n",
+    ),
+    "saving-memory-begins-anew": (
+        f"{PPO}/job.py",
+        '("checkpoint_updates", *MEMORY_SAVING)',
+        '("checkpoint_updates",)',
+    ),
+    "early-stop-without-its-factor": (
+        f"{PPO}/learning.py",
+        'return limit != "off" and kl > times * limit',
+        'return limit != "off" and kl > limit',
     ),
 }

@@ -50,8 +50,8 @@ FAULTS = {
     ),
     "explained-variance-upside-down": (
         f"{RL}/losses.py",
-        "masked_var(returns - values, response_mask) / masked_var(returns, response_mask)",
-        "masked_var(returns, response_mask) / masked_var(returns - values, response_mask)",
+        "masked_var(returns - values, response_mask) / variance",
+        "variance / masked_var(returns - values, response_mask)",
     ),
     "kl-loss-reference-first": (
         f"{RL}/losses.py",

@@ -71,11 +71,22 @@ def test_states_and_gradients_are_pefts(family: str, checkpointing: bool) -> Non
         torch.testing.assert_close(mine, parameter.grad, atol=1e-4, rtol=1e-4)
 
 
-def test_an_adapter_of_some_matrices_leaves_the_others_alone() -> None:
+@pytest.mark.parametrize(
+    ("settings", "matrices"),
+    [
+        ({"target_modules": {"q_proj", "v_proj"}}, 2 * 3),
+        ({"layers_to_transform": [1], "layers_pattern": "layers"}, 7),
+    ],
+    ids=["of each block", "of one block"],
+)
+def test_an_adapter_of_some_matrices_leaves_the_others_alone(
+    settings: dict[str, object], matrices: int
+) -> None:
     model = make("llama").requires_grad_(False)
     lean = LeanTrunk(model, torch.float64)
     config = lora_config(rank=2, alpha=4.0)
-    config.target_modules = {"q_proj", "v_proj"}
+    for name, value in settings.items():
+        setattr(config, name, value)
     adapter = put_in(model, "policy", config)
     generator = torch_generator(1)
     for parameter in adapter.values():
@@ -83,10 +94,15 @@ def test_an_adapter_of_some_matrices_leaves_the_others_alone() -> None:
         parameter.requires_grad_(True)
     layout = Layout.of(ROWS, 0)
     states = lean.wearing(model, "policy").states(layout, wanted_places(layout, ROWS, 0))
-    torch.testing.assert_close(states, library_states(model, 0), atol=1e-5, rtol=1e-5)
-    states.sum().backward()
-    assert len(adapter) == 2 * 2 * 3
-    assert all(p.grad is not None for p in adapter.values())
+    expected = library_states(model, 0)
+    torch.testing.assert_close(states, expected, atol=1e-5, rtol=1e-5)
+    assert len(adapter) == 2 * matrices
+    states.square().sum().backward()
+    own = [p.grad.clone() for p in adapter.values()]
+    model.zero_grad()
+    expected.square().sum().backward()
+    for mine, parameter in zip(own, adapter.values(), strict=True):
+        torch.testing.assert_close(mine, parameter.grad, atol=1e-4, rtol=1e-4)
 
 
 def test_an_adapters_share_is_alpha_over_its_rank() -> None:
@@ -268,12 +284,43 @@ def test_a_broken_adapter_is_refused(base: str, tmp_path: Path, fault: str) -> N
         SharedBase.open(str(folder), CPU, "float32").wearing("policy", folder)
 
 
-def test_dora_is_refused_where_it_would_be_trained_on(base: str, tmp_path: Path) -> None:
-    folder = written(base, tmp_path / "adapter")
+def reconfigured(folder: Path, changes: dict[str, object]) -> Path:
+    """Change what an adapter's folder says of itself."""
     config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-    (folder / ADAPTER_CONFIG).write_text(json.dumps(config | {"use_dora": True}), encoding="utf-8")
-    with pytest.raises(ModelError, match="plain LoRA"):
+    (folder / ADAPTER_CONFIG).write_text(json.dumps(config | changes), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"use_dora": True}, "use_dora = True"),
+        ({"bias": "all"}, "bias = 'all'"),
+        ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
+        ({"init_lora_weights": "pissa"}, "init_lora_weights = 'pissa'"),
+        ({"trainable_token_indices": [3]}, "trainable_token_indices"),
+        ({"target_modules": ["q_proj", "lm_head"]}, "a part of lm_head"),
+        ({"target_modules": ".*(v_proj|embed_tokens)"}, "a part of model.embed_tokens"),
+    ],
+    ids=lambda found: next(iter(found)) if isinstance(found, dict) else "",
+)
+def test_what_is_more_than_plain_lora_is_refused_where_it_would_be_trained_on(
+    base: str, tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    folder = reconfigured(written(base, tmp_path / "adapter"), changes)
+    with pytest.raises(ModelError, match="plain LoRA") as caught:
         SharedBase.open(base, CPU, "float32").wearing("policy", folder)
+    assert said in caught.value.seen
+
+
+def test_an_adapter_that_was_trained_with_dropout_is_trained_on_without(
+    base: str, tmp_path: Path
+) -> None:
+    folder = written(base, tmp_path / "adapter")
+    plain = SharedBase.open(base, CPU, "float32").wearing("policy", folder, trainable=True)
+    reconfigured(folder, {"lora_dropout": 0.5, "init_lora_weights": "gaussian"})
+    dropping = SharedBase.open(base, CPU, "float32").wearing("policy", folder, trainable=True)
+    torch.testing.assert_close(scores(dropping), scores(plain), rtol=0, atol=0)
 
 
 def test_models_of_other_blocks_share_a_base_too(tmp_path: Path) -> None:

@@ -124,6 +124,16 @@ def test_a_branch_needs_a_block_below_it(tmp_path: Path) -> None:
         branch_of(policy, 2)
 
 
+def test_a_trunk_that_scales_what_it_is_given_has_no_branch(tmp_path: Path) -> None:
+    make_tiny_lm(tmp_path)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2}
+    more = {"intermediate_size": 48, "num_key_value_heads": 2, "embedding_multiplier": 3.0}
+    config = AutoConfig.for_model("granite", vocab_size=512, **sizes, **more)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match=r"by 3\.0"):
+        branch_of(load_language_model(str(tmp_path), CPU), 1)
+
+
 @pytest.mark.parametrize("family", ["gpt2", "gpt_neox"])
 def test_a_trunk_with_other_names_says_what_to_set_instead(tmp_path: Path, family: str) -> None:
     make_tiny_lm(tmp_path)

@@ -11,6 +11,7 @@ from rlaif.errors import ModelError
 from rlaif.models.encoding import (
     check_context,
     encode_answer,
+    encode_apart,
     encode_conversation,
     encode_exchange,
 )
@@ -87,6 +88,16 @@ def test_of_an_exchange_too_long_the_last_tokens_are_kept(lm: LanguageModel) -> 
     assert encode_exchange(lm, asked, said, True) == whole[-32:]
     short = [*encode_conversation(lm, asked), *encode_answer(lm, "No", False)]
     assert encode_exchange(lm, asked, "No", False) == short
+
+
+def test_apart_an_answer_is_cut_where_the_context_ends(lm: LanguageModel) -> None:
+    asked = TURNS[1:2]
+    for text in ("No", "It is what it is, and so it was. " * 3):
+        query, answer = encode_apart(lm, asked, text, True)
+        assert query == encode_conversation(lm, asked)
+        assert answer == encode_answer(lm, text, True)[: 32 - len(query)]
+    with pytest.raises(ModelError, match="context"):
+        encode_apart(lm, [Message(role="user", content="Why? " * 20)], "No", True)
 
 
 def test_what_fills_the_context_exactly_fits(lm: LanguageModel) -> None:

@@ -196,5 +196,27 @@ def test_kl_to_base_is_found_again_token_by_token_at_its_temperature(tmp_path: P
     assert found.error == pytest.approx(abs(sums[0] - sums[1]) / 2, rel=1e-3)
 
 
+def test_kl_to_base_ends_where_the_context_does(tmp_path: Path) -> None:
+    """A text may have more tokens than were sampled, and some models fail beyond their context."""
+    policy, base = (
+        load_language_model(
+            str(make_tiny_lm(tmp_path / str(seed), seed=seed, context=32)), torch.device("cpu")
+        )
+        for seed in (1, 2)
+    )
+    asked = [Message(role="user", content="Why?")]
+    room = 32 - len(encode_conversation(policy, asked))
+    fitting, longer = (f"No,{' it is' * count}" for count in (room // 2, room))
+    tokens = [encode_answer(policy, text, False) for text in (fitting, longer)]
+    assert len(tokens[1]) > room
+    assert tokens[1][: len(tokens[0])] == tokens[0]
+    cut = policy.tokenizer.decode(tokens[1][:room])
+    found, expected = (
+        kl_to(policy, base, [(asked, text, False)], 1.0).mean for text in (longer, cut)
+    )
+    assert found == pytest.approx(expected)
+    assert found > 0
+
+
 def test_kl_of_nothing_is_nothing_known() -> None:
     assert upper_bound(MeanKL(2.0, math.nan), 0.95) is None

@@ -5,15 +5,19 @@ from pathlib import Path
 import pytest
 import torch
 from job_tools import series
+from ppo_jobs import Short, job_in
 from rewarded_ppo_jobs import SETTINGS
 from safetensors.torch import load_file
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from rlaif.errors import ModelError
 from rlaif.models.identity import model_digest
 from rlaif.models.reward import RewardModel
 from rlaif.models.shared_base import SharedBase
+from rlaif.seeds import seed_everything
 from rlaif.stages.ppo import PpoJob, train_ppo
 from rlaif.stages.ppo.trainer import PpoTrainer
+from rlaif.testing import make_tiny_lm
 
 
 @pytest.mark.parametrize("lora_rank", [0, 4])
@@ -58,6 +62,27 @@ def test_values_are_the_same_with_and_without_gradient(
     reached = [p for p in learner.policy.trained if p.grad is not None and p.grad.any()]
     assert bool(reached) == (critic == "shared")
     assert all(p.grad is not None for p in learner.critic.head.parameters())
+
+
+@pytest.mark.parametrize("critic", ["shared", "separate"])
+@pytest.mark.parametrize("lora_rank", [0, 4])
+def test_a_trunk_of_the_librarys_in_half_precision_gives_values_too(
+    tmp_path: Path, critic: str, lora_rank: int
+) -> None:
+    """GPT-2 has no lean trunk, as nothing has on a GPU."""
+    folder = make_tiny_lm(tmp_path / "gpt2")
+    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256, "vocab_size": 512}
+    seed_everything(0)
+    GPT2LMHeadModel(GPT2Config(**sizes)).save_pretrained(folder)
+    changes = {"critic": critic, "lora_rank": lora_rank, "precision": "bfloat16"}
+    trainer = PpoTrainer(job_in(tmp_path, str(folder), **changes), Short())
+    assert trainer.learner.policy.lean is None
+    trainer.update()
+    batch = trainer._roller.roll(1, 0.0, trainer.learner.policy).batch
+    old = batch.old_values[batch.rollout.response_mask]
+    _, values = trainer.learner.critic.read(batch.rollout)
+    assert values.abs().max() > 1e-4
+    torch.testing.assert_close(values.detach(), old, rtol=0.1, atol=5e-3)
 
 
 def test_a_branch_as_deep_as_the_policy_stops_before_anything_runs(job: PpoJob) -> None:

@@ -3,17 +3,21 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from job_tools import Stopped, series, stop_after
 from ppo_jobs import job_in
 from torch import Tensor
 from wired_ppo import BETA, Rule, logits_of, orders, second_rollout, trainer_of, value_of, with_job
 
 from rlaif.config import GenerationConfig, PpoConfig
+from rlaif.errors import ModelError
 from rlaif.models.portions import Portion
 from rlaif.models.scoring import Answer
 from rlaif.rl import Batch, LagrangianKL
+from rlaif.stages.ppo import Example, train_ppo
 from rlaif.stages.ppo.__main__ import main
 from rlaif.stages.ppo.learning import FIGURES, Epochs
 from rlaif.stages.ppo.portions import Portions
@@ -84,20 +88,54 @@ def test_the_loss_is_that_of_the_settings(
     assert not changes or abs(loss - usual) > 1e-3 * abs(usual)
 
 
-@pytest.mark.parametrize("fault", ["no file", "no job", "a contradiction"])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (None, "No such file"),
+        ({"policy": None}, "policy"),
+        ({"ppo": {"minibatch": 3}}, "ppo.minibatch = 3 does not divide"),
+        ({"ppo": {"kl_control": "lagrangian"}, "beta": 2e3}, "ppo.kl_beta = 2000.0 lies outside"),
+        ({"beta": -1.0}, "greater than 0"),
+        ({"controller": {"beta": 0.0}}, "controller.beta = 0.0"),
+        ({"conversations": []}, "conversations"),
+        ({"device": "tpu"}, "'cuda'"),
+    ],
+    ids=str,
+)
 def test_a_job_that_cannot_be_is_refused_as_a_command(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], fault: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, Any] | None,
+    said: str,
 ) -> None:
-    job = job_in(tmp_path, "a policy", minibatch=3)
-    texts = {"no job": "{}", "a contradiction": job.model_dump_json()}
     path = tmp_path / "job.json"
-    if fault in texts:
-        path.write_text(texts[fault], encoding="utf-8")
+    if changes is not None:
+        job = job_in(tmp_path, "a policy").model_dump(mode="json")
+        ppo = {**job["ppo"], **changes.get("ppo", {})}
+        path.write_text(json.dumps({**job, **changes, "ppo": ppo}), encoding="utf-8")
     assert main(str(path)) == 78
-    said = capsys.readouterr().err
-    assert str(path) in said
-    assert "to do: " in said
-    assert fault != "a contradiction" or "ppo.minibatch = 3 does not divide" in said
+    seen = capsys.readouterr().err
+    assert str(path) in seen
+    assert "to do: " in seen
+    assert said in seen
+
+
+@pytest.mark.parametrize("name", ["policy", "reference"])
+def test_a_model_that_is_not_there_is_named(policy: str, tmp_path: Path, name: str) -> None:
+    job = job_in(tmp_path, policy).model_copy(update={name: str(tmp_path / "nowhere")})
+    with pytest.raises(ModelError, match=r"there is no folder .*nowhere"):
+        PpoTrainer(job, Rule())
+
+
+def test_what_saves_memory_may_change_between_two_checkpoints(policy: str, tmp_path: Path) -> None:
+    job = job_in(tmp_path, policy)
+    with pytest.raises(Stopped):
+        train_ppo(job, stop_after(2), Rule())
+    saving = job.ppo.model_copy(update={"micro_batch": 2, "gradient_checkpointing": True})
+    done: list[int] = []
+    train_ppo(job.model_copy(update={"ppo": saving}), lambda update, _: done.append(update), Rule())
+    assert done == [3, 4]
+    assert series(job, "micro_batch") == [8, 8, 2, 2]
 
 
 def test_figures_are_means_over_the_steps(
@@ -112,6 +150,21 @@ def test_figures_are_means_over_the_steps(
         "loss": 4.0,
         "optimizer_steps": 6.0,
     }
+
+
+@pytest.mark.parametrize(("limit", "steps"), [(0.1, 3), (0.09, 1), ("off", 6)])
+def test_inner_epochs_stop_at_the_step_beyond_one_and_a_half_times_the_limit(
+    policy: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: float | str,
+    steps: int,
+) -> None:
+    trainer = trainer_of(policy, tmp_path, epochs=3, kl_early_stop=limit)
+    batch = second_rollout(trainer).batch
+    seen = iter([0.14, 0.149, 0.151, 0.2, 9.0, 9.9])
+    monkeypatch.setattr(Epochs, "_step", lambda *_: {"approx_kl": next(seen)})
+    assert trainer._epochs.run(batch, 1, 0.0)["optimizer_steps"] == steps
 
 
 def test_each_pass_and_each_update_has_an_order_of_its_own(policy: str, tmp_path: Path) -> None:
@@ -239,3 +292,26 @@ def test_a_checkpoint_is_of_another_job_where_anything_differs_that_shapes_it(
         assert job.model_copy(update={name: value}).fingerprint("p", "r") != own, name
     moved = {"output": tmp_path / "o", "work": tmp_path / "w", "policy": "copied elsewhere"}
     assert job.model_copy(update=moved).fingerprint("p", "r") == own
+    for saving in ({"micro_batch": 2}, {"gradient_checkpointing": True}, {"checkpoint_updates": 9}):
+        changed = job.model_copy(update={"ppo": job.ppo.model_copy(update=saving)})
+        assert changed.fingerprint("p", "r") == own, saving
+
+
+def test_examples_that_their_text_makes_too_long_are_cut(policy: str, tmp_path: Path) -> None:
+    job = job_in(tmp_path, policy, ptx_coefficient=0.1)
+    long = Example(messages=job.conversations[0], text="So it was. " * 200, ended=True)
+    trainer = PpoTrainer(job.model_copy(update={"examples": (long,)}), Rule())
+    ((asked, answer),) = trainer._epochs._examples._rows
+    assert len(asked) + len(answer) == trainer.learner.policy.context
+    trainer.update()
+    assert value_of(trainer, "ptx_loss") > 0
+
+
+def test_what_memory_taught_outlives_a_kill_and_a_larger_setting() -> None:
+    portion, smaller, larger, untaught = (Portion("work", rows) for rows in (8, 2, 16, 16))
+    untaught.load_state_dict(portion.state_dict())
+    assert (untaught.rows, untaught.halved) == (16, 0)
+    portion.load_state_dict({"rows": 4, "halved": 1})
+    for other in (smaller, larger):
+        other.load_state_dict(portion.state_dict())
+    assert [(p.rows, p.halved) for p in (portion, smaller, larger)] == [(4, 1), (2, 1), (4, 1)]

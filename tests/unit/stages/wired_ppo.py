@@ -37,7 +37,7 @@ def trainer_of(
         "learning_rate": 2e-3,
         "precision": "float32",
         "kl_control": "fixed",
-        "spike_kl": 1e9,
+        "spike_kl": "off",
         **changes,
     }
     asked = questions(8)
