@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rlaif.errors import ModelError
-from rlaif.models.identity import model_digest
-from rlaif.models.loading import LOADING_FAULTS, refuse_missing_folder
+from rlaif.models.identity import model_digest, refuse_missing_folder
+from rlaif.models.loading import LOADING_FAULTS
 
 _MODULES = "modules.json"
 Vectors = npt.NDArray[np.float32]

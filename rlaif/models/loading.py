@@ -18,7 +18,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from rlaif.errors import ModelError
-from rlaif.models.identity import is_adapter, model_digest
+from rlaif.models.identity import is_adapter, model_digest, refuse_missing_folder
 from rlaif.models.lean.trunk import LeanTrunk
 from rlaif.text import shortened
 
@@ -240,19 +240,6 @@ def load_adapted(
     if shared is None or not shared.carries(str(folder)):
         shared = SharedBase(load_language_model(_base_of(str(folder)), device, stored=dtype))
     return shared.wearing(shared.unused_name(folder.name), folder)
-
-
-def refuse_missing_folder(path: str) -> None:
-    """Refuse a path that can only be a folder and is not there, before a hub is asked for it.
-
-    Raises:
-        ModelError: There is no such folder.
-    """
-    local = path.startswith((".", "~", "/", "\\")) or path.count("/") > 1
-    if local and not Path(path).is_dir():
-        raise ModelError(
-            f"there is no folder {path}", "a model's folder, or a hub id", "check the path"
-        )
 
 
 def load_tokenizer(path: str) -> PreTrainedTokenizerBase:

@@ -5,20 +5,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from rlaif.cycle import run_cycles
 from rlaif.errors import ArtifactError, ConfigError, ModelError, StageError
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
-from rlaif.models.identity import ADAPTER_CONFIG
 from rlaif.models.shared_base import SharedBase
 from rlaif.progress import Silent
 from rlaif.project import Project, load_project
-from rlaif.seeds import seed_everything
 from rlaif.testing import make_tiny_lm
 from tests.cycle.conftest import SMALL, Maker
 from tests.cycle.test_cycle import StopAfter, Stopped
+from tests.other_models import make_other_lm, reconfigured
 
 
 def change(project: Project, old: str, new: str) -> Project:
@@ -86,16 +84,13 @@ def test_an_adapter_that_ppo_cannot_train_on_stops_at_the_start(
     folder.mkdir()
     shared = SharedBase.open(str(tiny_policy), torch.device("cpu"), "float32")
     shared.fresh("policy", 4, 8.0, seed=1).save(folder)
-    config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-    bad = json.dumps({**config, "bias": "all"})
     project = make_project(policy={"path": str(folder)}, ppo={"lora_rank": 4})
-    (folder / ADAPTER_CONFIG).write_text(bad, encoding="utf-8")
+    reconfigured(folder, {"bias": "all"})
     with pytest.raises(ModelError, match="bias = 'all'"):
         run(project)
     with LedgerReader.open(project.ledger_path) as reads:
         assert reads.cycles() == []
-    good = json.dumps({**config, "lora_dropout": 0.1})
-    (folder / ADAPTER_CONFIG).write_text(good, encoding="utf-8")
+    reconfigured(folder, {"bias": "none", "lora_dropout": 0.1})
     assert run(project) == [1]
 
 
@@ -104,18 +99,6 @@ def test_what_ppo_cannot_do_hinders_no_other_optimizer(make_project: Maker, tmp_
     project = make_project(policy={"path": other, "optimizer": "best_of_n"})
     with pytest.raises(Stopped):
         run_cycles(project, more=1, watcher=StopAfter(0))
-
-
-def make_other_lm(folder: Path, family: str) -> Path:
-    """Write a model whose trunk keeps its blocks, or its final norm, under a name of its own."""
-    make_tiny_lm(folder)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    lengths = {"max_position_embeddings": 1024, "vocab_size": 512, "intermediate_size": 64}
-    ends = {"bos_token_id": 0, "eos_token_id": 0}
-    config = AutoConfig.for_model(family, **sizes, **lengths, **ends)
-    seed_everything(0)
-    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    return folder
 
 
 def test_a_prompt_of_more_tokens_than_a_longer_text_is_found_too(make_project: Maker) -> None:

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import pytest
+import torch
 from pydantic import BaseModel
 
 from rlaif.config import RlaifConfig, Section, read_config
-from rlaif.config.ppo import LAGRANGIAN_BETAS
+from rlaif.config.ppo import APPROX_KL_LIMIT, LAGRANGIAN_BETAS
 from rlaif.config_file import render_config
 from rlaif.errors import ConfigError
 from rlaif.project import Project, load_project, share
-from rlaif.rl import LagrangianKL
+from rlaif.rl import LagrangianKL, k3
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -187,6 +188,10 @@ def test_a_multiplier_may_begin_at_its_controllers_bounds(beta: float) -> None:
     for other in ("fixed", "adaptive"):
         beyond = {"ppo": {"kl_control": other, "kl_beta": 2.0 * beta}}
         assert RlaifConfig.model_validate(beyond).ppo.kl_beta == 2.0 * beta
+
+
+def test_the_limit_of_the_estimate_is_that_of_the_estimator() -> None:
+    assert float(k3(torch.tensor(0.0), torch.tensor(9.0))) == APPROX_KL_LIMIT
 
 
 def test_what_an_unused_optimizer_says_is_let_be(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from rlaif.artifacts import landing
 from rlaif.errors import StageError, TrainingError
 from rlaif.models.identity import model_digest
-from rlaif.models.loading import LanguageModel, pick_device, refuse_missing_folder
+from rlaif.models.loading import LanguageModel, pick_device
 from rlaif.models.memory import keep_freed_memory
 from rlaif.models.processes import Processes
 from rlaif.models.scoring import RewardScorer
@@ -52,8 +52,6 @@ class PpoTrainer:
         self._device = pick_device(job.device)
         self._given_scorer = scorer
         keep_freed_memory()
-        for path in (job.policy, job.reference):
-            refuse_missing_folder(path)
         self._fingerprint = job.fingerprint(model_digest(job.policy), model_digest(job.reference))
         self.checkpoints = Checkpoints(job.work, self._fingerprint)
         self.done = 0

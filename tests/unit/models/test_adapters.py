@@ -1,6 +1,5 @@
 """Adapters: the lean ones against PEFT's, folders that find their base, one base under many."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from rlaif.errors import ModelError
 from rlaif.models.actor_critic import score_responses
 from rlaif.models.adapters import ADAPTER_WEIGHTS, BASE_FILE, base_of, lora_config, put_in, start
 from rlaif.models.decoding import DecodeSettings, decode
-from rlaif.models.identity import ADAPTER_CONFIG, is_adapter, model_digest
+from rlaif.models.identity import is_adapter, model_digest
 from rlaif.models.lean.layout import Layout
 from rlaif.models.lean.trunk import LeanTrunk
 from rlaif.models.loading import LanguageModel, load_language_model
@@ -22,6 +21,7 @@ from rlaif.models.shared_base import SharedBase
 from rlaif.rl import Rollout
 from rlaif.seeds import seed_everything, torch_generator
 from rlaif.testing import make_tiny_lm
+from tests.other_models import make_other_lm, reconfigured
 from tests.unit.models.test_lean import FAMILIES, ROWS, library_states, make, wanted_places
 
 CPU = torch.device("cpu")
@@ -263,9 +263,7 @@ def test_an_adapter_that_others_made_names_its_base_as_peft_does(base: str, tmp_
     (folder / BASE_FILE).unlink()
     for file in folder.glob("token*"):
         file.unlink()
-    config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-    config["base_model_name_or_path"] = base
-    (folder / ADAPTER_CONFIG).write_text(json.dumps(config), encoding="utf-8")
+    reconfigured(folder, {"base_model_name_or_path": base})
     assert is_adapter(str(folder))
     assert load_language_model(str(folder), CPU).tokenizer.chat_template
 
@@ -276,19 +274,11 @@ def test_a_broken_adapter_is_refused(base: str, tmp_path: Path, fault: str) -> N
     if fault == "cut":
         (folder / ADAPTER_WEIGHTS).write_bytes(b"not weights")
     else:
-        config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-        (folder / ADAPTER_CONFIG).write_text(json.dumps(config | {"r": 5}), encoding="utf-8")
+        reconfigured(folder, {"r": 5})
     with pytest.raises(ModelError, match="adapter"):
         load_language_model(str(folder), CPU)
     with pytest.raises(ModelError):
         SharedBase.open(str(folder), CPU, "float32").wearing("policy", folder)
-
-
-def reconfigured(folder: Path, changes: dict[str, object]) -> Path:
-    """Change what an adapter's folder says of itself."""
-    config = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8"))
-    (folder / ADAPTER_CONFIG).write_text(json.dumps(config | changes), encoding="utf-8")
-    return folder
 
 
 @pytest.mark.parametrize(
@@ -325,11 +315,7 @@ def test_an_adapter_that_was_trained_with_dropout_is_trained_on_without(
 
 def test_models_of_other_blocks_share_a_base_too(tmp_path: Path) -> None:
     """GPT-2 has no lean trunk: the library computes, and adapters are put on and taken off."""
-    folder = tmp_path / "gpt2"
-    make_tiny_lm(folder)
-    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 64, "vocab_size": 512}
-    seed_everything(0)
-    GPT2LMHeadModel(GPT2Config(**sizes)).save_pretrained(folder)
+    folder = make_other_lm(tmp_path / "gpt2", "gpt2")
     shared = SharedBase.open(str(folder), CPU, "float32")
     assert shared.bare().lean is None
     plain = scores(shared.bare())

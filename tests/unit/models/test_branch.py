@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
 
 from rlaif.errors import ModelError
 from rlaif.models.actor_critic import response_states
@@ -15,8 +14,8 @@ from rlaif.models.loading import LanguageModel, load_language_model
 from rlaif.models.shared_base import SharedBase
 from rlaif.models.tap import Tap
 from rlaif.rl import Rollout
-from rlaif.seeds import seed_everything
 from rlaif.testing import make_tiny_lm
+from tests.other_models import make_other_lm
 
 CPU = torch.device("cpu")
 KINDS = ["whole", "adapter"]
@@ -75,14 +74,10 @@ def test_a_branch_looks_as_far_back_as_the_blocks_that_it_copies(
     tmp_path: Path, above: int
 ) -> None:
     """Blocks that see a few tokens below one that sees all."""
-    make_tiny_lm(tmp_path)
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 3}
     kinds = ["sliding_attention", "sliding_attention", "full_attention"]
     window = {"use_sliding_window": True, "sliding_window": 3, "layer_types": kinds}
-    config = AutoConfig.for_model("qwen2", vocab_size=512, **sizes, **heads, **window)
-    seed_everything(3)
-    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    make_other_lm(tmp_path, "qwen2", seed=3, **heads, **window)
     policy = load_language_model(str(tmp_path), CPU, trainable=True)
     assert policy.lean is None
     rollout = Rollout.from_lists([[5, 6, 7, 8, 9], [3]], [[10, 11, 12], [12, 13]], policy.pad_id)
@@ -125,21 +120,14 @@ def test_a_branch_needs_a_block_below_it(tmp_path: Path) -> None:
 
 
 def test_a_trunk_that_scales_what_it_is_given_has_no_branch(tmp_path: Path) -> None:
-    make_tiny_lm(tmp_path)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2}
-    more = {"intermediate_size": 48, "num_key_value_heads": 2, "embedding_multiplier": 3.0}
-    config = AutoConfig.for_model("granite", vocab_size=512, **sizes, **more)
-    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    make_other_lm(tmp_path, "granite", num_key_value_heads=2, embedding_multiplier=3.0)
     with pytest.raises(ModelError, match=r"by 3\.0"):
         branch_of(load_language_model(str(tmp_path), CPU), 1)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "gpt_neox"])
 def test_a_trunk_with_other_names_says_what_to_set_instead(tmp_path: Path, family: str) -> None:
-    make_tiny_lm(tmp_path)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = AutoConfig.for_model(family, **sizes, vocab_size=512, bos_token_id=0, eos_token_id=0)
-    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    make_other_lm(tmp_path, family)
     lm = load_language_model(str(tmp_path), CPU)
     with pytest.raises(ModelError, match="critic") as caught:
         branch_of(lm, 1)

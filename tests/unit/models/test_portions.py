@@ -98,3 +98,13 @@ def test_a_checkpoint_keeps_the_rows() -> None:
     portion.run(needing(2, []), 8)
     other.load_state_dict(portion.state_dict())
     assert (other.rows, other.halved) == (2, 2)
+
+
+def test_what_memory_taught_outlives_a_kill_and_a_larger_setting() -> None:
+    portion, smaller, larger, untaught = (Portion("work", rows) for rows in (8, 2, 16, 16))
+    untaught.load_state_dict(portion.state_dict())
+    assert (untaught.rows, untaught.halved) == (16, 0)
+    portion.load_state_dict({"rows": 4, "halved": 1})
+    for other in (smaller, larger):
+        other.load_state_dict(portion.state_dict())
+    assert [(p.rows, p.halved) for p in (portion, smaller, larger)] == [(4, 1), (2, 1), (4, 1)]

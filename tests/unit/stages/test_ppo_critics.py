@@ -8,16 +8,14 @@ from job_tools import series
 from ppo_jobs import Short, job_in
 from rewarded_ppo_jobs import SETTINGS
 from safetensors.torch import load_file
-from transformers import GPT2Config, GPT2LMHeadModel
 
 from rlaif.errors import ModelError
 from rlaif.models.identity import model_digest
 from rlaif.models.reward import RewardModel
 from rlaif.models.shared_base import SharedBase
-from rlaif.seeds import seed_everything
 from rlaif.stages.ppo import PpoJob, train_ppo
 from rlaif.stages.ppo.trainer import PpoTrainer
-from rlaif.testing import make_tiny_lm
+from tests.other_models import make_other_lm
 
 
 @pytest.mark.parametrize("lora_rank", [0, 4])
@@ -70,10 +68,7 @@ def test_a_trunk_of_the_librarys_in_half_precision_gives_values_too(
     tmp_path: Path, critic: str, lora_rank: int
 ) -> None:
     """GPT-2 has no lean trunk, as nothing has on a GPU."""
-    folder = make_tiny_lm(tmp_path / "gpt2")
-    sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256, "vocab_size": 512}
-    seed_everything(0)
-    GPT2LMHeadModel(GPT2Config(**sizes)).save_pretrained(folder)
+    folder = make_other_lm(tmp_path / "gpt2", "gpt2")
     changes = {"critic": critic, "lora_rank": lora_rank, "precision": "bfloat16"}
     trainer = PpoTrainer(job_in(tmp_path, str(folder), **changes), Short())
     assert trainer.learner.policy.lean is None

@@ -305,13 +305,3 @@ def test_examples_that_their_text_makes_too_long_are_cut(policy: str, tmp_path: 
     assert len(asked) + len(answer) == trainer.learner.policy.context
     trainer.update()
     assert value_of(trainer, "ptx_loss") > 0
-
-
-def test_what_memory_taught_outlives_a_kill_and_a_larger_setting() -> None:
-    portion, smaller, larger, untaught = (Portion("work", rows) for rows in (8, 2, 16, 16))
-    untaught.load_state_dict(portion.state_dict())
-    assert (untaught.rows, untaught.halved) == (16, 0)
-    portion.load_state_dict({"rows": 4, "halved": 1})
-    for other in (smaller, larger):
-        other.load_state_dict(portion.state_dict())
-    assert [(p.rows, p.halved) for p in (portion, smaller, larger)] == [(4, 1), (2, 1), (4, 1)]
