@@ -5,11 +5,11 @@ from pathlib import Path
 
 from rlaif.config import JudgeConfig, RlaifConfig
 from rlaif.errors import ConfigError
-from rlaif.judges import RubricJudge, load_rubric, load_templates
+from rlaif.judges import Juror, RubricJudge, load_rubric, load_templates
 from rlaif.judges.transformers_judge import TransformersJudge
 from rlaif.models.embedding import Embedder
 from rlaif.models.loading import LanguageModel, load_language_model, pick_device
-from rlaif.project import Project
+from rlaif.project import BUNDLED, Project
 
 
 class Crew:
@@ -49,9 +49,7 @@ class Crew:
             self._panels[key] = RubricJudge(
                 rubric,
                 judging=self.config.judging,
-                min_label_mass=config.min_label_mass,
-                judge=self._judge(config) if asks else None,
-                templates=load_templates(config.template, self._project.root) if asks else None,
+                jury=(self._juror(config),) if asks else (),
                 encoder=self.embedder() if rubric.embedding_criteria else None,
             )
         return self._panels[key]
@@ -81,9 +79,14 @@ class Crew:
         self._policies.clear()
         gc.collect()
 
-    def _judge(self, config: JudgeConfig) -> TransformersJudge:
+    def _juror(self, config: JudgeConfig) -> Juror:
         path = self._project.resolve(config.path)
-        return TransformersJudge(load_language_model(path, self._device), config)
+        return Juror(
+            name=Path(config.path).name.removeprefix(BUNDLED),
+            judge=TransformersJudge(load_language_model(path, self._device), config),
+            templates=load_templates(config.template, self._project.root),
+            min_label_mass=config.min_label_mass,
+        )
 
     @property
     def _rubric_path(self) -> Path:

@@ -85,7 +85,9 @@ class JudgeCall(Record):
 
     ``request`` is the rendered text, ``request_hash`` keys it together with everything that could
     change the reply. ``label_probs`` maps each verdict label to its probability under the judge
-    (not renormalised: their sum is the label mass). ``latency`` is in seconds.
+    (not renormalised: their sum is the label mass). ``samples`` are all replies where several were
+    drawn for one question; ``reply`` is then the first. ``latency`` is in seconds, ``cost`` in the
+    currency of the prices in the settings.
     """
 
     request_hash: str
@@ -93,9 +95,36 @@ class JudgeCall(Record):
     request: str
     reply: str
     label_probs: dict[str, Probability]
+    samples: tuple[str, ...] = ()
     prompt_tokens: int = Field(ge=0)
     reply_tokens: int = Field(ge=0)
     latency: float = Field(ge=0.0)
+    cost: float = Field(0.0, ge=0.0)
+
+
+class StoredReply(Record):
+    """A server's reply as it came, kept before it is read, so that it is never paid for twice.
+
+    ``key`` is the digest of all that leads to the reply, ``judge`` the judge's digest, ``model``
+    what the server calls the model, ``raw`` the body. Latency in seconds, cost as in ``JudgeCall``.
+    """
+
+    key: str
+    judge: str
+    model: str
+    raw: str
+    prompt_tokens: int = Field(ge=0)
+    reply_tokens: int = Field(ge=0)
+    latency: float = Field(ge=0.0)
+    cost: float = Field(0.0, ge=0.0)
+
+
+class Spent(Record):
+    """What judging on servers has taken: calls, prompt and reply tokens together, and money."""
+
+    calls: int = Field(0, ge=0)
+    tokens: int = Field(0, ge=0)
+    money: float = Field(0.0, ge=0.0)
 
 
 class Rating(Record):
@@ -122,11 +151,16 @@ class Unscored(Record):
 Verdict = Annotated[Rating | Choice | Unscored, Field(discriminator="type")]
 
 
+VerdictMethod = Literal["label_probs", "samples", "words", "code"]
+
+
 class Judgement(Record):
     """A critique and a verdict on one completion, or two, under one criterion.
 
-    ``completion_ids`` are in the order in which the judge saw them. ``call`` is None for criteria
-    that ask no model (rules, embeddings).
+    ``completion_ids`` are in the order in which the judge saw them. ``judge`` is the name of the
+    judge that said it and ``call`` what it was asked: empty and None for criteria that ask no model
+    (rules, embeddings). ``method`` is what the verdict was read from: the probabilities of its
+    labels, several sampled replies, the words of one, or code; None where nothing came back.
     """
 
     id: str
@@ -135,6 +169,8 @@ class Judgement(Record):
     completion_ids: tuple[str, ...] = Field(min_length=1, max_length=2)
     critique: str
     verdict: Verdict
+    judge: str = ""
+    method: VerdictMethod | None = None
     call: JudgeCall | None = None
 
 

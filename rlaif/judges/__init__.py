@@ -13,6 +13,7 @@ from rlaif.judges.aggregation import (
     score_completion,
 )
 from rlaif.judges.backend import Judge, SentenceEncoder
+from rlaif.judges.juror import Juror
 from rlaif.judges.panel import RubricJudge
 from rlaif.judges.protocol import (
     PAIR_LABELS,
@@ -47,6 +48,7 @@ __all__ = [
     "JudgeCriterion",
     "JudgeReply",
     "JudgeRequest",
+    "Juror",
     "Rubric",
     "RubricJudge",
     "RuleCriterion",

@@ -29,18 +29,16 @@ from rlaif.records import (
 
 @dataclass(frozen=True)
 class VerdictSettings:
-    """How replies become verdicts and verdicts become labels; see the settings of those names."""
+    """How verdicts become labels; see the settings of those names."""
 
-    min_label_mass: float
     pairwise_weight: float
     score_temperature: float
     flip_threshold: float
 
     @classmethod
-    def from_config(cls, judging: JudgingConfig, min_label_mass: float) -> "VerdictSettings":
+    def from_config(cls, judging: JudgingConfig) -> "VerdictSettings":
         """Take the settings out of a project's configuration."""
         return cls(
-            min_label_mass=min_label_mass,
             pairwise_weight=judging.pairwise_weight,
             score_temperature=judging.score_temperature,
             flip_threshold=judging.flip_threshold,

@@ -1,6 +1,10 @@
-"""A rubric with everything that serves it: rates answers, compares pairs, combines the verdicts."""
+"""A rubric with everything that serves it: rates answers, compares pairs, combines the verdicts.
 
-from collections.abc import Sequence
+Every judge of the jury is asked every question; each one's critique and verdict is a judgement of
+its own, and aggregation makes one verdict of them.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
@@ -13,9 +17,16 @@ from rlaif.judges.aggregation import (
     pair_verdict,
     score_completion,
 )
-from rlaif.judges.backend import Judge, SentenceEncoder
-from rlaif.judges.protocol import PAIR_LABELS, JudgeRequest, rating_labels, verdict_of
-from rlaif.judges.rendering import Templates
+from rlaif.judges.backend import SentenceEncoder
+from rlaif.judges.juror import Juror, digest_of_jury, refuse_namesakes, texts_of
+from rlaif.judges.protocol import (
+    PAIR_LABELS,
+    JudgeReply,
+    JudgeRequest,
+    method_of,
+    rating_labels,
+    verdict_of,
+)
 from rlaif.judges.rubric import (
     AnyCriterion,
     EmbeddingCriterion,
@@ -29,7 +40,6 @@ from rlaif.judges.similarity import Similarity, texts_needed
 from rlaif.records import (
     Completion,
     CompletionScore,
-    JudgeCall,
     Judgement,
     PairVerdict,
     Prompt,
@@ -44,17 +54,19 @@ ComparedItem = tuple[Prompt, Completion, Completion]
 
 @dataclass(frozen=True)
 class _Question:
-    """One criterion put to one answer, or to two in the order in which they are shown."""
+    """One criterion put to a juror: on one answer, or two in the order in which they are shown."""
 
     criterion: JudgeCriterion
     prompt: Prompt
     answers: tuple[Completion, ...]
+    juror: Juror
 
-    def request(self, templates: Templates, special_tokens: Sequence[str]) -> JudgeRequest:
+    def request(self) -> JudgeRequest:
         shown = tuple(answer.text for answer in self.answers)
         ratings = rating_labels(len(self.criterion.choices))
+        tokens = self.juror.judge.special_tokens
         return JudgeRequest(
-            text=templates.render(self.criterion, self.prompt.text, shown, special_tokens),
+            text=self.juror.templates.render(self.criterion, self.prompt.text, shown, tokens),
             labels=ratings if len(shown) == 1 else PAIR_LABELS,
             criterion=self.criterion.name,
             shown=shown,
@@ -67,13 +79,12 @@ class RubricJudge:
     Args:
         rubric: The rubric.
         judging: How verdicts become labels.
-        min_label_mass: The least probability of all verdict labels together that is an answer.
-        judge: The judge model; None is right for a rubric without judge criteria.
-        templates: The judge's templates; None where there is no judge.
+        jury: Who judges, one or more; nobody is right for a rubric without judge criteria.
         encoder: The embedder; None is right for a rubric without embedding criteria.
 
     Raises:
-        ModelError: The rubric needs a judge, templates or an embedder that was not given.
+        ModelError: The rubric needs a judge or an embedder that was not given.
+        ConfigError: Two jurors have the same name.
     """
 
     def __init__(
@@ -81,18 +92,15 @@ class RubricJudge:
         rubric: Rubric,
         *,
         judging: JudgingConfig,
-        min_label_mass: float,
-        judge: Judge | None = None,
-        templates: Templates | None = None,
+        jury: Sequence[Juror] = (),
         encoder: SentenceEncoder | None = None,
     ) -> None:
         self.rubric = rubric
-        self.settings = VerdictSettings.from_config(judging, min_label_mass)
-        self._model: tuple[Judge, Templates] | None = None
-        if rubric.judge_criteria:
-            if judge is None or templates is None:
-                raise _lacks("judge", rubric.judge_criteria)
-            self._model = (judge, templates)
+        self.settings = VerdictSettings.from_config(judging)
+        if rubric.judge_criteria and not jury:
+            raise _lacks("judge", rubric.judge_criteria)
+        refuse_namesakes(jury)
+        self.jury = tuple(jury) if rubric.judge_criteria else ()
         if rubric.embedding_criteria and encoder is None:
             raise _lacks("embedder", rubric.embedding_criteria)
         self._encoder = encoder if rubric.embedding_criteria else None
@@ -100,30 +108,37 @@ class RubricJudge:
     @cached_property
     def rubric_hash(self) -> str:
         """The hash that labels carry: rubric, templates, judge, embedder, settings, protocol."""
+        settings = {**asdict(self.settings), "protocol": protocol.VERSION}
+        if len(self.jury) == 1:
+            settings["min_label_mass"] = self.jury[0].min_label_mass
         return rubric_hash(
             self.rubric,
-            templates=dict(self._model[1].texts) if self._model else {},
-            judge=self._model[0].digest if self._model else "",
+            templates=texts_of(self.jury),
+            judge=digest_of_jury(self.jury),
             embedder=self._encoder.digest if self._encoder else "",
-            settings={**asdict(self.settings), "protocol": protocol.VERSION},
+            settings=settings,
         )
 
     def rate(self, items: Sequence[RatedItem]) -> list[list[Judgement]]:
         """Judge answers one by one, each under every criterion of the rubric.
 
         Returns:
-            For each item, one pointwise judgement per criterion in the rubric's order.
+            For each item, pointwise judgements in the rubric's order: of a judge criterion one
+            of each juror, of the others one.
         """
-        criteria = self.rubric.judge_criteria
-        questions = [_Question(c, prompt, (answer,)) for prompt, answer in items for c in criteria]
+        questions = [
+            _Question(criterion, prompt, (answer,), juror)
+            for prompt, answer in items
+            for criterion in self.rubric.judge_criteria
+            for juror in self.jury
+        ]
         asked = iter(self._ask(questions))
         similarity = self._similarity(items)
         return [
             [
-                next(asked)
-                if isinstance(criterion, JudgeCriterion)
-                else self._measure(criterion, item, similarity)
+                judgement
                 for criterion in self.rubric.criteria
+                for judgement in self._rated(criterion, item, asked, similarity)
             ]
             for item in items
         ]
@@ -133,8 +148,8 @@ class RubricJudge:
 
         Returns:
             For each item, pairwise judgements: for each criterion with first shown first, then
-            with second shown first. Nothing for two answers with the same words, nor where the
-            judge's own probability has no weight.
+            with second shown first, of each juror. Nothing for two answers with the same words, nor
+            where the judge's own probability has no weight.
         """
         questions = [self._both_orders(item) for item in items]
         judged = iter(self._ask([question for group in questions for question in group]))
@@ -162,29 +177,46 @@ class RubricJudge:
         if first.text == second.text:
             return []
         return [
-            _Question(criterion, prompt, answers)
+            _Question(criterion, prompt, answers, juror)
             for criterion in criteria_to_compare(self.rubric, self.settings)
             for answers in ((first, second), (second, first))
+            for juror in self.jury
         ]
 
     def _ask(self, questions: Sequence[_Question]) -> list[Judgement]:
-        """Put all questions to the judge model at once, so that it can batch them as it likes."""
-        if self._model is None or not questions:
-            return []
-        judge, templates = self._model
-        requests = [question.request(templates, judge.special_tokens) for question in questions]
-        replies = judge.judge(requests)
-        floor = self.settings.min_label_mass
-        return [
-            self._judgement(
-                question.criterion,
-                question.answers,
-                reply.critique,
-                verdict_of(request, reply, floor),
-                reply.call,
-            )
-            for question, request, reply in zip(questions, requests, replies, strict=True)
-        ]
+        """Put a juror's questions to it all at once, so that it can batch them as it likes."""
+        found: dict[int, Judgement] = {}
+        for juror in self.jury:
+            places = [i for i, question in enumerate(questions) if question.juror is juror]
+            requests = [questions[i].request() for i in places]
+            replies = juror.judge.judge(requests) if requests else []
+            for place, request, reply in zip(places, requests, replies, strict=True):
+                found[place] = self._said(questions[place], request, reply)
+        return [found[place] for place in range(len(questions))]
+
+    def _said(self, question: _Question, request: JudgeRequest, reply: JudgeReply) -> Judgement:
+        names = (question.juror.name,) if len(self.jury) > 1 else ()
+        plain = self._judgement(
+            question.criterion,
+            question.answers,
+            reply.critique,
+            verdict_of(request, reply, question.juror.min_label_mass),
+            names,
+        )
+        fields = {"judge": question.juror.name, "method": method_of(reply), "call": reply.call}
+        return plain.model_copy(update=fields)
+
+    def _rated(
+        self,
+        criterion: AnyCriterion,
+        item: RatedItem,
+        asked: Iterator[Judgement],
+        similarity: Similarity | None,
+    ) -> list[Judgement]:
+        """Return an answer's judgements under a criterion, taking the judges' from ``asked``."""
+        if isinstance(criterion, JudgeCriterion):
+            return [next(asked) for _ in self.jury]
+        return [self._measure(criterion, item, similarity)]
 
     def _similarity(self, items: Sequence[RatedItem]) -> Similarity | None:
         if self._encoder is None:
@@ -210,7 +242,8 @@ class RubricJudge:
             verdict, critique = similarity.judge(criterion, prompt.text, completion.text)
         else:
             raise _lacks("embedder", (criterion,))
-        return self._judgement(criterion, (completion,), critique, verdict, None)
+        plain = self._judgement(criterion, (completion,), critique, verdict)
+        return plain.model_copy(update={"method": "code"})
 
     def _judgement(
         self,
@@ -218,17 +251,16 @@ class RubricJudge:
         answers: tuple[Completion, ...],
         critique: str,
         verdict: Verdict,
-        call: JudgeCall | None,
+        names: tuple[str, ...] = (),
     ) -> Judgement:
         ids = tuple(answer.id for answer in answers)
         return Judgement(
-            id=make_id("judgement", self.rubric_hash, criterion.name, *ids),
+            id=make_id("judgement", self.rubric_hash, criterion.name, *ids, *names),
             criterion=criterion.name,
             kind="pointwise" if len(ids) == 1 else "pairwise",
             completion_ids=ids,
             critique=critique,
             verdict=verdict,
-            call=call,
         )
 
 

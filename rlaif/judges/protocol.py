@@ -16,7 +16,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rlaif.records import Choice, JudgeCall, Rating, Unscored, Verdict, digest_of
+from rlaif.records import (
+    Choice,
+    JudgeCall,
+    Rating,
+    Unscored,
+    Verdict,
+    VerdictMethod,
+    digest_of,
+)
 from rlaif.text import quoted
 
 VERSION = "1"
@@ -88,6 +96,13 @@ def verdict_of(request: JudgeRequest, reply: JudgeReply, min_label_mass: float) 
     if reply.call.label_probs:
         return verdict_from_labels(reply.call.label_probs, request.labels, min_label_mass)
     return parse_verdict(reply.call.reply, request.labels)
+
+
+def method_of(reply: JudgeReply) -> VerdictMethod | None:
+    """Return what the verdict of a reply is read from, None where nothing came back."""
+    if reply.call is None:
+        return None
+    return "label_probs" if reply.call.label_probs else "words"
 
 
 def verdict_from_labels(

@@ -21,8 +21,10 @@ from rlaif.records import (
 Found = TypeVar("Found")
 
 _JUDGEMENT = (
-    "SELECT c.*, v.type, v.value, v.reason, j.request_hash, j.judge, j.request, j.reply, "
-    "j.label_probs, j.prompt_tokens, j.reply_tokens, j.latency FROM critiques c "
+    "SELECT c.id, c.criterion, c.kind, c.first_id, c.second_id, c.critique, c.call_id, "
+    "c.judge AS said_by, v.type, v.value, v.reason, v.method, j.request_hash, j.judge, j.request, "
+    "j.reply, j.label_probs, j.samples, j.prompt_tokens, j.reply_tokens, j.latency, j.cost "
+    "FROM critiques c "
     "JOIN verdicts v ON v.critique_id = c.id LEFT JOIN judge_calls j ON j.id = c.call_id "
 )
 _ABOUT_ONLY = (

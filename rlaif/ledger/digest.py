@@ -27,13 +27,13 @@ DIGESTED: dict[str, tuple[str, ...]] = {
     "completion_uses": ("cycle", "stage", "unit", "purpose", "completion_id"),
     "judge_calls": (
         "cycle", "stage", "unit", "request_hash", "judge", "request", "reply", "label_probs",
-        "prompt_tokens", "reply_tokens",
+        "prompt_tokens", "reply_tokens", "samples", "cost",
     ),
     "critiques": (
         "id", "cycle", "stage", "unit", "rubric_hash", "criterion", "kind", "first_id",
-        "second_id", "critique",
+        "second_id", "critique", "judge",
     ),
-    "verdicts": ("critique_id", "type", "value", "reason"),
+    "verdicts": ("critique_id", "type", "value", "reason", "method"),
     "scores": (
         "cycle", "stage", "unit", "completion_id", "score", "parts", "vetoed_by", "unscored",
     ),
@@ -50,7 +50,7 @@ DIGESTED: dict[str, tuple[str, ...]] = {
     "reports": ("cycle", "stage", "unit", "kind", "content"),
     "gate_decisions": ("cycle", "stage", "unit", "decision", "checks"),
 }  # fmt: skip
-UNDIGESTED = frozenset({"events"})
+UNDIGESTED = frozenset({"events", "replies"})
 
 CLOCK_NAMES = re.compile(r"(^|[_/])(seconds|latency|attempts|path|folder|at|per_second)$")
 _HOLDING_JSON = frozenset({"card", "config", "content"})

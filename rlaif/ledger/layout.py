@@ -7,7 +7,7 @@ VACUUM may renumber a bare ``rowid``.
 """
 
 APPLICATION_ID = 0x524C4146  # "RLAF" in the file's header
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _PLACE = "cycle INTEGER NOT NULL, stage TEXT NOT NULL, unit TEXT NOT NULL"
 _PLACE_KEY = "FOREIGN KEY (cycle, stage, unit) REFERENCES units (cycle, stage, unit)"
@@ -122,6 +122,28 @@ CONTENT_TABLES = (
         {_PLACE}, decision TEXT NOT NULL CHECK (decision IN ('promote', 'hold')),
         checks TEXT NOT NULL CHECK (json_valid(checks)), PRIMARY KEY (cycle),
         {_PLACE_KEY}) STRICT""",
+)
+
+JUDGES_TABLES = (
+    "ALTER TABLE judge_calls ADD COLUMN samples TEXT NOT NULL DEFAULT '[]' "
+    "CHECK (json_valid(samples))",
+    "ALTER TABLE judge_calls ADD COLUMN cost REAL NOT NULL DEFAULT 0.0",
+    "ALTER TABLE critiques ADD COLUMN judge TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE verdicts ADD COLUMN method TEXT "
+    "CHECK (method IN ('label_probs', 'samples', 'words', 'code'))",
+    """UPDATE critiques SET judge = (SELECT substr(j.judge, 1, 12) FROM judge_calls j
+        WHERE j.id = call_id) WHERE call_id IS NOT NULL""",
+    """UPDATE verdicts SET method = (SELECT CASE WHEN c.call_id IS NULL THEN 'code'
+        WHEN j.label_probs != '{}' THEN 'label_probs' ELSE 'words' END FROM critiques c
+        LEFT JOIN judge_calls j ON j.id = c.call_id WHERE c.id = critique_id)
+        WHERE type != 'unscored'""",
+    """CREATE TABLE replies (
+        key TEXT PRIMARY KEY NOT NULL, judge TEXT NOT NULL, model TEXT NOT NULL, raw TEXT NOT NULL,
+        prompt_tokens INTEGER NOT NULL, reply_tokens INTEGER NOT NULL, latency REAL NOT NULL,
+        cost REAL NOT NULL, cycle INTEGER REFERENCES cycles (number),
+        at TEXT NOT NULL) STRICT""",
+    "CREATE INDEX replies_by_day ON replies (at, prompt_tokens, reply_tokens, cost)",
+    "CREATE INDEX replies_by_cycle ON replies (cycle, prompt_tokens, reply_tokens, cost)",
 )
 
 SEARCHED = (("prompts", "text"), ("critiques", "critique"))

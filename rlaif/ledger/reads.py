@@ -4,10 +4,11 @@ from rlaif.ledger.content_reads import ContentReads
 from rlaif.ledger.critique_reads import CritiqueReads
 from rlaif.ledger.digest import ledger_digest
 from rlaif.ledger.faults import translated
+from rlaif.ledger.reply_reads import ReplyReads
 from rlaif.ledger.run_reads import RunReads
 
 
-class LedgerReads(RunReads, ContentReads, CritiqueReads):
+class LedgerReads(RunReads, ContentReads, CritiqueReads, ReplyReads):
     """Every question that the ledger answers; none of them writes."""
 
     def digest(self) -> str:

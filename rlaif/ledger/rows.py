@@ -16,6 +16,7 @@ from rlaif.records import (
     Prompt,
     Rating,
     Record,
+    StoredReply,
     Unscored,
     Verdict,
     digest_of,
@@ -161,14 +162,18 @@ def call_row(call: JudgeCall, place: Row) -> Row:
     """Return a judge call's row; equal calls of one unit, however long they took, are one row."""
     content = call.model_dump(mode="json", exclude={"latency"})
     digest = digest_of([place["cycle"], place["stage"], place["unit"], content])
-    row = call.model_dump() | {"label_probs": to_json(call.label_probs)}
+    row = call.model_dump() | {
+        "label_probs": to_json(call.label_probs),
+        "samples": to_json(list(call.samples)),
+    }
     return {"id": f"call-{digest[:32]}", **place, **row}
 
 
 def call_from(row: Fields) -> JudgeCall:
     """Return the judge call of a row."""
     fields = {name: row[name] for name in JudgeCall.model_fields}
-    return JudgeCall(**fields | {"label_probs": json.loads(row["label_probs"])})
+    parsed = {name: json.loads(row[name]) for name in ("label_probs", "samples")}
+    return JudgeCall(**fields | parsed)
 
 
 def critique_row(judgement: Judgement, rubric_hash: str, call_id: str | None, place: Row) -> Row:
@@ -183,6 +188,7 @@ def critique_row(judgement: Judgement, rubric_hash: str, call_id: str | None, pl
         "first_id": first,
         "second_id": second,
         "critique": judgement.critique,
+        "judge": judgement.judge,
         "call_id": call_id,
     }
 
@@ -190,7 +196,13 @@ def critique_row(judgement: Judgement, rubric_hash: str, call_id: str | None, pl
 def verdict_row(judgement: Judgement) -> Row:
     """Return the row of a judgement's verdict."""
     verdict = judgement.verdict
-    row: Row = {"critique_id": judgement.id, "type": verdict.type, "value": None, "reason": None}
+    row: Row = {
+        "critique_id": judgement.id,
+        "type": verdict.type,
+        "value": None,
+        "reason": None,
+        "method": judgement.method,
+    }
     match verdict:
         case Rating():
             row["value"] = verdict.score
@@ -213,7 +225,10 @@ def verdict_from(row: Fields) -> Verdict:
 
 
 def judgement_from(row: Fields) -> Judgement:
-    """Return the judgement of a row that joins critique, verdict and, where any, call."""
+    """Return the judgement of a row that joins critique, verdict and, where any, call.
+
+    Its ``judge`` is the call's, which is a digest; the critique's, which is a name, is ``said_by``.
+    """
     ids = (row["first_id"],) if row["second_id"] is None else (row["first_id"], row["second_id"])
     return Judgement(
         id=row["id"],
@@ -222,8 +237,20 @@ def judgement_from(row: Fields) -> Judgement:
         completion_ids=ids,
         critique=row["critique"],
         verdict=verdict_from(row),
+        judge=row["said_by"],
+        method=row["method"],
         call=None if row["call_id"] is None else call_from(row),
     )
+
+
+def reply_row(reply: StoredReply, cycle: int | None, at: str) -> Row:
+    """Return the row of a server's reply, paid for by a cycle or outside of any."""
+    return {**reply.model_dump(), "cycle": cycle, "at": at}
+
+
+def reply_from(row: Fields) -> StoredReply:
+    """Return the stored reply of a row."""
+    return StoredReply(**{name: row[name] for name in StoredReply.model_fields})
 
 
 def score_row(score: CompletionScore, place: Row) -> Row:

@@ -10,6 +10,7 @@ from rlaif.ledger.identity import is_empty, pragma, schema_version
 from rlaif.ledger.layout import (
     APPLICATION_ID,
     CONTENT_TABLES,
+    JUDGES_TABLES,
     RUN_TABLES,
     SCHEMA_VERSION,
     SEARCHED,
@@ -29,6 +30,14 @@ def m001_first_tables(db: Database) -> None:
     for table, column in SEARCHED:
         db.table(table).enable_fts([column], create_triggers=True, tokenize="trigram")
     db.execute("PRAGMA user_version = 1")
+
+
+@migrations()
+def m002_judges(db: Database) -> None:
+    """Keep who judged, what a verdict was read from, samples, costs, and servers' raw replies."""
+    for statement in JUDGES_TABLES:
+        db.execute(statement)
+    db.execute("PRAGMA user_version = 2")
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

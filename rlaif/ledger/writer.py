@@ -1,7 +1,7 @@
 """Writing the ledger: short immediate transactions, each committed whole."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -9,7 +9,7 @@ from typing import Any, Self
 from sqlite_utils import Database
 
 from rlaif.errors import LedgerError
-from rlaif.ledger import clock
+from rlaif.ledger import clock, rows
 from rlaif.ledger.connected import connect
 from rlaif.ledger.faults import as_ledger_error, translated
 from rlaif.ledger.puts import (
@@ -23,6 +23,7 @@ from rlaif.ledger.reads import LedgerReads
 from rlaif.ledger.rows import CycleRow, to_json
 from rlaif.ledger.schema import migrate
 from rlaif.ledger.unit import Unit
+from rlaif.records import StoredReply
 
 _SETTINGS = (
     "PRAGMA foreign_keys = ON",
@@ -76,6 +77,18 @@ class Ledger(LedgerReads):
         """Record that something happened, for people to read."""
         with self._transaction():
             put_event(self._db, kind, message, cycle)
+
+    def add_replies(self, replies: Sequence[StoredReply], cycle: int | None = None) -> None:
+        """Keep servers' replies, durable when this returns; known keys keep their first reply.
+
+        Args:
+            replies: The replies, raw.
+            cycle: The cycle that pays for them, None outside of any.
+        """
+        at = clock.iso_now()
+        found = [rows.reply_row(reply, cycle, at) for reply in replies]
+        with self._transaction():
+            insert(self._db, "replies", found, ignore=True)
 
     def register_base(self, version: str, digest: str, path: str, card: dict[str, Any]) -> None:
         """Add the policy that the project begins with and make it the current one.

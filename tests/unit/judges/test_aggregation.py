@@ -21,9 +21,7 @@ from rlaif.judges.aggregation import criteria_to_compare
 from rlaif.records import Choice, Judgement, PairVerdict
 
 A, B = completion("a"), completion("b")
-PLAIN = VerdictSettings(
-    min_label_mass=0.5, pairwise_weight=0.5, score_temperature=0.2, flip_threshold=0.4
-)
+PLAIN = VerdictSettings(pairwise_weight=0.5, score_temperature=0.2, flip_threshold=0.4)
 ONE = rubric(judge_criterion("right"))
 PROBABILITY = st.floats(0.0, 1.0)
 
@@ -34,7 +32,7 @@ def sigmoid(x: float) -> float:
 
 def test_settings_come_from_the_configuration() -> None:
     judging = JudgingConfig(pairwise_weight=0.3, score_temperature=0.4, flip_threshold=0.7)
-    assert VerdictSettings.from_config(judging, 0.25) == VerdictSettings(0.25, 0.3, 0.4, 0.7)
+    assert VerdictSettings.from_config(judging) == VerdictSettings(0.3, 0.4, 0.7)
 
 
 def test_the_score_is_the_weighted_mean() -> None:
@@ -209,7 +207,7 @@ def test_without_judge_criteria_scores_alone_decide() -> None:
 
 
 def test_without_pairwise_weight_nobody_is_asked() -> None:
-    silent = VerdictSettings(0.5, 0.0, 0.2, 0.4)
+    silent = VerdictSettings(0.0, 0.2, 0.4)
     assert criteria_to_compare(ONE, silent) == ()
     found = pair_verdict(ONE, silent, (A, B), (scored("a", 0.9), scored("b", 0.7)), [])
     assert found.p_first == pytest.approx(sigmoid(1.0))
@@ -260,7 +258,7 @@ MAYBE_VETO = st.one_of(st.none(), PROBABILITY)
     st.dictionaries(st.sampled_from(["right", "kind", "short"]), ORDERS, min_size=1),
     st.lists(st.floats(0.01, 10.0), min_size=3, max_size=3),
     st.tuples(MAYBE_VETO, MAYBE_VETO),
-    st.builds(VerdictSettings, st.just(0.5), PROBABILITY, st.floats(0.01, 10.0), PROBABILITY),
+    st.builds(VerdictSettings, PROBABILITY, st.floats(0.01, 10.0), PROBABILITY),
 )
 def test_swapping_the_pair_turns_the_verdict_round(
     orders: dict[str, tuple[float, float]],

@@ -12,6 +12,7 @@ PUBLIC = [
     "JudgeCriterion",
     "JudgeReply",
     "JudgeRequest",
+    "Juror",
     "Rubric",
     "RubricJudge",
     "RuleCriterion",

@@ -11,6 +11,7 @@ from rlaif.judges import (
     Judge,
     JudgeReply,
     JudgeRequest,
+    Juror,
     Rubric,
     RubricJudge,
     SentenceEncoder,
@@ -44,9 +45,7 @@ def panel(
     return RubricJudge(
         criteria,
         judging=judging or JudgingConfig(),
-        min_label_mass=floor,
-        judge=judge,
-        templates=TEMPLATES if judge else None,
+        jury=(Juror("one", judge, TEMPLATES, floor),) if judge else (),
         encoder=encoder,
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -27,6 +27,7 @@ from rlaif.records import (
     Prompt,
     Rating,
     Unscored,
+    VerdictMethod,
 )
 
 SETTINGS = settings(derandomize=True, deadline=None, max_examples=40)
@@ -44,10 +45,13 @@ calls = st.builds(
     request=texts,
     reply=texts,
     label_probs=st.dictionaries(words, shares, max_size=3),
+    samples=st.lists(texts, max_size=3).map(tuple),
     prompt_tokens=sizes,
     reply_tokens=sizes,
     latency=st.floats(0.0, 1e6),
+    cost=st.floats(0.0, 1e6),
 )
+methods = st.none() | st.sampled_from(get_args(VerdictMethod))
 verdicts = (
     st.builds(Rating, score=shares)
     | st.builds(Choice, p_first=shares)
@@ -113,9 +117,22 @@ def test_completions(shared: Ledger, data: st.DataObject) -> None:
 
 
 @SETTINGS
-@given(verdict=verdicts, call=st.none() | calls, critique=texts, criterion=texts)
+@given(
+    verdict=verdicts,
+    call=st.none() | calls,
+    critique=texts,
+    criterion=texts,
+    judge=texts,
+    method=methods,
+)
 def test_judgements(
-    shared: Ledger, verdict: Any, call: JudgeCall | None, critique: str, criterion: str
+    shared: Ledger,
+    verdict: Any,
+    call: JudgeCall | None,
+    critique: str,
+    criterion: str,
+    judge: str,
+    method: VerdictMethod | None,
 ) -> None:
     _, first, second = pair(shared)
     about = (first, second) if verdict.type == "choice" else (first,)
@@ -126,6 +143,8 @@ def test_judgements(
         completion_ids=about,
         critique=critique,
         verdict=verdict,
+        judge=judge,
+        method=method,
         call=call,
     )
     with shared.unit(1, "judging", judgement.id) as unit:

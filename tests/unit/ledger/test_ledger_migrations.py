@@ -1,0 +1,86 @@
+"""A ledger of an earlier rlaif is brought up to date with all that it holds."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from rlaif.errors import LedgerError
+from rlaif.ledger.layout import APPLICATION_ID
+from rlaif.ledger.reader import LedgerReader
+from rlaif.ledger.schema import m001_first_tables
+from rlaif.ledger.writer import Ledger
+
+JUDGE = "8f2c0d1e" * 8
+PLACE = (1, "judging", "u")
+MESSAGES = '[{"role": "user", "content": "\u4f60\u597d"}]'
+PROBS = '{"1": 0.25, "2": 0.75}'
+CRITIQUES = (("kind", "c1"), ("right", "c2"), ("short", "c2"), ("ends", None))
+FIRST_ROWS: tuple[tuple[str, tuple[str | float | None, ...]], ...] = (
+    ("rubrics", ("h", "helpdesk", "1", "text")),
+    ("policies", ("v0000", "d", "p", None, "{}", None)),
+    ("cycles", (1, 7, "{}", "c", "h", "v0000", "t", None)),
+    ("stages", (1, "judging", 1, 0.5, "t", None)),
+    ("units", (*PLACE, 0.5, "t")),
+    ("prompts", (1, "p", MESSAGES, "\u4f60\u597d", "[]", "train")),
+    ("completions", ("a", "p", "d", 0, "Hello.", 2, 1, None)),
+    ("judge_calls", ("c1", *PLACE, "h1", JUDGE, "asked", "said", PROBS, 9, 4, 0.5)),
+    ("judge_calls", ("c2", *PLACE, "h2", JUDGE, "asked", "said", "{}", 9, 4, 0.5)),
+    *(
+        ("critiques", (i, f"j{i}", *PLACE, "h", name, "pointwise", "a", None, f"words {i}", call))
+        for i, (name, call) in enumerate(CRITIQUES, start=1)
+    ),
+    ("verdicts", ("j1", "rating", 0.75, None)),
+    ("verdicts", ("j2", "rating", 1.0, None)),
+    ("verdicts", ("j3", "unscored", None, "no verdict line")),
+    ("verdicts", ("j4", "rating", 0.5, None)),
+)
+
+
+@pytest.fixture
+def old(path: Path) -> Path:
+    """A ledger as the first release wrote it, with a row of each kind of judgement."""
+    path.parent.mkdir()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db = Database(connection)
+    m001_first_tables(db)
+    db.table("_sqlite_migrations").insert(
+        {"migration_set": "rlaif", "name": "m001_first_tables", "applied_at": "2026-11-01"}
+    )
+    for table, values in FIRST_ROWS:
+        marks = ", ".join("?" * len(values))
+        connection.execute(f"INSERT INTO {table} VALUES ({marks})", values)  # noqa: S608 - constants
+    connection.close()
+    return path
+
+
+def test_judgements_of_the_first_release_say_who_judged_and_what_was_read(old: Path) -> None:
+    with Ledger.open(old) as ledger:
+        found = {j.criterion: j for j in ledger.judgements()}
+        assert {name: j.method for name, j in found.items()} == {
+            "kind": "label_probs",
+            "right": "words",
+            "short": None,
+            "ends": "code",
+        }
+        assert {name: j.judge for name, j in found.items()} == {
+            "kind": JUDGE[:12],
+            "right": JUDGE[:12],
+            "short": JUDGE[:12],
+            "ends": "",
+        }
+        call = found["kind"].call
+        assert call is not None
+        assert (call.judge, call.samples, call.cost) == (JUDGE, (), 0.0)
+        assert ledger.critiques(search="words")[0].critique == "words 4"
+
+
+def test_a_reader_waits_for_a_writer_to_bring_it_up_to_date(old: Path) -> None:
+    with pytest.raises(LedgerError, match="brings it up to date"):
+        LedgerReader.open(old)
+    Ledger.open(old).close()
+    with LedgerReader.open(old) as reader:
+        assert len(reader.judgements()) == 4

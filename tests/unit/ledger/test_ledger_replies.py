@@ -1,0 +1,68 @@
+"""Servers' replies: kept once, durable at once, and added up by cycle and by day."""
+
+from pathlib import Path
+
+import pytest
+from ledger_samples import begin
+
+from rlaif.errors import LedgerError
+from rlaif.ledger import clock
+from rlaif.ledger.reader import LedgerReader
+from rlaif.ledger.writer import Ledger
+from rlaif.records import Spent, StoredReply
+
+DAY = "2026-11-29"
+
+
+def reply(key: str, raw: str = '{"choices": ["\u597d"]}', **fields: float) -> StoredReply:
+    given = {"prompt_tokens": 40, "reply_tokens": 8, "latency": 0.5, "cost": 0.25} | fields
+    return StoredReply(key=key, judge="digest", model="judge-8b", raw=raw, **given)
+
+
+def at(monkeypatch: pytest.MonkeyPatch, time: str) -> None:
+    monkeypatch.setattr(clock, "iso_now", lambda: f"{time}.000000+00:00")
+
+
+def test_a_reply_is_there_for_others_as_soon_as_it_is_added(ledger: Ledger, path: Path) -> None:
+    with LedgerReader.open(path) as reader:
+        assert reader.reply("a") is None
+        ledger.add_replies([reply("a")], cycle=1)
+        assert reader.reply("a") == reply("a")
+
+
+def test_a_known_key_keeps_its_first_reply_and_costs_nothing_more(ledger: Ledger) -> None:
+    ledger.add_replies([reply("a")], cycle=1)
+    ledger.add_replies([reply("a", raw="another", cost=9.0), reply("b", cost=0.5)], cycle=1)
+    assert ledger.reply("a") == reply("a")
+    assert ledger.spent() == Spent(calls=2, tokens=96, money=0.75)
+
+
+def test_spending_is_added_up_by_cycle_and_by_day(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, "2026-11-28T23:59:59")
+    ledger.add_replies([reply("late", prompt_tokens=1, reply_tokens=0)], cycle=1)
+    at(monkeypatch, f"{DAY}T00:00:00")
+    ledger.add_replies([reply("first", prompt_tokens=2, reply_tokens=0)])
+    at(monkeypatch, f"{DAY}T23:59:59")
+    ledger.add_replies([reply("last", prompt_tokens=4, reply_tokens=0)], cycle=1)
+    at(monkeypatch, "2026-11-30T00:00:00")
+    ledger.add_replies([reply("next", prompt_tokens=8, reply_tokens=0)], cycle=1)
+    assert ledger.spent(day=DAY) == Spent(calls=2, tokens=6, money=0.5)
+    assert ledger.spent(cycle=1) == Spent(calls=3, tokens=13, money=0.75)
+    assert ledger.spent(cycle=1, day=DAY) == Spent(calls=1, tokens=4, money=0.25)
+    assert ledger.spent(cycle=2) == Spent()
+    assert ledger.spent().tokens == 15
+
+
+def test_a_reply_of_a_cycle_that_was_never_begun_is_refused(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match="refers to a row of cycles"):
+        ledger.add_replies([reply("a")], cycle=7)
+    assert ledger.reply("a") is None
+
+
+def test_replies_do_not_change_the_digest(ledger: Ledger) -> None:
+    begin(ledger)
+    before = ledger.digest()
+    ledger.add_replies([reply("a")], cycle=1)
+    assert ledger.digest() == before
