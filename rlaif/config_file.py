@@ -8,13 +8,22 @@ from rlaif.config import RlaifConfig
 def render_config(config: RlaifConfig) -> str:
     """Write every setting as TOML, each with its description as a comment."""
     lines = ["# Settings of this rlaif project. Every setting is listed with its value.", ""]
-    for name in RlaifConfig.model_fields:
-        section: BaseModel = getattr(config, name)
-        lines += [f"# {_summary(type(section))}", f"[{name}]", *_fields(section), ""]
-        for key, value in section:
-            if isinstance(value, BaseModel):
-                lines += [f"[{name}.{key}]", *_fields(value), ""]
+    for name, value in config:
+        tables = value if isinstance(value, tuple) else (value,)
+        header = f"[[{name}]]" if isinstance(value, tuple) else f"[{name}]"
+        for table in tables:
+            lines += [f"# {_summary(type(table))}", header, *_fields(table), ""]
+            lines += _inner_tables(name, table)
     return "\n".join(lines)
+
+
+def _inner_tables(name: str, section: BaseModel) -> list[str]:
+    lines: list[str] = []
+    for key, value in section:
+        if isinstance(value, BaseModel):
+            inner = f"{name}.{key}"
+            lines += [f"[{inner}]", *_fields(value), "", *_inner_tables(inner, value)]
+    return lines
 
 
 def _summary(section: type[BaseModel]) -> str:

@@ -1,6 +1,7 @@
 """The models of a project, loaded when first needed and let go when a stage needs the room."""
 
 import gc
+from collections.abc import Sequence
 from pathlib import Path
 
 from rlaif.config import JudgeConfig, RlaifConfig
@@ -9,7 +10,7 @@ from rlaif.judges import Juror, RubricJudge, load_rubric, load_templates
 from rlaif.judges.transformers_judge import TransformersJudge
 from rlaif.models.embedding import Embedder
 from rlaif.models.loading import LanguageModel, load_language_model, pick_device
-from rlaif.project import BUNDLED, Project
+from rlaif.project import Project
 
 
 class Crew:
@@ -25,7 +26,7 @@ class Crew:
         self._device = pick_device(config.run.device)
         self._embedder: Embedder | None = None
         self._policies: dict[str, LanguageModel] = {}
-        self._panels: dict[str, RubricJudge] = {}
+        self._panels: dict[tuple[str, ...], RubricJudge] = {}
 
     def embedder(self) -> Embedder:
         """Return the embedding model."""
@@ -40,16 +41,16 @@ class Crew:
             self._policies[path] = load_language_model(path, self._device)
         return self._policies[path]
 
-    def panel(self, config: JudgeConfig) -> RubricJudge:
-        """Return the rubric with the judge that speaks for it."""
-        key = config.model_dump_json()
+    def panel(self, jury: Sequence[JudgeConfig]) -> RubricJudge:
+        """Return the rubric with those who judge by it."""
+        key = tuple(config.model_dump_json() for config in jury)
         if key not in self._panels:
             rubric = load_rubric(self._rubric_path)
             asks = bool(rubric.judge_criteria)
             self._panels[key] = RubricJudge(
                 rubric,
                 judging=self.config.judging,
-                jury=(self._juror(config),) if asks else (),
+                jury=[self._juror(config) for config in jury] if asks else (),
                 encoder=self.embedder() if rubric.embedding_criteria else None,
             )
         return self._panels[key]
@@ -82,10 +83,11 @@ class Crew:
     def _juror(self, config: JudgeConfig) -> Juror:
         path = self._project.resolve(config.path)
         return Juror(
-            name=Path(config.path).name.removeprefix(BUNDLED),
+            name=config.display_name,
             judge=TransformersJudge(load_language_model(path, self._device), config),
             templates=load_templates(config.template, self._project.root),
             min_label_mass=config.min_label_mass,
+            critique=config.critique,
         )
 
     @property

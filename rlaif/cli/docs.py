@@ -17,6 +17,7 @@ from rlaif.config import ENV_PREFIX, RlaifConfig
 
 _MADE = "<!-- Made by `python -m rlaif.cli.docs`: edit the help texts in the code instead. -->"
 _NOUNS = {str: "text", bool: "true or false", int: "integer", float: "number"}
+_NAMESAKES = {"jurors": "judge"}
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
@@ -70,6 +71,11 @@ def _prose(command: click.Command) -> Iterator[str]:
 
 
 def _section(name: str, model: Any) -> Iterator[str]:  # noqa: ANN401 - an annotation
+    kinds = get_args(model)
+    if kinds:
+        yield f"## `[[{name}]]`"
+        yield f"None, or more tables of the settings of `[{_NAMESAKES[name]}]`, each of one more."
+        return
     summary, _, _ = inspect.cleandoc(model.__doc__).partition("\n")
     yield f"## `[{name}]`"
     yield summary

@@ -7,9 +7,9 @@ overridden for one process by ``RLAIF_<SECTION>__<FIELD>``, for instance ``RLAIF
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from rlaif.config.answering import GenerationConfig, PolicyConfig, RunConfig, SamplingConfig
 from rlaif.config.deciding import EvaluationConfig, GateConfig, OracleConfig
@@ -71,6 +71,7 @@ class RlaifConfig(Section):
     run: RunConfig = RunConfig()
     policy: PolicyConfig = PolicyConfig()
     judge: JudgeConfig = JudgeConfig()
+    jurors: Annotated[tuple[JudgeConfig, ...], Field(strict=False)] = ()
     rubric: RubricConfig = RubricConfig()
     embedder: EmbedderConfig = EmbedderConfig()
     sampling: SamplingConfig = SamplingConfig()
@@ -103,6 +104,14 @@ class RlaifConfig(Section):
                 f"= {self.generation.batch_size} holds not even one prompt's {n} completions",
                 "raise it",
             )
+        names = [judge.display_name for judge in self.jury]
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                raise ContradictionError(
+                    ("jurors", place - 1, "name"),
+                    f"= {name!r}, as another judge is called",
+                    "give each a name of its own",
+                )
         self.reward_model.check("reward_model")
         self._check_optimizer()
         return self
@@ -130,9 +139,14 @@ class RlaifConfig(Section):
                 check_micro_batch("best_of_n", own.micro_batch, own.batch_size)
 
     @property
-    def evaluation_judge(self) -> JudgeConfig:
-        """The judge that the gate listens to."""
-        return self.evaluation.judge or self.judge
+    def jury(self) -> tuple[JudgeConfig, ...]:
+        """Who makes the labels: the judge, and the jurors beside it."""
+        return (self.judge, *self.jurors)
+
+    @property
+    def evaluation_jury(self) -> tuple[JudgeConfig, ...]:
+        """Whom the gate listens to: a judge of its own, or those who make the labels."""
+        return self.jury if self.evaluation.judge is None else (self.evaluation.judge,)
 
     @property
     def supervised_text(self) -> str | None:
@@ -148,6 +162,8 @@ class RlaifConfig(Section):
 
 
 def _without_paths(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, list):
+        return [_without_paths(v) for v in value]
     if not isinstance(value, dict):
         return value
     return {

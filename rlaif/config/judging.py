@@ -1,6 +1,7 @@
 """Settings of the judge, the rubric and the preferences that come of them."""
 
-from typing import Literal
+import re
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
@@ -8,8 +9,12 @@ from rlaif.config.section import Section, Share
 
 
 class JudgeConfig(Section):
-    """The model that critiques and compares."""
+    """A model that critiques and compares."""
 
+    name: str = Field(
+        "",
+        description="what the critique log calls it; empty: the last part of its path",
+    )
     path: str = Field(
         "bundled:tiny-judge", description="judge: a folder, a hub id, or bundled:tiny-judge"
     )
@@ -17,6 +22,9 @@ class JudgeConfig(Section):
         "compact",
         description="folder under prompts/judge with pointwise.jinja and pairwise.jinja: "
         "compact (the bundled judge was trained on it) or detailed (for general models)",
+    )
+    critique: bool = Field(
+        True, description="whether the judge writes a critique before its verdict"
     )
     max_critique_tokens: PositiveInt = Field(
         48, description="tokens that a critique may take before the verdict is asked for"
@@ -26,6 +34,11 @@ class JudgeConfig(Section):
         description="a verdict whose labels hold less probability than this is unscored",
     )
     batch_size: PositiveInt = Field(96, description="judgements decoded together")
+
+    @property
+    def display_name(self) -> str:
+        """What people call this judge: the same on every machine."""
+        return self.name or re.split(r"[:/\\]", self.path.rstrip("/\\"))[-1]
 
 
 class RubricConfig(Section):
@@ -49,6 +62,14 @@ class JudgingConfig(Section):
     )
     score_temperature: PositiveFloat = Field(
         0.15, description="P(first better) = sigmoid((score1 - score2) / score_temperature)"
+    )
+    clamp: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(
+        0.0,
+        description="the judge's own pairwise probability is kept within clamp and 1 - clamp; "
+        "Constitutional AI takes 0.4 after a chain of thought",
+    )
+    combine: Literal["mean", "majority", "dawid_skene"] = Field(
+        "mean", description="how the verdicts of several judges become one"
     )
     flip_threshold: Share = Field(
         0.6,

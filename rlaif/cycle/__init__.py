@@ -54,7 +54,7 @@ DECIDING: tuple[tuple[str, Stage], ...] = ((PROMOTION, promotion),)
 STAGE_SECTIONS = {
     SAMPLING: ("run", "embedder", "sampling"),
     GENERATION: ("policy.path", "generation"),
-    JUDGING: ("judge", "rubric", "judging"),
+    JUDGING: ("judge", "jurors", "rubric", "judging"),
     PREFERENCES: ("preferences",),
     REWARD_MODEL: ("reward_model",),
     PPO: ("policy.optimizer", "ppo", "dpo", "rloo", "grpo", "best_of_n"),
@@ -183,11 +183,12 @@ def _mixed(new: Sections, begun: Sections, kept: Iterable[str]) -> Sections:
     mixed = dict(new)
     for name in sorted(kept):
         section, _, field = name.partition(".")
-        old = begun.get(section, {})
-        if not field and old:
-            mixed[section] = old
-        elif field in old:
-            mixed[section] = {**mixed[section], field: old[field]}
+        if section not in begun:
+            continue
+        if not field:
+            mixed[section] = begun[section]
+        elif field in begun[section]:
+            mixed[section] = {**mixed[section], field: begun[section][field]}
     return mixed
 
 

@@ -93,7 +93,7 @@ def _answers(ctx: CycleContext, role: str, path: str, prompts: dict[str, Prompt]
 
 def _make(ctx: CycleContext, purpose: str, path: str, prompts: dict[str, Prompt]) -> None:
     sample_answers(ctx, EVALUATION, purpose=purpose, path=path, prompts=list(prompts.values()))
-    panel = ctx.crew.panel(ctx.config.evaluation_judge)
+    panel = ctx.crew.panel(ctx.config.evaluation_jury)
     completions = ctx.ledger.completions(ctx.number, purpose)
     rate(ctx, panel, EVALUATION, purpose, prompts, completions)
 
@@ -120,7 +120,7 @@ def _earlier(ctx: CycleContext, digest: str, prompts: dict[str, Prompt]) -> Answ
     last = ctx.ledger.cycle(ctx.number - 1)
     config = ctx.config.model_dump(mode="json")
     same = ("generation", "judging", "run")
-    rubric_hash = ctx.crew.panel(ctx.config.evaluation_judge).rubric_hash
+    rubric_hash = ctx.crew.panel(ctx.config.evaluation_jury).rubric_hash
     report = ctx.ledger.report(ctx.number - 1, EVALUATION) or {}
     if last is None or report.get("rubric_hash") != rubric_hash:
         return None
@@ -141,7 +141,7 @@ def _duel(
 ) -> None:
     mine, other = answers[CHALLENGER], answers[role]
     pairs = [(p, mine.completions[i], other.completions[i]) for i, p in prompts.items()]
-    panel = ctx.crew.panel(ctx.config.evaluation_judge)
+    panel = ctx.crew.panel(ctx.config.evaluation_jury)
     compare(ctx, panel, EVALUATION, role, pairs, {**mine.scores, **other.scores})
 
 
@@ -157,8 +157,8 @@ def _summarise(
         [(prompts[i].messages, c.text, c.ended) for i, c in challenger.completions.items()],
         ctx.config.generation.temperature,
     )
-    judge, config = ctx.config.evaluation_judge, ctx.config.evaluation
-    panel = ctx.crew.panel(judge)
+    jury, config = ctx.config.evaluation_jury, ctx.config.evaluation
+    panel = ctx.crew.panel(jury)
     mine, other = _mean_scores(challenger, incumbent)
     report = EvaluationReport(
         score_challenger=mine,
@@ -173,8 +173,8 @@ def _summarise(
         kl_base_error=None if isnan(kl.error) else kl.error,
         kl_base_high=upper_bound(kl, config.confidence),
         rubric_hash=panel.rubric_hash,
-        judge_path=judge.path if panel.rubric.judge_criteria else "",
-        judge_is_trainer=judge == ctx.config.judge,
+        judge_path=", ".join(j.path for j in jury) if panel.rubric.judge_criteria else "",
+        judge_is_trainer=jury == ctx.config.jury,
     )
     rows.add_report(EVALUATION, report)
 
@@ -242,7 +242,7 @@ def _card(
         "parent": ctx.incumbent,
         "parent_digest": parent.digest if parent else None,
         "reward_model_digest": trained["artifact"]["digest"],
-        "rubric_hash": ctx.crew.panel(ctx.config.judge).rubric_hash,
+        "rubric_hash": ctx.crew.panel(ctx.config.jury).rubric_hash,
         "config_hash": ctx.config.fingerprint(),
         "run_seed": ctx.config.run.seed,
         "judge_path": report.judge_path,

@@ -132,7 +132,7 @@ def sample_answers(
 
 def judging(ctx: CycleContext) -> None:
     """Rate every distinct completion, then compare the pairs that tell most."""
-    panel = ctx.crew.panel(ctx.config.judge)
+    panel = ctx.crew.panel(ctx.config.jury)
     prompts = {p.id: p for p in ctx.ledger.cycle_prompts(ctx.number, TRAIN)}
     completions = ctx.ledger.completions(ctx.number, TRAIN)
     rate(ctx, panel, JUDGING, TRAIN, prompts, completions)
@@ -163,7 +163,7 @@ def preferences(ctx: CycleContext) -> None:
                 labelled,
                 {c.id: c.prompt_id for c in completions},
                 ctx.config.preferences,
-                ctx.crew.panel(ctx.config.judge).rubric_hash,
+                ctx.crew.panel(ctx.config.jury).rubric_hash,
             )
         )
 

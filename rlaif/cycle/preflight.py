@@ -50,8 +50,8 @@ def preflight(project: Project, ledger: Ledger, config: RlaifConfig, crew: Crew)
         check_context(policy, tokens, config.generation.max_tokens, what)
     _check_supervised(project, config, pool, policy)
     crew.embedder()
-    judges = (config.judge, config.evaluation_judge)
-    return tuple(dict.fromkeys(crew.panel(judge).rubric_hash for judge in judges))
+    juries = (config.jury, config.evaluation_jury)
+    return tuple(dict.fromkeys(crew.panel(jury).rubric_hash for jury in juries))
 
 
 def _check_learner(path: str, policy: LanguageModel, settings: PpoConfig) -> None:

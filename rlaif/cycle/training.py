@@ -222,7 +222,7 @@ def _missing_eos_score(ctx: CycleContext) -> float | None:
 
 def _pairs(ctx: CycleContext) -> tuple[RewardPair, ...]:
     """Return this cycle's preferences and a seeded replay of earlier ones of the same rubric."""
-    rubric = ctx.crew.panel(ctx.config.judge).rubric_hash
+    rubric = ctx.crew.panel(ctx.config.jury).rubric_hash
     own = ctx.ledger.preferences(cycle=ctx.number, rubric_hash=rubric)
     earlier = _still_training(ctx, ctx.ledger.preferences(ctx.number - 1, rubric_hash=rubric))
     return _as_pairs(ctx, [*_replay(ctx, earlier, len(own)), *own])

@@ -94,6 +94,6 @@ def group_by_beginning(rows: Sequence[Sequence[int]]) -> list[list[int]]:
 
 def shared_length(rows: Sequence[Sequence[int]]) -> int:
     """Return how many tokens all rows begin with alike, at most all but one of the shortest."""
-    most = min(map(len, rows)) - 1
+    most = max(min(map(len, rows)) - 1, 0)
     alike = (len(set(column)) == 1 for column in zip(*rows, strict=False))
     return next((i for i, same in zip(range(most), alike, strict=False) if not same), most)

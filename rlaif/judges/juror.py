@@ -18,12 +18,14 @@ class Juror:
         judge: The model.
         templates: How it is asked.
         min_label_mass: The least probability of all verdict labels together that is an answer.
+        critique: Whether it writes a critique before its verdict.
     """
 
     name: str
     judge: Judge
     templates: Templates
     min_label_mass: float
+    critique: bool = True
 
 
 def texts_of(jury: Sequence[Juror]) -> dict[str, str]:

@@ -70,6 +70,7 @@ class _Question:
             labels=ratings if len(shown) == 1 else PAIR_LABELS,
             criterion=self.criterion.name,
             shown=shown,
+            critique=self.juror.critique,
         )
 
 

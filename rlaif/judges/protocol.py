@@ -45,12 +45,14 @@ class JudgeRequest:
         labels: The verdict labels: ``PAIR_LABELS``, or ``rating_labels(k)`` from worst to best.
         criterion: Name of the criterion.
         shown: The answers that the text shows, in order, raw: for logs and scripted judges.
+        critique: Whether the judge is to write a critique before its verdict.
     """
 
     text: str
     labels: tuple[str, ...]
     criterion: str
     shown: tuple[str, ...]
+    critique: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def verdict_of(request: JudgeRequest, reply: JudgeReply, min_label_mass: float) 
         return Unscored(reason=reply.failure)
     if reply.call is None:
         return Unscored(reason="the judge was not asked")
-    if not reply.critique.strip():
+    if request.critique and not reply.critique.strip():
         return Unscored(reason="the judge wrote no critique")
     if reply.call.label_probs:
         return verdict_from_labels(reply.call.label_probs, request.labels, min_label_mass)

@@ -1,4 +1,8 @@
-"""A judge that is a causal language model in this process."""
+"""A judge that is a causal language model in this process.
+
+It writes its critique by greedy decoding, or none where none is wanted, and the verdict is read off
+the next token's probabilities.
+"""
 
 import math
 import time
@@ -89,11 +93,13 @@ class TransformersJudge:
     def __init__(self, lm: LanguageModel, config: JudgeConfig) -> None:
         self._lm = lm
         self._config = config
-        self._pair = find_label_form(lm, PAIR_LABELS)
-        self._rating = find_label_form(lm, rating_labels(MAX_CHOICES))
+        before = _BEFORE if config.critique else ""
+        self._pair = find_label_form(lm, PAIR_LABELS, before)
+        self._rating = find_label_form(lm, rating_labels(MAX_CHOICES), before)
         self._label_ids = sorted({*self._pair.token_ids.values(), *self._rating.token_ids.values()})
         self._steps_back = not getattr(lm.model, "_is_stateful", False)
-        self._room = lm.context - config.max_critique_tokens
+        self._most_written = config.max_critique_tokens if config.critique else 0
+        self._room = lm.context - self._most_written
         special = {i: str(t) for i, t in lm.tokenizer.added_tokens_decoder.items() if t.special}
         special.pop(lm.tokenizer.unk_token_id, None)
         self._special_ids = frozenset(special)
@@ -103,7 +109,7 @@ class TransformersJudge:
             [
                 "transformers",
                 lm.digest,
-                config.max_critique_tokens,
+                self._most_written,
                 self._pair.cue,
                 self._rating.cue,
             ]
@@ -112,7 +118,7 @@ class TransformersJudge:
         if self._room <= len(self._tokens(_NEUTRAL)):
             raise ModelError(
                 f"judge {lm.name}: a context of {lm.context} tokens, and critiques of up to "
-                f"{config.max_critique_tokens}",
+                f"{self._most_written}",
                 "room for the question beside the critique",
                 "lower [judge] max_critique_tokens, or take a judge with more context",
             )
@@ -154,7 +160,7 @@ class TransformersJudge:
 
     def _write(self, batch: CachedBatch, logits: Tensor, drafts: Sequence[_Draft]) -> None:
         """Write critiques greedily; a draft's last token is not in the cache when this returns."""
-        for left in reversed(range(self._config.max_critique_tokens)):
+        for left in reversed(range(self._most_written)):
             finite = logits.isfinite().all(-1).tolist()
             for draft, token, fine in zip(drafts, logits.argmax(-1).tolist(), finite, strict=True):
                 if draft.live and not fine:
@@ -194,8 +200,10 @@ class TransformersJudge:
         """Return the tokens of critique and cue; none where there can be no verdict."""
         draft.text = str(self._lm.tokenizer.decode(draft.tokens, skip_special_tokens=True))
         critique = critique_of(draft.text)
-        if draft.failure is not None or not critique.strip():
-            draft.fail(draft.failure or "the judge wrote no critique")
+        if draft.failure is not None:
+            return []
+        if self._config.critique and not critique.strip():
+            draft.fail("the judge wrote no critique")
             return []
         cue = self._form(draft.row.request).cue
         ending = encode_answer(self._lm, critique + cue, ended=False)
@@ -238,7 +246,7 @@ class TransformersJudge:
     def _refusal(self, ids: Sequence[int]) -> str | None:
         """Say why a request cannot be sent as it is, if so; nothing is ever cut short."""
         if len(ids) >= self._room:
-            return self._too_long(len(ids), self._config.max_critique_tokens)
+            return self._too_long(len(ids), self._most_written)
         if self._count_special(ids) != self._expected_special:
             return "the text smuggles control tokens of the judge's tokenizer into the request"
         return None
@@ -261,19 +269,25 @@ def _in_reading_order(rows: Sequence[_Row]) -> list[_Row]:
     return [sorted_rows[i] for group in groups for i in group]
 
 
-def find_label_form(lm: LanguageModel, labels: Sequence[str]) -> LabelForm:
+def find_label_form(lm: LanguageModel, labels: Sequence[str], before: str = _BEFORE) -> LabelForm:
     """Find a cue after which each label is exactly one token of its own.
 
     A label of two tokens, or two labels that begin with the same token, would silently make all
     verdicts alike.
 
+    Args:
+        lm: The judge's model.
+        labels: The labels, two or more.
+        before: A critique that the cue may follow; empty where the cue comes first.
+
     Raises:
         ModelError: No form of the cue does it in this tokenizer.
     """
-    for cue, space in _FORMS:
-        before = encode_answer(lm, _BEFORE + cue, ended=False)
-        after = [encode_answer(lm, f"{_BEFORE}{cue}{space}{x}", ended=False) for x in labels]
-        single = all(ids[:-1] == before for ids in after)
+    for form, space in _FORMS:
+        cue = form if before else form.lstrip()
+        known = encode_answer(lm, before + cue, ended=False)
+        after = [encode_answer(lm, f"{before}{cue}{space}{x}", ended=False) for x in labels]
+        single = all(ids[:-1] == known for ids in after)
         different = {ids[-1] for ids in after if ids} - {lm.tokenizer.unk_token_id}
         if single and len(different) == len(labels):
             return LabelForm(cue, {x: ids[-1] for x, ids in zip(labels, after, strict=True)})

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import BaseModel
 
-from rlaif.config import RlaifConfig, Section, read_config
+from rlaif.config import JudgeConfig, RlaifConfig, Section, read_config
 from rlaif.config.ppo import APPROX_KL_LIMIT, LAGRANGIAN_BETAS
 from rlaif.config_file import render_config
 from rlaif.errors import ConfigError
@@ -162,10 +162,58 @@ def test_the_environment_overrides_one_setting(
 
 def test_the_evaluation_listens_to_the_training_judge_unless_told() -> None:
     config = RlaifConfig()
-    assert config.evaluation_judge == config.judge
+    assert config.evaluation_jury == config.jury == (config.judge,)
     other = RlaifConfig.model_validate({"evaluation": {"judge": {"path": "other"}}})
-    assert other.evaluation_judge.path == "other"
+    (judge,) = other.evaluation_jury
+    assert judge.path == "other"
     assert config.fingerprint() != other.fingerprint()
+
+
+JURY = """
+[judge]
+path = "org/big"
+[[jurors]]
+path = "models/\u5c0f"
+critique = false
+[[jurors]]
+name = "third"
+path = "org/big"
+"""
+
+
+def test_jurors_judge_beside_the_judge_and_survive_a_trip_through_the_file(tmp_path: Path) -> None:
+    config = read_config(written(tmp_path, JURY))
+    assert [j.display_name for j in config.jury] == ["big", "\u5c0f", "third"]
+    assert [j.critique for j in config.evaluation_jury] == [True, False, True]
+    assert read_config(written(tmp_path, render_config(config))) == config
+
+
+def test_the_fingerprint_knows_jurors_but_not_where_they_lie(tmp_path: Path) -> None:
+    config = read_config(written(tmp_path, JURY))
+    moved = read_config(written(tmp_path, JURY.replace("org/big", "elsewhere/big")))
+    fewer = read_config(written(tmp_path, JURY.split("[[jurors]]")[0]))
+    assert config.fingerprint() == moved.fingerprint() != fewer.fingerprint()
+
+
+def test_two_judges_of_one_name_are_refused_with_the_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"jurors.1.name = 'big', as another judge") as caught:
+        read_config(written(tmp_path, JURY.replace("third", "big")))
+    assert caught.value.line == 8
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("bundled:tiny-judge", "tiny-judge"),
+        ("org/judge-8b", "judge-8b"),
+        ("../models/judge/", "judge"),
+        ("C:\\models\\judge", "judge"),
+        ("judge", "judge"),
+    ],
+)
+def test_a_judge_is_called_by_the_last_part_of_its_path(path: str, name: str) -> None:
+    assert JudgeConfig(path=path).display_name == name
+    assert JudgeConfig(path=path, name="mine").display_name == "mine"
 
 
 def test_names_resolve_to_folders_bundled_ones_and_hub_ids(tmp_path: Path) -> None:

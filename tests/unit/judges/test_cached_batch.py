@@ -37,6 +37,7 @@ def assert_after(lm: LanguageModel, logits: torch.Tensor, rows: list[list[int]])
         ([[1, 2, 3], [1, 9, 3]], 1),
         ([[1, 2], [3, 2]], 0),
         ([[1], [1]], 0),
+        ([[], [1, 2]], 0),
         ([[1, 2, 3, 4], [1, 2, 3, 5], [1, 2, 9, 4]], 2),
     ],
 )

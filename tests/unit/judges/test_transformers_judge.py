@@ -21,9 +21,11 @@ from rlaif.judges import (
     rating_labels,
     request_hash,
 )
+from rlaif.judges.protocol import verdict_of
 from rlaif.judges.transformers_judge import find_label_form
 from rlaif.models.lean.trunk import LeanTrunk
 from rlaif.models.loading import LanguageModel, load_language_model
+from rlaif.records import Choice
 from rlaif.testing import make_tiny_lm
 
 LIMIT = 6
@@ -332,3 +334,35 @@ def test_the_digest_follows_weights_and_settings(tmp_path: Path, tiny_lm: Langua
     ]
     assert len(set(digests)) == 3
     assert TransformersJudge(tiny_lm, wider).digest == digests[0]
+
+
+@torch.no_grad()
+def test_without_a_critique_the_verdict_is_read_right_after_the_request(
+    tiny_lm: LanguageModel,
+) -> None:
+    judge = TransformersJudge(tiny_lm, CONFIG.model_copy(update={"critique": False}))
+    asked = dataclasses.replace(request("Is this right?"), critique=False)
+    (reply,) = judge.judge([asked])
+    ids = tiny_lm.tokenizer.encode("<|user|>Is this right?<|end|><|assistant|>Verdict:")
+    probs = tiny_lm.model(input_ids=torch.tensor([ids])).logits[0, -1].softmax(-1)
+    assert reply.call is not None
+    for label in PAIR_LABELS:
+        (token,) = tiny_lm.tokenizer.encode(f" {label}")
+        assert reply.call.label_probs[label] == pytest.approx(float(probs[token]), rel=1e-4)
+    assert (reply.failure, reply.critique, reply.call.reply_tokens) == (None, "", 0)
+    verdict = verdict_of(asked, reply, 0.0)
+    mass = sum(reply.call.label_probs.values())
+    assert isinstance(verdict, Choice)
+    assert verdict.p_first == pytest.approx(reply.call.label_probs["A"] / mass)
+    assert judge.digest != TransformersJudge(tiny_lm, CONFIG).digest
+
+
+def test_without_a_critique_its_room_is_free_for_the_request(tiny_folder: Path) -> None:
+    lm = load(tiny_folder)
+    settings = CONFIG.model_copy(update={"max_critique_tokens": lm.context - 8})
+    text = request("word " * 40)
+    (refused,) = TransformersJudge(lm, settings).judge([text])
+    assert "over the judge's context" in (refused.failure or "")
+    bare = TransformersJudge(lm, settings.model_copy(update={"critique": False}))
+    (reply,) = bare.judge([text])
+    assert reply.failure is None
