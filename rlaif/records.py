@@ -178,7 +178,8 @@ class CompletionScore(Record):
     """All of a rubric's ratings of one completion, combined by weight.
 
     ``score`` is None where a criterion was unscored (``unscored`` then says which and why).
-    ``vetoed_by`` names the broken veto that made the score 0.
+    ``vetoed_by`` names the broken veto that made the score 0. ``disagreement`` is how far jurors
+    were apart (Jensen-Shannon divergence in bits, weighted by criterion), None where one judged.
     """
 
     completion_id: str
@@ -186,6 +187,7 @@ class CompletionScore(Record):
     parts: dict[str, Probability]
     vetoed_by: str | None = None
     unscored: str | None = None
+    disagreement: float | None = Field(None, ge=0.0)
 
 
 class PairVerdict(Record):
@@ -193,7 +195,7 @@ class PairVerdict(Record):
 
     ``p_first`` is P(first is better), None where unscored. ``p_forward`` and ``p_backward`` are
     the judge's own P(first is better) with first shown first, and shown second. ``quarantined``
-    holds the reason why the pair must not train.
+    holds the reason why the pair must not train. ``disagreement`` is that of ``CompletionScore``.
     """
 
     first_id: str
@@ -203,6 +205,7 @@ class PairVerdict(Record):
     p_backward: Probability | None = None
     quarantined: str | None = None
     unscored: str | None = None
+    disagreement: float | None = Field(None, ge=0.0)
 
 
 PreferenceOrigin = Literal["comparison", "ratings"]

@@ -71,6 +71,11 @@ class JudgingConfig(Section):
     combine: Literal["mean", "majority", "dawid_skene"] = Field(
         "mean", description="how the verdicts of several judges become one"
     )
+    max_disagreement: Share = Field(
+        0.5,
+        description="quarantine when several judges are further apart than this, in bits "
+        "(Jensen-Shannon divergence: two that are sure of opposite sides are 1 bit apart)",
+    )
     flip_threshold: Share = Field(
         0.6,
         description="quarantine when the two orders' P(first better) differ by more than this "

@@ -183,8 +183,7 @@ def rate(
 
     def work(unit: RatingUnit) -> Rated:
         judged = panel.rate(unit.items)
-        scores = [panel.score(c, js) for (_, c), js in zip(unit.items, judged, strict=True)]
-        return [j for js in judged for j in js], scores
+        return [j for js in judged for j in js], panel.scores(unit.items, judged)
 
     def record(rows: Unit, found: Rated) -> None:
         rows.add_judgements(panel.rubric_hash, found[0])
@@ -210,10 +209,7 @@ def compare(
 
     def work(unit: ComparisonUnit) -> Compared:
         judged = panel.compare(unit.items)
-        verdicts = [
-            panel.pair_verdict(first, second, scores[first.id], scores[second.id], js)
-            for (_, first, second), js in zip(unit.items, judged, strict=True)
-        ]
+        verdicts = panel.pair_verdicts(unit.items, scores, judged)
         return [j for js in judged for j in js], verdicts
 
     def record(rows: Unit, found: Compared) -> None:

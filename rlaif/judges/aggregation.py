@@ -4,17 +4,20 @@
     P     = (1 - w) * sigmoid((score_1 - score_2) / T) + w * P_judge
 
 ``P_judge`` is the mean over both orders of the judge's weighted probability that the first answer
-is better (Lee et al. 2023: each pair is judged in both orders, the distributions are averaged).
-``w`` is ``pairwise_weight``; it is 0 where no judge criterion has a weight, and where exactly one
-of the two answers broke a veto, since then the rubric has decided.
+is better (Lee et al. 2023: each pair is judged in both orders, the distributions are averaged),
+kept within ``clamp`` and ``1 - clamp`` (Bai et al. 2022, Constitutional AI: 0.4 to 0.6 after a
+chain of thought, whose probabilities come out too sure). ``w`` is ``pairwise_weight``; it is 0
+where no judge criterion has a weight, and where exactly one of the two answers broke a veto, since
+then the rubric has decided.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from rlaif.config import JudgingConfig
 from rlaif.errors import StageError
+from rlaif.judges.combining import Combine
 from rlaif.judges.rubric import AnyCriterion, JudgeCriterion, Rubric
 from rlaif.records import (
     Choice,
@@ -34,6 +37,9 @@ class VerdictSettings:
     pairwise_weight: float
     score_temperature: float
     flip_threshold: float
+    clamp: float = 0.0
+    combine: Combine = "mean"
+    max_disagreement: float = 1.0
 
     @classmethod
     def from_config(cls, judging: JudgingConfig) -> "VerdictSettings":
@@ -42,7 +48,23 @@ class VerdictSettings:
             pairwise_weight=judging.pairwise_weight,
             score_temperature=judging.score_temperature,
             flip_threshold=judging.flip_threshold,
+            clamp=judging.clamp,
+            combine=judging.combine,
+            max_disagreement=judging.max_disagreement,
         )
+
+    def for_hashing(self, jurors: int) -> dict[str, float | str]:
+        """Return what can change a label: settings that change nothing here are left out.
+
+        Args:
+            jurors: How many judge; with one there is nothing to combine.
+        """
+        found = asdict(self)
+        if not self.clamp:
+            del found["clamp"]
+        if jurors < 2:
+            del found["combine"], found["max_disagreement"]
+        return found
 
 
 def criteria_to_compare(rubric: Rubric, settings: VerdictSettings) -> tuple[JudgeCriterion, ...]:
@@ -53,7 +75,10 @@ def criteria_to_compare(rubric: Rubric, settings: VerdictSettings) -> tuple[Judg
 
 
 def score_completion(
-    rubric: Rubric, completion: Completion, judgements: Sequence[Judgement]
+    rubric: Rubric,
+    completion: Completion,
+    judgements: Sequence[Judgement],
+    disagreement: float | None = None,
 ) -> CompletionScore:
     """Combine all pointwise judgements of an answer.
 
@@ -61,6 +86,7 @@ def score_completion(
         rubric: The rubric.
         completion: The answer; the judgements may be those of the answer that it duplicates.
         judgements: One pointwise judgement per criterion; pairwise ones are passed over.
+        disagreement: How far the jurors were apart, in bits.
 
     Returns:
         The weighted mean, 0 with ``vetoed_by`` where a veto is broken, or no score where any
@@ -81,13 +107,23 @@ def score_completion(
             missing.append(f"{criterion.name}: {_why_not(verdict)}")
     if missing:
         return CompletionScore(
-            completion_id=completion.id, score=None, parts=parts, unscored="; ".join(missing)
+            completion_id=completion.id,
+            score=None,
+            parts=parts,
+            unscored="; ".join(missing),
+            disagreement=disagreement,
         )
     broken = next((c.name for c in rubric.criteria if c.broken_by(parts[c.name])), None)
     total = math.fsum(c.weight for c in rubric.criteria)
     mean = math.fsum(c.weight * parts[c.name] for c in rubric.criteria) / total
     score = 0.0 if broken else min(mean, 1.0)
-    return CompletionScore(completion_id=completion.id, score=score, parts=parts, vetoed_by=broken)
+    return CompletionScore(
+        completion_id=completion.id,
+        score=score,
+        parts=parts,
+        vetoed_by=broken,
+        disagreement=disagreement,
+    )
 
 
 def pair_verdict(
@@ -96,13 +132,15 @@ def pair_verdict(
     completions: tuple[Completion, Completion],
     scores: tuple[CompletionScore, CompletionScore],
     judgements: Sequence[Judgement],
+    disagreement: float | None = None,
 ) -> PairVerdict:
     """Combine two scores and the judge's comparisons into P(first is better).
 
     Swapping first and second turns ``p_first`` into ``1 - p_first``. Two answers with the same
     words are not compared by the judge: its two orders would cancel, so ``P_judge`` is one half.
     The pair is quarantined when the judge's two orders, all criteria together, fall on different
-    sides of one half and differ by more than ``flip_threshold``, unless a veto decides it.
+    sides of one half and differ by more than ``flip_threshold``, or when the jurors are further
+    apart than ``max_disagreement``, unless a veto decides it.
 
     Args:
         rubric: The rubric.
@@ -111,6 +149,7 @@ def pair_verdict(
         scores: Their scores.
         judgements: Pairwise ones in both orders for each of ``criteria_to_compare``; pointwise
             ones are passed over.
+        disagreement: How far the jurors were apart on the pair, in bits.
 
     Raises:
         StageError: The two are the same completion, or a comparison is missing.
@@ -126,10 +165,17 @@ def pair_verdict(
         reasons += orders.unscored
     if reasons:
         unscored = "; ".join(reasons)
-        return PairVerdict(first_id=first.id, second_id=second.id, p_first=None, unscored=unscored)
+        return PairVerdict(
+            first_id=first.id,
+            second_id=second.id,
+            p_first=None,
+            unscored=unscored,
+            disagreement=disagreement,
+        )
     decided = (scores[0].vetoed_by is None) != (scores[1].vetoed_by is None)
     weight = settings.pairwise_weight if criteria and not decided else 0.0
     p_judge = 0.5 if orders is None else (orders.forward + orders.backward) / 2.0
+    p_judge = min(max(p_judge, settings.clamp), 1.0 - settings.clamp)
     p_scores = p_from_scores(
         scores[0].score or 0.0, scores[1].score or 0.0, settings.score_temperature
     )
@@ -139,8 +185,21 @@ def pair_verdict(
         p_first=_clip((1.0 - weight) * p_scores + weight * p_judge),
         p_forward=None if orders is None else _clip(orders.forward),
         p_backward=None if orders is None else _clip(orders.backward),
-        quarantined=orders.flip(settings.flip_threshold) if orders and weight > 0.0 else None,
+        quarantined=_doubt(settings, orders, disagreement) if orders and weight > 0.0 else None,
+        disagreement=disagreement,
     )
+
+
+def _doubt(settings: VerdictSettings, orders: "_Orders", disagreement: float | None) -> str | None:
+    """Say why a pair's comparison is not to be trusted, if so."""
+    flip = orders.flip(settings.flip_threshold)
+    split = None
+    if disagreement is not None and disagreement > settings.max_disagreement:
+        split = (
+            f"the jury is split: its verdicts are {disagreement:.2f} bits apart, over "
+            f"{settings.max_disagreement:.2f}"
+        )
+    return "; ".join(filter(None, (flip, split))) or None
 
 
 def p_from_scores(first: float, second: float, temperature: float) -> float:

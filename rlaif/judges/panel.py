@@ -4,8 +4,8 @@ Every judge of the jury is asked every question; each one's critique and verdict
 its own, and aggregation makes one verdict of them.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from rlaif.config import JudgingConfig
@@ -18,6 +18,7 @@ from rlaif.judges.aggregation import (
     score_completion,
 )
 from rlaif.judges.backend import SentenceEncoder
+from rlaif.judges.combining import Merged, merge
 from rlaif.judges.juror import Juror, digest_of_jury, refuse_namesakes, texts_of
 from rlaif.judges.protocol import (
     PAIR_LABELS,
@@ -109,7 +110,7 @@ class RubricJudge:
     @cached_property
     def rubric_hash(self) -> str:
         """The hash that labels carry: rubric, templates, judge, embedder, settings, protocol."""
-        settings = {**asdict(self.settings), "protocol": protocol.VERSION}
+        settings = {**self.settings.for_hashing(len(self.jury)), "protocol": protocol.VERSION}
         if len(self.jury) == 1:
             settings["min_label_mass"] = self.jury[0].min_label_mass
         return rubric_hash(
@@ -156,22 +157,42 @@ class RubricJudge:
         judged = iter(self._ask([question for group in questions for question in group]))
         return [[next(judged) for _ in group] for group in questions]
 
-    def score(self, completion: Completion, judgements: Sequence[Judgement]) -> CompletionScore:
-        """Combine an answer's pointwise judgements; see ``aggregation.score_completion``."""
-        return score_completion(self.rubric, completion, judgements)
+    def scores(
+        self, items: Sequence[RatedItem], judged: Sequence[Sequence[Judgement]]
+    ) -> list[CompletionScore]:
+        """Combine what :meth:`rate` returned; see ``aggregation.score_completion``."""
+        return [
+            score_completion(self.rubric, answer, merged.judgements, merged.disagreement)
+            for (_, answer), merged in zip(items, self._merge(judged), strict=True)
+        ]
 
-    def pair_verdict(
+    def pair_verdicts(
         self,
-        first: Completion,
-        second: Completion,
-        score_first: CompletionScore,
-        score_second: CompletionScore,
-        judgements: Sequence[Judgement],
-    ) -> PairVerdict:
-        """Combine scores and comparisons of a pair; see ``aggregation.pair_verdict``."""
-        return pair_verdict(
-            self.rubric, self.settings, (first, second), (score_first, score_second), judgements
-        )
+        items: Sequence[ComparedItem],
+        scores: Mapping[str, CompletionScore],
+        judged: Sequence[Sequence[Judgement]],
+    ) -> list[PairVerdict]:
+        """Combine scores and what :meth:`compare` returned; see ``aggregation.pair_verdict``.
+
+        Args:
+            items: Prompts, first and second answers.
+            scores: The answers' scores by id.
+            judged: Their comparisons.
+        """
+        return [
+            pair_verdict(
+                self.rubric,
+                self.settings,
+                (first, second),
+                (scores[first.id], scores[second.id]),
+                merged.judgements,
+                merged.disagreement,
+            )
+            for (_, first, second), merged in zip(items, self._merge(judged), strict=True)
+        ]
+
+    def _merge(self, judged: Sequence[Sequence[Judgement]]) -> list[Merged]:
+        return merge(judged, self.rubric.judge_criteria, self.settings.combine)
 
     def _both_orders(self, item: ComparedItem) -> list[_Question]:
         prompt, first, second = item

@@ -36,10 +36,11 @@ DIGESTED: dict[str, tuple[str, ...]] = {
     "verdicts": ("critique_id", "type", "value", "reason", "method"),
     "scores": (
         "cycle", "stage", "unit", "completion_id", "score", "parts", "vetoed_by", "unscored",
+        "disagreement",
     ),
     "pair_verdicts": (
         "cycle", "stage", "unit", "first_id", "second_id", "p_first", "p_forward", "p_backward",
-        "quarantined", "unscored",
+        "quarantined", "unscored", "disagreement",
     ),
     "preferences": (
         "id", "cycle", "stage", "unit", "prompt_id", "first_id", "second_id", "label", "split",

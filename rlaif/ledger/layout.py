@@ -128,6 +128,8 @@ JUDGES_TABLES = (
     "ALTER TABLE judge_calls ADD COLUMN samples TEXT NOT NULL DEFAULT '[]' "
     "CHECK (json_valid(samples))",
     "ALTER TABLE judge_calls ADD COLUMN cost REAL NOT NULL DEFAULT 0.0",
+    "ALTER TABLE scores ADD COLUMN disagreement REAL",
+    "ALTER TABLE pair_verdicts ADD COLUMN disagreement REAL",
     "ALTER TABLE critiques ADD COLUMN judge TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE verdicts ADD COLUMN method TEXT "
     "CHECK (method IN ('label_probs', 'samples', 'words', 'code'))",

@@ -31,8 +31,16 @@ def sigmoid(x: float) -> float:
 
 
 def test_settings_come_from_the_configuration() -> None:
-    judging = JudgingConfig(pairwise_weight=0.3, score_temperature=0.4, flip_threshold=0.7)
-    assert VerdictSettings.from_config(judging) == VerdictSettings(0.3, 0.4, 0.7)
+    judging = JudgingConfig(
+        pairwise_weight=0.3,
+        score_temperature=0.4,
+        flip_threshold=0.7,
+        clamp=0.1,
+        combine="majority",
+        max_disagreement=0.2,
+    )
+    expected = VerdictSettings(0.3, 0.4, 0.7, 0.1, "majority", 0.2)
+    assert VerdictSettings.from_config(judging) == expected
 
 
 def test_the_score_is_the_weighted_mean() -> None:

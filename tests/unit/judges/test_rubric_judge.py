@@ -17,7 +17,16 @@ from rlaif.judges import (
     SentenceEncoder,
     load_templates,
 )
-from rlaif.records import Choice, Message, Prompt, Rating, Unscored
+from rlaif.records import (
+    Choice,
+    Completion,
+    CompletionScore,
+    Judgement,
+    Message,
+    Prompt,
+    Rating,
+    Unscored,
+)
 from rlaif.testing import HashEmbedder, ScriptedJudge
 
 TEMPLATES = load_templates("detailed")
@@ -48,6 +57,13 @@ def panel(
         jury=(Juror("one", judge, TEMPLATES, floor),) if judge else (),
         encoder=encoder,
     )
+
+
+def scores_of(
+    whole: RubricJudge, answers: Sequence[Completion], rated: Sequence[Sequence[Judgement]]
+) -> dict[str, CompletionScore]:
+    items = [(PROMPT, answer) for answer in answers]
+    return {s.completion_id: s for s in whole.scores(items, rated)}
 
 
 def test_an_answer_is_rated_under_every_criterion_in_order() -> None:
@@ -115,10 +131,10 @@ def test_a_pair_is_compared_in_both_orders() -> None:
 def test_from_answers_to_a_soft_label() -> None:
     whole = panel(judge=ScriptedJudge.preferring(taste))
     rated = whole.rate([(PROMPT, GOOD), (PROMPT, BAD)])
-    scores = [whole.score(c, js) for c, js in zip((GOOD, BAD), rated, strict=True)]
-    assert [score.score for score in scores] == [1.0, pytest.approx(0.1875)]
-    (compared,) = whole.compare([(PROMPT, GOOD, BAD)])
-    verdict = whole.pair_verdict(GOOD, BAD, scores[0], scores[1], compared)
+    scores = scores_of(whole, [GOOD, BAD], rated)
+    assert [score.score for score in scores.values()] == [1.0, pytest.approx(0.1875)]
+    compared = whole.compare([(PROMPT, GOOD, BAD)])
+    (verdict,) = whole.pair_verdicts([(PROMPT, GOOD, BAD)], scores, compared)
     assert verdict.p_first is not None
     assert verdict.p_first > 0.99
     assert verdict.quarantined is None
@@ -126,16 +142,10 @@ def test_from_answers_to_a_soft_label() -> None:
 
 def test_a_judge_that_always_takes_the_first_is_quarantined() -> None:
     whole = panel(judge=ScriptedJudge(lambda _: {"A": 0.95, "B": 0.05}))
-    (judged,) = whole.compare([(PROMPT, GOOD, BAD)])
-    scores = [
-        whole.score(c, js)
-        for c, js in zip(
-            (GOOD, BAD),
-            panel(judge=ScriptedJudge.preferring(taste)).rate([(PROMPT, GOOD), (PROMPT, BAD)]),
-            strict=True,
-        )
-    ]
-    verdict = whole.pair_verdict(GOOD, BAD, scores[0], scores[1], judged)
+    judged = whole.compare([(PROMPT, GOOD, BAD)])
+    rated = panel(judge=ScriptedJudge.preferring(taste)).rate([(PROMPT, GOOD), (PROMPT, BAD)])
+    scores = scores_of(whole, [GOOD, BAD], rated)
+    (verdict,) = whole.pair_verdicts([(PROMPT, GOOD, BAD)], scores, judged)
     assert "flips with the order" in (verdict.quarantined or "")
 
 
@@ -158,12 +168,12 @@ def test_rules_and_embeddings_need_no_judge() -> None:
     rated = whole.rate([(PROMPT, near), (PROMPT, far)])
     assert [j.call for js in rated for j in js] == [None] * 4
     assert "to the prompt" in rated[0][1].critique
-    first, second = (whole.score(c, js) for c, js in zip((near, far), rated, strict=True))
-    assert first.score == pytest.approx(1.0)
-    assert second.score is not None
-    assert second.score < 0.3
+    scores = scores_of(whole, [near, far], rated)
+    assert scores["near"].score == pytest.approx(1.0)
+    assert scores["far"].score is not None
+    assert scores["far"].score < 0.3
     assert whole.compare([(PROMPT, near, far)]) == [[]]
-    verdict = whole.pair_verdict(near, far, first, second, [])
+    (verdict,) = whole.pair_verdicts([(PROMPT, near, far)], scores, [[]])
     assert verdict.p_first is not None
     assert verdict.p_first > 0.99
 
@@ -200,11 +210,12 @@ def test_a_judge_that_fails_leaves_everything_unscored(
         assert isinstance(judgement.verdict, Unscored)
         assert words in judgement.verdict.reason
         assert judgement.call is not None
-    score = whole.score(GOOD, rated)
-    assert score.score is None
-    assert words in (score.unscored or "")
-    (compared,) = whole.compare([(PROMPT, GOOD, BAD)])
-    verdict = whole.pair_verdict(GOOD, BAD, score, score.model_copy(), compared)
+    scores = scores_of(whole, [GOOD], [rated])
+    assert scores["good"].score is None
+    assert words in (scores["good"].unscored or "")
+    compared = whole.compare([(PROMPT, GOOD, BAD)])
+    both = {**scores, "bad": scores["good"]}
+    (verdict,) = whole.pair_verdicts([(PROMPT, GOOD, BAD)], both, compared)
     assert verdict.p_first is None
 
 

@@ -1,0 +1,169 @@
+"""The verdicts of several judges on one question become one; what each said stays as it was.
+
+A jury's judgements are merged before they are weighed, so that whatever follows knows of one
+verdict per criterion and order. With a single judge nothing is merged and nothing changes.
+"""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+from rlaif.judges.jury import (
+    Opinion,
+    dawid_skene,
+    disagreement,
+    majority_opinion,
+    mean_opinion,
+)
+from rlaif.judges.rubric import JudgeCriterion
+from rlaif.records import Choice, Judgement, Rating, Unscored, Verdict
+
+Combine = Literal["mean", "majority", "dawid_skene"]
+Opinions = Mapping[str, Opinion | None]
+
+
+class Merged(NamedTuple):
+    """An item's judgements with one verdict per question.
+
+    Attributes:
+        judgements: One per criterion and order, jurors' merged; their critiques stay with those
+            who wrote them.
+        disagreement: The jurors' divergence in bits, its mean over the item's questions weighted by
+            criterion; None where no question has two opinions.
+    """
+
+    judgements: list[Judgement]
+    disagreement: float | None
+
+
+class _Question(NamedTuple):
+    """All jurors' judgements on one criterion of one item, in one order."""
+
+    criterion: JudgeCriterion
+    judgements: list[Judgement]
+
+    @property
+    def levels(self) -> int:
+        return 2 if self.judgements[0].kind == "pairwise" else len(self.criterion.choices)
+
+    @property
+    def opinions(self) -> dict[str, Opinion | None]:
+        return {j.judge: opinion_of(j.verdict, self.levels) for j in self.judgements}
+
+
+def merge(
+    items: Sequence[Sequence[Judgement]], criteria: Sequence[JudgeCriterion], how: Combine
+) -> list[Merged]:
+    """Merge the judgements of jurors.
+
+    Args:
+        items: For each answer or pair, its judgements; those of jurors on one question are
+            neighbours. Judgements under other criteria pass through.
+        criteria: The judge criteria.
+        how: ``mean`` of the distributions; ``majority`` of the likeliest labels; ``dawid_skene``
+            weighs jurors by how they err, fitted to all items here, criterion by criterion: so it
+            wants many items.
+
+    Returns:
+        One for each item. A question on which no more than half of the jurors have a verdict is
+        unscored, with their reasons.
+    """
+    known = {criterion.name: criterion for criterion in criteria}
+    grouped = [_questions(judgements, known) for judgements in items]
+    asked = [found for item in grouped for found in item if isinstance(found, _Question)]
+    verdicts = dict(zip(map(_key, asked), _verdicts(asked, how), strict=True))
+    return [_merged(item, verdicts) for item in grouped]
+
+
+def opinion_of(verdict: Verdict, levels: int) -> tuple[float, ...] | None:
+    """Return a verdict as a distribution over labels; None for one that is unscored.
+
+    A rating between two levels is shared by them, so that its mean stays what it is.
+    """
+    if isinstance(verdict, Unscored):
+        return None
+    if isinstance(verdict, Choice):
+        return verdict.p_first, 1.0 - verdict.p_first
+    place = verdict.score * (levels - 1)
+    return tuple(max(0.0, 1.0 - abs(place - level)) for level in range(levels))
+
+
+def verdict_from_opinion(opinion: Opinion, kind: str) -> Verdict:
+    """Return the verdict of a distribution over labels: of the first label, or the mean level."""
+    if kind == "pairwise":
+        return Choice(p_first=_clip(opinion[0]))
+    level = math.fsum(p * place for place, p in enumerate(opinion))
+    return Rating(score=_clip(level / (len(opinion) - 1)))
+
+
+def _questions(
+    judgements: Sequence[Judgement], known: Mapping[str, JudgeCriterion]
+) -> list[_Question | Judgement]:
+    """Gather jurors' judgements by question; a question of one juror stays a judgement."""
+    found: list[_Question | Judgement] = []
+    for (name, _), group in groupby(judgements, lambda j: (j.criterion, j.completion_ids)):
+        members = list(group)
+        if name in known and len(members) > 1 and len({j.judge for j in members}) == len(members):
+            found.append(_Question(known[name], members))
+        else:
+            found += members
+    return found
+
+
+def _key(question: _Question) -> Hashable:
+    return question.judgements[0].id
+
+
+def _verdicts(questions: Sequence[_Question], how: Combine) -> list[Verdict]:
+    if how == "dawid_skene":
+        return _by_reliability(questions)
+    combine = mean_opinion if how == "mean" else majority_opinion
+    return [_settled(question, combine(question.opinions)) for question in questions]
+
+
+def _by_reliability(questions: Sequence[_Question]) -> list[Verdict]:
+    """Combine by Dawid & Skene's posteriors, each criterion and kind of question for itself."""
+    found: dict[Hashable, Verdict] = {}
+    groups: dict[tuple[str, str], list[_Question]] = {}
+    for question in questions:
+        of = (question.criterion.name, question.judgements[0].kind)
+        groups.setdefault(of, []).append(question)
+    for (_, kind), members in groups.items():
+        fitted = dawid_skene([q.opinions for q in members], symmetric=kind == "pairwise")
+        for question, posterior in zip(members, fitted.posteriors, strict=True):
+            found[_key(question)] = _settled(question, posterior)
+    return [found[_key(question)] for question in questions]
+
+
+def _settled(question: _Question, opinion: Opinion | Unscored) -> Verdict:
+    reasons = {
+        j.judge: verdict.reason
+        for j in question.judgements
+        if isinstance(verdict := j.verdict, Unscored)
+    }
+    if isinstance(opinion, Unscored) or 2 * len(reasons) >= len(question.judgements):
+        told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+        return Unscored(reason=f"{len(reasons)} of {len(question.judgements)} judges: {told}")
+    return verdict_from_opinion(opinion, question.judgements[0].kind)
+
+
+def _merged(item: Sequence[_Question | Judgement], verdicts: Mapping[Hashable, Verdict]) -> Merged:
+    judgements: list[Judgement] = []
+    parts: list[tuple[float, float]] = []
+    for found in item:
+        if isinstance(found, Judgement):
+            judgements.append(found)
+            continue
+        verdict = verdicts[_key(found)]
+        judgements.append(found.judgements[0].model_copy(update={"verdict": verdict, "judge": ""}))
+        apart = disagreement(found.opinions)
+        if apart is not None:
+            parts.append((found.criterion.weight, apart))
+    weight = math.fsum(w for w, _ in parts)
+    total = math.fsum(w * apart for w, apart in parts)
+    return Merged(judgements, total / weight if weight else None)
+
+
+def _clip(probability: float) -> float:
+    return min(max(probability, 0.0), 1.0)
