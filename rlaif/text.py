@@ -4,12 +4,12 @@ import itertools
 import re
 import unicodedata
 
-_CJK = (
+CJK = (
     "\u3005\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\uff66-\uff9d\U00020000-\U0003ffff"
 )
-_LETTER = rf"(?:(?![{_CJK}])\w)"
-_WORD = re.compile(rf"[{_CJK}]|{_LETTER}+(?:['\u2019-]{_LETTER}+)*")
+_LETTER = rf"(?:(?![{CJK}])\w)"
+_WORD = re.compile(rf"[{CJK}]|{_LETTER}+(?:['\u2019-]{_LETTER}+)*")
 _MARKS = re.compile("[.,;:!?\"'()\u2018-\u201f\u2026\u3001\u3002]")
 
 

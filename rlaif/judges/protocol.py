@@ -12,10 +12,10 @@ hold a clear verdict is unscored, with the reason: never a score, a default or a
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rlaif.judges.verdict_forms import DEFAULT, VerdictForm, read_label
 from rlaif.records import (
     Choice,
     JudgeCall,
@@ -25,15 +25,10 @@ from rlaif.records import (
     VerdictMethod,
     digest_of,
 )
-from rlaif.text import quoted
 
 VERSION = "1"
 CUE = "Verdict:"
 PAIR_LABELS = ("A", "B")
-
-_VERDICT_LINE = re.compile(r"[\s*_#>]*verdict[\s*_]*[:\uff1a](.*)", re.IGNORECASE | re.ASCII)
-_DRESSING = "*_\"'`([{ \t\r"
-_UNDRESSING = "*_\"'`)]}.\u3002 \t\r"
 
 
 @dataclass(frozen=True)
@@ -142,22 +137,23 @@ def verdict_from_labels(
     return Rating(score=_share(math.fsum(levels) / (len(labels) - 1), mass))
 
 
-def parse_verdict(reply: str, labels: Sequence[str]) -> Verdict:
+def parse_verdict(reply: str, labels: Sequence[str], form: VerdictForm = DEFAULT) -> Verdict:
     """Read a verdict off a judge's words, for backends that give no probabilities.
 
-    Exactly one line of the reply may begin with ``Verdict:``, and it must hold one label and
-    nothing else but emphasis, quotes or brackets around it.
+    By default exactly one line of the reply may begin with ``Verdict:``, and it must hold one label
+    and nothing else but emphasis, quotes or brackets around it.
+
+    Args:
+        reply: The judge's words.
+        labels: The labels asked for.
+        form: How this judge's words state a verdict.
 
     Returns:
         A choice of probability 0 or 1, a rating on the scale's steps, or unscored.
     """
-    found = [match for line in reply.split("\n") if (match := _VERDICT_LINE.fullmatch(line))]
-    if len(found) != 1:
-        count = "no verdict line" if not found else f"{len(found)} verdict lines"
-        return Unscored(reason=f"{count} in the reply, expected one 'Verdict: LABEL'")
-    said = found[0].group(1).lstrip(_DRESSING).rstrip(_UNDRESSING)
-    if said not in labels:
-        return Unscored(reason=f"the verdict is {quoted(said)}, not one of {', '.join(labels)}")
+    said = read_label(reply, labels, form)
+    if isinstance(said, Unscored):
+        return said
     place = list(labels).index(said)
     if tuple(labels) == PAIR_LABELS:
         return Choice(p_first=1.0 - place)

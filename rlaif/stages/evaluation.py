@@ -3,20 +3,20 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rlaif.config import EvaluationConfig
+from rlaif.intervals import normal_quantile, wilson
+from rlaif.logistic import fit_logistic, sigmoid
 from rlaif.models.actor_critic import exact_response_kl, score_responses
 from rlaif.models.encoding import encode_apart
 from rlaif.models.loading import LanguageModel
 from rlaif.records import Message, PairVerdict, WinRate
 from rlaif.rl import MeanKL, Rollout, k1, mean_and_error, sequence_kl
 
-NEWTON_STEPS = 30
 RIDGE = 1e-2
 KL_BATCH = 32
 
@@ -77,17 +77,6 @@ def effective_trials(rate: float, count: int, tied: int) -> float:
     return count * trial / duel
 
 
-def wilson(rate: float, count: float, confidence: float) -> tuple[float, float]:
-    """Return the Wilson score interval of a proportion; (0, 1) for no trials."""
-    if count == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    centre = (rate + z * z / (2 * count)) / (1 + z * z / count)
-    half = z * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
-    half /= 1 + z * z / count
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 @torch.no_grad()
 def kl_to(
     policy: LanguageModel,
@@ -138,7 +127,7 @@ def upper_bound(kl: MeanKL, confidence: float) -> float | None:
         kl: The mean and its standard error.
         confidence: Of the two-sided interval.
     """
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    z = normal_quantile(confidence)
     return None if math.isnan(kl.error) else kl.mean + z * kl.error
 
 
@@ -200,10 +189,4 @@ def _length_controlled(duels: Sequence[Duel], outcomes: Sequence[float]) -> floa
     scale = float(gap.std()) or 1.0
     design = np.stack([np.ones_like(gap), np.tanh(gap / scale)], axis=1)
     target = np.array(outcomes)
-    weights = np.zeros(2)
-    for _ in range(NEWTON_STEPS):
-        p = 1.0 / (1.0 + np.exp(-(design @ weights)))
-        gradient = design.T @ (p - target) + RIDGE * weights
-        hessian = (design * (p * (1 - p))[:, None]).T @ design + RIDGE * np.eye(2)
-        weights = weights - np.linalg.solve(hessian, gradient)
-    return float(1.0 / (1.0 + np.exp(-weights[0])))
+    return sigmoid(float(fit_logistic(design, target, RIDGE).coefficients[0]))

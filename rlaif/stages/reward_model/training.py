@@ -11,6 +11,7 @@ from torch import Tensor
 
 from rlaif.artifacts import landing, verify
 from rlaif.errors import StageError
+from rlaif.figures import calibration_error, correlation
 from rlaif.models.encoding import encode_exchange
 from rlaif.models.identity import is_adapter, model_digest
 from rlaif.models.loading import LanguageModel, load_language_model, pick_device
@@ -22,7 +23,7 @@ from rlaif.models.training_state import saving
 from rlaif.records import ArtifactRef, Message, RewardModelReport
 from rlaif.seeds import derive_seed
 from rlaif.stages.reward_model.job import RewardModelJob, RewardPair
-from rlaif.stages.reward_model.measure import agreement, calibration_error, correlation
+from rlaif.stages.reward_model.measure import agreement
 from rlaif.stages.reward_model.schedule import (
     Comparison,
     Encode,

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaif.config import EvaluationConfig
+from rlaif.intervals import wilson
 from rlaif.models.actor_critic import score_responses
 from rlaif.models.decoding import DecodeSettings, decode
 from rlaif.models.encoding import encode_answer, encode_conversation
@@ -23,7 +24,6 @@ from rlaif.stages.evaluation import (
     kl_to,
     sequence_kls,
     upper_bound,
-    wilson,
     win_rate,
 )
 from rlaif.testing import make_tiny_lm

@@ -9,9 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rlaif.figures import calibration_error, correlation
 from rlaif.records import Message
 from rlaif.stages.reward_model.job import RewardPair
-from rlaif.stages.reward_model.measure import agreement, calibration_error, correlation
+from rlaif.stages.reward_model.measure import agreement
 from rlaif.stages.reward_model.schedule import (
     Comparison,
     Tokens,

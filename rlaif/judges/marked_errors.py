@@ -1,0 +1,165 @@
+"""Errors that a judge marks: quoted spans of an answer, located in it.
+
+    Error: "Lima is in Chile" - it is in Peru
+    Error: "founded in 1999" - no source says so
+
+or the one line ``No errors``. A reply that states neither, or both, or a line that begins with
+``Error:`` and is not as above, is unscored as a whole: an error that could not be read is not one
+fewer. A span that is not in the answer keeps its place in the list, with the reason.
+"""
+
+import bisect
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from rlaif.records import Record, Unscored
+from rlaif.text import quoted
+
+QUOTES = {'"': '"', "\u201c": "\u201d", "\u300c": "\u300d", "\u300e": "\u300f", "\u00ab": "\u00bb"}
+MAX_READINGS = 16
+
+_BULLET = r"[\s*_#>-]*(?:\d+[.)][\s*_]*)?"
+_LINE = re.compile(
+    rf"{_BULLET}error[\s*_]*\d*[\s*_]*[:\uff1a][\s*_]*(.*)", re.IGNORECASE | re.ASCII
+)
+_NONE = re.compile(rf"{_BULLET}no errors?[\s*_.\u3002]*", re.IGNORECASE | re.ASCII)
+_DASH = re.compile(r"[\s*_]*[-\u2013\u2014:\uff1a]+\s*(?=\S)")
+
+
+class MarkedError(Record):
+    """One error that a judge marked.
+
+    Attributes:
+        quote: The span as the judge quoted it.
+        why: What is wrong with it.
+        start: Where it begins in the answer, in characters; None where it was not found.
+        end: Where it ends, exclusive; None where it was not found.
+        unlocated: Why it was not found, None where it was.
+    """
+
+    quote: str
+    why: str
+    start: int | None = None
+    end: int | None = None
+    unlocated: str | None = None
+
+
+class _Folded(NamedTuple):
+    """A text in NFC with single spaces, and where each of its characters came from."""
+
+    text: str
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+
+def parse_marked_errors(reply: str, answer: str) -> tuple[MarkedError, ...] | Unscored:
+    """Read the errors that a judge marked, and find each in the answer.
+
+    A span is looked for as it stands, then in NFC with white space folded. The same span marked
+    again is the next one in the answer.
+
+    Args:
+        reply: The judge's words.
+        answer: The answer as the judge was shown it.
+
+    Returns:
+        The errors in the judge's order, none for ``No errors``; or unscored.
+    """
+    lines = reply.split("\n")
+    marked = [match[1].strip() for line in lines if (match := _LINE.fullmatch(line))]
+    none = sum(_NONE.fullmatch(line) is not None for line in lines)
+    if bool(marked) == bool(none) or none > 1:
+        seen = f"{len(marked)} 'Error:' lines and {none} 'No errors'" if none else "no error line"
+        expected = "'Error: \"SPAN\" - WHY' lines, or one 'No errors'"
+        return Unscored(reason=f"{seen} in the reply, expected {expected}")
+    finder = _Finder(answer)
+    found: list[MarkedError] = []
+    for said in marked:
+        splits = _splits(said)
+        if not 0 < len(splits) <= MAX_READINGS:
+            return Unscored(reason=f"the error is {quoted(said)}, not '\"SPAN\" - WHY'")
+        found.append(finder.locate(splits))
+    return tuple(found)
+
+
+def _splits(said: str) -> list[tuple[str, str]]:
+    """Return every way to read a line as a quoted span and a reason; quotes may hold quotes."""
+    close = QUOTES.get(said[:1])
+    if close is None:
+        return []
+    splits: list[tuple[str, str]] = []
+    for place in (m.start() for m in re.finditer(re.escape(close), said)):
+        dash = _DASH.match(said, place + 1)
+        if dash and said[1:place].strip():
+            splits.append((said[1:place], said[dash.end() :].strip()))
+    return splits
+
+
+class _Finder:
+    """Finds spans in one answer, each time the next one."""
+
+    def __init__(self, answer: str) -> None:
+        self._answer = answer
+        self._folded = _fold(answer)
+        self._after: dict[str, int] = {}
+
+    def locate(self, splits: Sequence[tuple[str, str]]) -> MarkedError:
+        """Return the error that a line marks; of several readings the one that is in the answer."""
+        places = [self._find(quote) for quote, _ in splits]
+        hits = [index for index, place in enumerate(places) if place is not None]
+        chosen = hits[0] if len(hits) == 1 else 0
+        (quote, why), place = splits[chosen], places[chosen]
+        if len(hits) > 1:
+            reason = f"the line can be read in {len(hits)} ways that are all in the answer"
+            return MarkedError(quote=quote, why=why, unlocated=reason)
+        key = _fold(quote).text.strip()
+        if place is None:
+            again = "marked more often than it occurs in" if key in self._after else "not in"
+            reason = f"{quoted(quote)} is {again} the answer"
+            return MarkedError(quote=quote, why=why, unlocated=reason)
+        self._after[key] = place[1]
+        return MarkedError(quote=quote, why=why, start=place[0], end=place[1])
+
+    def _find(self, quote: str) -> tuple[int, int] | None:
+        folded = _fold(quote).text.strip()
+        if not folded:
+            return None
+        after = self._after.get(folded, 0)
+        exact = self._answer.find(quote, after)
+        if exact >= 0:
+            return exact, exact + len(quote)
+        starts, ends = self._folded.starts, self._folded.ends
+        place = self._folded.text.find(folded, bisect.bisect_right(ends, after))
+        return None if place < 0 else (starts[place], ends[place + len(folded) - 1])
+
+
+def _fold(text: str) -> _Folded:
+    """Fold a text cluster by cluster: what may compose into one character stays together."""
+    pieces: list[str] = []
+    starts: list[int] = []
+    ends: list[int] = []
+    for start, end in _clusters(text) if text else ():
+        piece = text[start:end]
+        piece = " " if piece.isspace() else unicodedata.normalize("NFC", piece)
+        pieces.append(piece)
+        starts += [start] * len(piece)
+        ends += [end] * len(piece)
+    return _Folded("".join(pieces), starts, ends)
+
+
+def _clusters(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where runs of white space, and characters with the marks on them, begin and end."""
+    start = 0
+    for place in range(1, len(text) + 1):
+        if place == len(text) or not _continues(text[place - 1], text[place]):
+            yield start, place
+            start = place
+
+
+def _continues(before: str, char: str) -> bool:
+    if char.isspace():
+        return before.isspace()
+    jamo = "\u1160" <= char <= "\u11ff"  # vowels and finals, which compose with what they follow
+    return not before.isspace() and (jamo or unicodedata.category(char)[0] == "M")
