@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit mutation models clean
+.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit bench-llmbar fuzz mutation models clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -48,6 +48,12 @@ mutation: $(STAMP)
 
 bench-bandit: $(STAMP)
 	$(BIN)/python benchmarks/bandit.py
+
+bench-llmbar: $(STAMP)
+	$(BIN)/python benchmarks/llmbar.py
+
+fuzz: $(STAMP)
+	$(BIN)/python benchmarks/fuzz_judging.py
 
 bench-ppo: $(STAMP) .venv-trl/.installed
 	$(BIN)/python benchmarks/ppo_vs_trl.py

@@ -140,7 +140,7 @@ def _fold(text: str) -> _Folded:
     pieces: list[str] = []
     starts: list[int] = []
     ends: list[int] = []
-    for start, end in _clusters(text) if text else ():
+    for start, end in _clusters(text):
         piece = text[start:end]
         piece = " " if piece.isspace() else unicodedata.normalize("NFC", piece)
         pieces.append(piece)

@@ -1,0 +1,126 @@
+"""Worths of answers from rankings: Plackett-Luce.
+
+A ranking is drawn from the best down, each time in proportion to the worths of what is left
+(Luce 1959; Plackett 1975). So P(i beats j) = worth_i / (worth_i + worth_j), whatever else there is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlaif.errors import StageError
+from rlaif.logistic import sigmoid
+
+Array = NDArray[np.float64]
+
+PRIOR = 0.5
+MAX_STEPS = 10_000
+TOLERANCE = 1e-10
+
+
+@dataclass(frozen=True)
+class PlackettLuce:
+    """Fitted worths.
+
+    Attributes:
+        log_worths: By item, natural logarithms; 0 is the worth of the prior's stand-in.
+        steps: Rounds of the fit.
+    """
+
+    log_worths: Mapping[str, float]
+    steps: int
+
+    def p_beats(self, first: str, second: str) -> float:
+        """Return P(first is ranked above second); with the two swapped, 1 minus that."""
+        return sigmoid(self.log_worths[first] - self.log_worths[second])
+
+    def pairs(self) -> list[tuple[str, str, float]]:
+        """Return every two items once, in order of name, with P(the first beats the second)."""
+        names = sorted(self.log_worths)
+        return [
+            (first, second, self.p_beats(first, second))
+            for place, first in enumerate(names)
+            for second in names[place + 1 :]
+        ]
+
+
+def plackett_luce(
+    rankings: Sequence[Sequence[str]],
+    *,
+    weights: Sequence[float] | None = None,
+    prior: float = PRIOR,
+) -> PlackettLuce:
+    """Fit worths by an MM algorithm.
+
+    It is that of Hunter 2004, "MM algorithms for generalized Bradley-Terry models", section 5. The
+    prior keeps worths finite where an item always wins or loses: each item is taken to have won
+    and lost ``prior`` comparisons against a stand-in of worth 1, which also fixes the scale. It is
+    Bradley and Terry's likelihood of those comparisons, so one formula holds for all.
+
+    Args:
+        rankings: Best first; each may leave items out, and says nothing about those.
+        weights: What each ranking counts, above 0; one each where it is None.
+        prior: Comparisons won, and lost, above 0.
+
+    Raises:
+        StageError: A ranking names an item twice; weights or prior are not above 0; or the fit does
+            not settle.
+    """
+    _check(rankings, weights, prior)
+    names = sorted({name for ranking in rankings for name in ranking})
+    index = {name: place for place, name in enumerate(names)}
+    orders = [np.array([index[name] for name in ranking], dtype=int) for ranking in rankings]
+    counts = np.ones(len(orders)) if weights is None else np.array(weights, dtype=np.float64)
+    wins = np.full(len(names), float(prior))
+    for order, count in zip(orders, counts, strict=True):
+        wins[order[:-1]] += count
+    worths = np.ones(len(names))
+    for step in range(1, MAX_STEPS + 1):
+        updated = wins / _denominators(orders, counts, worths, prior)
+        change = float(np.abs(np.log(updated) - np.log(worths)).max(initial=0.0))
+        worths = updated
+        if change < TOLERANCE:
+            logs = np.log(worths).tolist()
+            return PlackettLuce(dict(zip(names, logs, strict=True)), step)
+    raise StageError(
+        f"the worths of {len(names)} answers did not settle in {MAX_STEPS} rounds",
+        "rankings that a prior can hold together",
+        "raise the prior, or rank fewer answers at once",
+    )
+
+
+def _denominators(
+    orders: Sequence[NDArray[np.int_]], counts: Array, worths: Array, prior: float
+) -> Array:
+    """Return, for each item, the sum over all choices that it was part of of 1 / their worth."""
+    total = 2.0 * prior / (worths + 1.0)
+    for order, count in zip(orders, counts, strict=True):
+        left = np.cumsum(worths[order][::-1])[::-1]
+        share = np.zeros(len(order))
+        share[: len(order) - 1] = 1.0 / left[:-1]
+        total[order] += count * np.cumsum(share)
+    return total
+
+
+def _check(
+    rankings: Sequence[Sequence[str]], weights: Sequence[float] | None, prior: float
+) -> None:
+    for ranking in rankings:
+        if len(set(ranking)) < len(ranking):
+            raise StageError(
+                f"the ranking {' > '.join(ranking)} names an answer twice",
+                "every answer at most once",
+                "leave the ranking out",
+            )
+    if not prior > 0.0 or not all(weight > 0.0 for weight in weights or ()):
+        raise StageError(
+            f"prior = {prior}, weights = {weights}",
+            "numbers above 0",
+            "give every ranking a weight, and a prior above 0",
+        )
+    if weights is not None and len(weights) != len(rankings):
+        raise StageError(
+            f"{len(weights)} weights for {len(rankings)} rankings", "one each", "give one each"
+        )
