@@ -155,8 +155,9 @@ def cross_fit(
         fitted = fit_calibration(rest, method, min_labels=1)
         if isinstance(fitted, Uncalibrated):
             return fitted
-        for place in np.flatnonzero(np.array(part_of) == part):
-            after[place] = fitted.apply(pairs[place].p)
+        for place, its in enumerate(part_of):
+            if its == part:
+                after[place] = fitted.apply(pairs[place].p)
     before = np.array([pair.p for pair in pairs])
     return CalibrationReport(
         method=method,
