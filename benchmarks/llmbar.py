@@ -266,7 +266,6 @@ def _verdict(reply: str, form: VerdictForm) -> Verdict:
 
 def _settings(pairwise_weight: float) -> VerdictSettings:
     return VerdictSettings(
-        min_label_mass=0.5,
         pairwise_weight=pairwise_weight,
         score_temperature=0.15,
         flip_threshold=0.6,
