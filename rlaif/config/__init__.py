@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from rlaif.config.answering import GenerationConfig, PolicyConfig, RunConfig, SamplingConfig
+from rlaif.config.auditing import AuditConfig
 from rlaif.config.deciding import EvaluationConfig, GateConfig, OracleConfig
 from rlaif.config.judging import (
     EmbedderConfig,
@@ -37,6 +38,7 @@ from rlaif.toml_source import ContradictionError, TomlFile, read_toml
 __all__ = [
     "CONFIG_NAME",
     "ENV_PREFIX",
+    "AuditConfig",
     "BestOfNConfig",
     "DpoConfig",
     "EmbedderConfig",
@@ -77,6 +79,7 @@ class RlaifConfig(Section):
     sampling: SamplingConfig = SamplingConfig()
     generation: GenerationConfig = GenerationConfig()
     judging: JudgingConfig = JudgingConfig()
+    audit: AuditConfig = AuditConfig()
     preferences: PreferencesConfig = PreferencesConfig()
     reward_model: RewardModelConfig = RewardModelConfig()
     ppo: PpoConfig = PpoConfig()

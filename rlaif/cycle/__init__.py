@@ -20,10 +20,10 @@ from rlaif.cycle.drafting import (
     PREFERENCES,
     SAMPLING,
     generation,
-    judging,
     preferences,
     sampling,
 )
+from rlaif.cycle.judging import judging
 from rlaif.cycle.preflight import preflight, verify_incumbent
 from rlaif.cycle.training import PPO, REWARD_MODEL, ppo, reward_model
 from rlaif.engines.local import LocalEngine
@@ -55,7 +55,7 @@ STAGE_SECTIONS = {
     SAMPLING: ("run", "embedder", "sampling"),
     GENERATION: ("policy.path", "generation"),
     JUDGING: ("judge", "jurors", "rubric", "judging"),
-    PREFERENCES: ("preferences",),
+    PREFERENCES: ("preferences", "audit"),
     REWARD_MODEL: ("reward_model",),
     PPO: ("policy.optimizer", "ppo", "dpo", "rloo", "grpo", "best_of_n"),
     EVALUATION: ("evaluation",),

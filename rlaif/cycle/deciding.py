@@ -7,7 +7,8 @@ from typing import Any
 
 from rlaif.artifacts import verify
 from rlaif.cycle.context import CycleContext
-from rlaif.cycle.drafting import EVAL, compare, rate, sample_answers
+from rlaif.cycle.drafting import EVAL, audit_quarantine, sample_answers
+from rlaif.cycle.judging import compare, rate
 from rlaif.cycle.training import (
     PPO,
     REWARD_MODEL,
@@ -211,8 +212,10 @@ def _decide(ctx: CycleContext, rows: Unit) -> None:
     trained = ctx.ledger.report(ctx.number, REWARD_MODEL)
     learned = ctx.ledger.report(ctx.number, PPO)
     if found is None or trained is None or learned is None:
+        doubt = audit_quarantine(ctx)
+        why = f": the judge's audit quarantined them ({doubt})" if doubt else ""
         rows.add_gate_decision(
-            hold("no preference was left to train on, so there is no challenger")
+            hold(f"no preference was left to train on, so there is no challenger{why}")
         )
         return
     report = EvaluationReport.model_validate(found)

@@ -1,19 +1,15 @@
-"""The stages that make preferences: sampling, generation, judging, preferences."""
+"""The stages that make preferences, but for judging: sampling, generation, preferences."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from rlaif.cycle.context import CycleContext
-from rlaif.judges import RubricJudge
 from rlaif.ledger.unit import Unit
 from rlaif.policies import policy_path
-from rlaif.records import Completion, CompletionScore, Judgement, PairVerdict, Prompt
+from rlaif.records import AuditReport, Completion, Prompt
 from rlaif.stages.generation import GenerationUnit, generate, plan_units
 from rlaif.stages.pools import drop_near_duplicates, read_pools, require_both_splits
 from rlaif.stages.preferences import (
-    by_prompt,
-    choose_pairs,
     labels_of_comparisons,
     labels_of_ratings,
     make_preferences,
@@ -21,28 +17,9 @@ from rlaif.stages.preferences import (
 from rlaif.stages.sampling import choose_held_out_prompts, choose_training_prompts
 
 SAMPLING, GENERATION, JUDGING, PREFERENCES = "sampling", "generation", "judging", "preferences"
+AUDIT: Final = "judge_audit"
 TRAIN: Final = "train"
 EVAL: Final = "eval"
-
-
-@dataclass(frozen=True)
-class RatingUnit:
-    """Completions that are rated together."""
-
-    name: str
-    items: tuple[tuple[Prompt, Completion], ...]
-
-
-@dataclass(frozen=True)
-class ComparisonUnit:
-    """Pairs that are compared together."""
-
-    name: str
-    items: tuple[tuple[Prompt, Completion, Completion], ...]
-
-
-Rated = tuple[list[Judgement], list[CompletionScore]]
-Compared = tuple[list[Judgement], list[PairVerdict]]
 
 
 def sampling(ctx: CycleContext) -> None:
@@ -130,27 +107,20 @@ def sample_answers(
     ctx.run_units(stage, units, work, record, "batches of answers")
 
 
-def judging(ctx: CycleContext) -> None:
-    """Rate every distinct completion, then compare the pairs that tell most."""
-    panel = ctx.crew.panel(ctx.config.jury)
-    prompts = {p.id: p for p in ctx.ledger.cycle_prompts(ctx.number, TRAIN)}
-    completions = ctx.ledger.completions(ctx.number, TRAIN)
-    rate(ctx, panel, JUDGING, TRAIN, prompts, completions)
-    scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, JUDGING)}
-    pairs = [
-        (prompts[prompt_id], first, second)
-        for prompt_id, own in by_prompt(completions).items()
-        for first, second in choose_pairs(
-            own, scores, ctx.config.judging.pairs_per_prompt, ctx.seed("pairs", prompt_id)
-        )
-    ]
-    compare(ctx, panel, JUDGING, TRAIN, pairs, scores)
+def audit_quarantine(ctx: CycleContext) -> str:
+    """Return why the audit of the judge keeps this cycle's labels from training; empty if not."""
+    found = ctx.ledger.report(ctx.number, AUDIT)
+    if found is None or ctx.config.audit.on_breach != "quarantine":
+        return ""
+    return "; ".join(breach.told for breach in AuditReport.model_validate(found).breaches)
 
 
 def preferences(ctx: CycleContext) -> None:
     """Turn this cycle's verdicts and ratings into preferences."""
 
     def work(rows: Unit) -> None:
+        if audit_quarantine(ctx):
+            return
         completions = ctx.ledger.completions(ctx.number, TRAIN)
         verdicts = ctx.ledger.pair_verdicts(ctx.number, JUDGING)
         labelled = labels_of_comparisons(verdicts)
@@ -168,57 +138,3 @@ def preferences(ctx: CycleContext) -> None:
         )
 
     ctx.run_once(PREFERENCES, "preferences", work)
-
-
-def rate(
-    ctx: CycleContext,
-    panel: RubricJudge,
-    stage: str,
-    purpose: str,
-    prompts: dict[str, Prompt],
-    completions: Sequence[Completion],
-) -> None:
-    """Rate completions under the rubric, unit by unit; near-duplicates are passed over."""
-    items = [(prompts[c.prompt_id], c) for c in completions if c.duplicate_of is None]
-
-    def work(unit: RatingUnit) -> Rated:
-        judged = panel.rate(unit.items)
-        return [j for js in judged for j in js], panel.scores(unit.items, judged)
-
-    def record(rows: Unit, found: Rated) -> None:
-        rows.add_judgements(panel.rubric_hash, found[0])
-        rows.add_scores(found[1])
-
-    size = 2 * ctx.config.judge.batch_size
-    units = [
-        RatingUnit(f"ratings-{purpose}-{number:04d}", tuple(items[start : start + size]))
-        for number, start in enumerate(range(0, len(items), size))
-    ]
-    ctx.run_units(stage, units, work, record, "batches of ratings")
-
-
-def compare(
-    ctx: CycleContext,
-    panel: RubricJudge,
-    stage: str,
-    purpose: str,
-    pairs: Sequence[tuple[Prompt, Completion, Completion]],
-    scores: dict[str, CompletionScore],
-) -> None:
-    """Compare pairs under the rubric in both orders, unit by unit."""
-
-    def work(unit: ComparisonUnit) -> Compared:
-        judged = panel.compare(unit.items)
-        verdicts = panel.pair_verdicts(unit.items, scores, judged)
-        return [j for js in judged for j in js], verdicts
-
-    def record(rows: Unit, found: Compared) -> None:
-        rows.add_judgements(panel.rubric_hash, found[0])
-        rows.add_pair_verdicts(found[1])
-
-    size = ctx.config.judge.batch_size
-    units = [
-        ComparisonUnit(f"comparisons-{purpose}-{number:04d}", tuple(pairs[start : start + size]))
-        for number, start in enumerate(range(0, len(pairs), size))
-    ]
-    ctx.run_units(stage, units, work, record, "batches of comparisons")

@@ -202,6 +202,19 @@ def _doubt(settings: VerdictSettings, orders: "_Orders", disagreement: float | N
     return "; ".join(filter(None, (flip, split))) or None
 
 
+def judged_preference(
+    rubric: Rubric,
+    settings: VerdictSettings,
+    completions: tuple[Completion, Completion],
+    judgements: Sequence[Judgement],
+) -> float | Unscored:
+    """Return the judge's own P(first is better), both orders averaged; ratings play no part."""
+    orders = _Orders.of(criteria_to_compare(rubric, settings), completions, judgements)
+    if orders.unscored:
+        return Unscored(reason="; ".join(orders.unscored))
+    return _clip((orders.forward + orders.backward) / 2.0)
+
+
 def p_from_scores(first: float, second: float, temperature: float) -> float:
     """Return P(first better) = ``sigmoid((first - second) / T)``, safe for gaps of any size."""
     return 0.5 * (1.0 + math.tanh((first - second) / temperature / 2.0))

@@ -14,6 +14,7 @@ from rlaif.judges import protocol
 from rlaif.judges.aggregation import (
     VerdictSettings,
     criteria_to_compare,
+    judged_preference,
     pair_verdict,
     score_completion,
 )
@@ -45,6 +46,7 @@ from rlaif.records import (
     PairVerdict,
     Prompt,
     Rating,
+    Unscored,
     Verdict,
     make_id,
 )
@@ -106,6 +108,11 @@ class RubricJudge:
         if rubric.embedding_criteria and encoder is None:
             raise _lacks("embedder", rubric.embedding_criteria)
         self._encoder = encoder if rubric.embedding_criteria else None
+
+    @property
+    def compares(self) -> bool:
+        """Whether pairs are put to a judge at all."""
+        return bool(self.jury and criteria_to_compare(self.rubric, self.settings))
 
     @cached_property
     def rubric_hash(self) -> str:
@@ -188,6 +195,15 @@ class RubricJudge:
                 merged.judgements,
                 merged.disagreement,
             )
+            for (_, first, second), merged in zip(items, self._merge(judged), strict=True)
+        ]
+
+    def preferences(
+        self, items: Sequence[ComparedItem], judged: Sequence[Sequence[Judgement]]
+    ) -> list[float | Unscored]:
+        """Return the jury's own P(first is better) of what :meth:`compare` returned."""
+        return [
+            judged_preference(self.rubric, self.settings, (first, second), merged.judgements)
             for (_, first, second), merged in zip(items, self._merge(judged), strict=True)
         ]
 

@@ -15,6 +15,7 @@ from rlaif.records import (
     Metric,
     PairVerdict,
     Preference,
+    ProbeOutcome,
     Prompt,
 )
 
@@ -148,6 +149,15 @@ class ContentReads(Connected):
             stage,
         )
         return [rows.pair_verdict_from(r) for r in found]
+
+    def probes(self, rubric_hash: str) -> list[ProbeOutcome]:
+        """Return how answers with attacks fared under a rubric, in all cycles, oldest first."""
+        found = self._all(
+            "SELECT p.* FROM probes p WHERE p.rubric_hash = ? "
+            "ORDER BY p.cycle, p.stage, length(p.unit), p.unit, p.rowid",
+            rubric_hash,
+        )
+        return [rows.probe_from(r) for r in found]
 
     def preferences(
         self,

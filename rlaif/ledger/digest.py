@@ -42,6 +42,10 @@ DIGESTED: dict[str, tuple[str, ...]] = {
         "cycle", "stage", "unit", "first_id", "second_id", "p_first", "p_forward", "p_backward",
         "quarantined", "unscored", "disagreement",
     ),
+    "probes": (
+        "cycle", "stage", "unit", "probe_id", "original_id", "kind", "method", "rubric_hash",
+        "value", "unscored",
+    ),
     "preferences": (
         "id", "cycle", "stage", "unit", "prompt_id", "first_id", "second_id", "label", "split",
         "rubric_hash", "origin",

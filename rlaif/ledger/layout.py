@@ -139,6 +139,13 @@ JUDGES_TABLES = (
         WHEN j.label_probs != '{}' THEN 'label_probs' ELSE 'words' END FROM critiques c
         LEFT JOIN judge_calls j ON j.id = c.call_id WHERE c.id = critique_id)
         WHERE type != 'unscored'""",
+    f"""CREATE TABLE probes (
+        {_PLACE}, probe_id TEXT NOT NULL REFERENCES completions (id),
+        original_id TEXT NOT NULL REFERENCES completions (id), kind TEXT NOT NULL,
+        method TEXT NOT NULL CHECK (method IN ('rating', 'comparison')),
+        rubric_hash TEXT NOT NULL REFERENCES rubrics (hash), value REAL, unscored TEXT,
+        PRIMARY KEY (cycle, stage, probe_id, method), {_PLACE_KEY}) STRICT""",
+    "CREATE INDEX probes_by_rubric ON probes (rubric_hash)",
     """CREATE TABLE replies (
         key TEXT PRIMARY KEY NOT NULL, judge TEXT NOT NULL, model TEXT NOT NULL, raw TEXT NOT NULL,
         prompt_tokens INTEGER NOT NULL, reply_tokens INTEGER NOT NULL, latency REAL NOT NULL,

@@ -13,6 +13,7 @@ from rlaif.records import (
     Judgement,
     PairVerdict,
     Preference,
+    ProbeOutcome,
     Prompt,
     Rating,
     Record,
@@ -267,6 +268,11 @@ def score_from(row: Fields) -> CompletionScore:
 def pair_verdict_from(row: Fields) -> PairVerdict:
     """Return the pair verdict of a row."""
     return PairVerdict(**{name: row[name] for name in PairVerdict.model_fields})
+
+
+def probe_from(row: Fields) -> ProbeOutcome:
+    """Return the outcome of a probe of a row."""
+    return ProbeOutcome(**{name: row[name] for name in ProbeOutcome.model_fields})
 
 
 def preference_from(row: Fields) -> Preference:

@@ -10,6 +10,7 @@ from rlaif.ledger.puts import (
     PromotionKind,
     insert,
     put_completions,
+    put_event,
     put_policy,
     put_promotion,
     put_prompts,
@@ -24,6 +25,7 @@ from rlaif.records import (
     Metric,
     PairVerdict,
     Preference,
+    ProbeOutcome,
     Prompt,
     Record,
 )
@@ -89,6 +91,10 @@ class Unit:
         """Add verdicts on pairs."""
         self._insert("pair_verdicts", [{**self.place, **v.model_dump()} for v in pair_verdicts])
 
+    def add_probes(self, outcomes: Sequence[ProbeOutcome]) -> None:
+        """Add how answers with attacks fared."""
+        self._insert("probes", [{**self.place, **o.model_dump()} for o in outcomes])
+
     def add_preferences(self, preferences: Sequence[Preference]) -> None:
         """Add preferences."""
         self._insert("preferences", [{**self.place, **p.model_dump()} for p in preferences])
@@ -135,6 +141,11 @@ class Unit:
         """Make a policy the current one."""
         cycle = self.place["cycle"]
         self._steps.append(lambda db: put_promotion(db, version, reason, kind, cycle))
+
+    def add_event(self, kind: str, message: str) -> None:
+        """Record that something happened, for people to read."""
+        cycle = self.place["cycle"]
+        self._steps.append(lambda db: put_event(db, kind, message, cycle))
 
     def write(self, db: Database, seconds: float, done_at: str) -> None:
         """Write the unit's rows into the open transaction; only the ledger calls this."""

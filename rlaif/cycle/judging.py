@@ -1,0 +1,245 @@
+"""Judging: answers are rated, pairs compared, the judge itself tried; each batch is a unit."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rlaif.cycle.context import CycleContext
+from rlaif.cycle.drafting import AUDIT, JUDGING, TRAIN
+from rlaif.errors import StageError
+from rlaif.judges import RubricJudge
+from rlaif.judges.probes import load_attacks
+from rlaif.ledger.unit import Unit
+from rlaif.records import (
+    AuditReport,
+    Completion,
+    CompletionScore,
+    Judgement,
+    PairVerdict,
+    ProbeKind,
+    ProbeOutcome,
+    Prompt,
+)
+from rlaif.stages.audit import audit
+from rlaif.stages.preferences import by_prompt, choose_pairs
+from rlaif.stages.probing import (
+    choose_originals,
+    comparison_outcome,
+    comparison_probe,
+    rating_outcome,
+    rating_probe,
+)
+
+PROBED = {"rating": "probe-rated", "comparison": "probe-compared"}
+Pair = tuple[Prompt, Completion, Completion]
+Attacked = Sequence[tuple[ProbeKind, Completion]]
+
+
+@dataclass(frozen=True)
+class RatingUnit:
+    """Completions that are rated together; of some an attacked twin is rated among them."""
+
+    name: str
+    items: tuple[tuple[Prompt, Completion], ...]
+    attacked: tuple[tuple[ProbeKind, Completion], ...] = ()
+
+
+@dataclass(frozen=True)
+class ComparisonUnit:
+    """Pairs that are compared together, some of them an answer and its attacked twin."""
+
+    name: str
+    items: tuple[Pair, ...]
+    attacked: tuple[tuple[ProbeKind, Completion], ...] = ()
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What judging a unit brought; probes are answers with their outcomes, which never train."""
+
+    judgements: list[Judgement]
+    scores: list[CompletionScore] = field(default_factory=list)
+    verdicts: list[PairVerdict] = field(default_factory=list)
+    probes: list[Completion] = field(default_factory=list)
+    outcomes: list[ProbeOutcome] = field(default_factory=list)
+
+
+def judging(ctx: CycleContext) -> None:
+    """Rate every distinct completion, compare the pairs that tell most, and audit the judge."""
+    panel = ctx.crew.panel(ctx.config.jury)
+    prompts = {p.id: p for p in ctx.ledger.cycle_prompts(ctx.number, TRAIN)}
+    completions = ctx.ledger.completions(ctx.number, TRAIN)
+    share = ctx.config.audit.probe_share if panel.jury else 0.0
+    attacked = choose_originals(by_prompt(completions), share, ctx.seed("probes"))
+    rate(ctx, panel, JUDGING, TRAIN, prompts, completions, attacked)
+    scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, JUDGING)}
+    pairs = [
+        (prompts[prompt_id], first, second)
+        for prompt_id, own in by_prompt(completions).items()
+        for first, second in choose_pairs(
+            own, scores, ctx.config.judging.pairs_per_prompt, ctx.seed("pairs", prompt_id)
+        )
+    ]
+    compare(ctx, panel, JUDGING, TRAIN, pairs, scores, prompts, attacked)
+    if panel.jury:
+        ctx.run_once(JUDGING, "audit", lambda rows: _audit(ctx, panel, rows))
+        _heed(ctx)
+
+
+def rate(
+    ctx: CycleContext,
+    panel: RubricJudge,
+    stage: str,
+    purpose: str,
+    prompts: Mapping[str, Prompt],
+    completions: Sequence[Completion],
+    attacked: Attacked = (),
+) -> None:
+    """Rate completions under the rubric, unit by unit; near-duplicates are passed over.
+
+    Args:
+        ctx: The cycle.
+        panel: The rubric with its judges.
+        stage: Whose units these are.
+        purpose: What the completions are for; it names the units.
+        prompts: By id.
+        completions: The answers.
+        attacked: Attacks, each with the answer among these of which it makes a probe.
+    """
+    items = [(prompts[c.prompt_id], c) for c in completions if c.duplicate_of is None]
+
+    def work(unit: RatingUnit) -> Judged:
+        attacks = load_attacks(panel.rubric.language, ctx.project.root)
+        probes = [rating_probe(panel, kind, own, attacks) for kind, own in unit.attacked]
+        asked = [*unit.items, *((prompts[p.prompt_id], p) for p in probes)]
+        judged = panel.rate(asked)
+        scores = panel.scores(asked, judged)
+        own_scores, probe_scores = scores[: len(unit.items)], scores[len(unit.items) :]
+        by_id = {s.completion_id: s for s in own_scores}
+        return Judged(
+            judgements=[j for js in judged for j in js],
+            scores=own_scores,
+            probes=probes,
+            outcomes=[
+                rating_outcome(panel, probe, score, by_id[own.id])
+                for probe, score, (_, own) in zip(probes, probe_scores, unit.attacked, strict=True)
+            ],
+        )
+
+    size = 2 * ctx.config.judge.batch_size
+    units = []
+    for number, start in enumerate(range(0, len(items), size)):
+        part = tuple(items[start : start + size])
+        ids = {completion.id for _, completion in part}
+        own = tuple((kind, original) for kind, original in attacked if original.id in ids)
+        units.append(RatingUnit(f"ratings-{purpose}-{number:04d}", part, own))
+    ctx.run_units(stage, units, work, _recorder(panel), "batches of ratings")
+
+
+def compare(
+    ctx: CycleContext,
+    panel: RubricJudge,
+    stage: str,
+    purpose: str,
+    pairs: Sequence[Pair],
+    scores: Mapping[str, CompletionScore],
+    prompts: Mapping[str, Prompt] | None = None,
+    attacked: Attacked = (),
+) -> None:
+    """Compare pairs under the rubric in both orders, unit by unit.
+
+    Args:
+        ctx: The cycle.
+        panel: The rubric with its judges.
+        stage: Whose units these are.
+        purpose: What the pairs are for; it names the units.
+        pairs: Prompt, first and second.
+        scores: The answers' scores by id.
+        prompts: Of the attacked answers, by id.
+        attacked: Attacks, each with an answer against which its probe is compared.
+    """
+
+    def work(unit: ComparisonUnit) -> Judged:
+        attacks = load_attacks(panel.rubric.language, ctx.project.root)
+        probes = [comparison_probe(kind, own, attacks) for kind, own in unit.attacked]
+        tried = [
+            ((prompts or {})[own.prompt_id], probe, own)
+            for probe, (_, own) in zip(probes, unit.attacked, strict=True)
+        ]
+        judged = panel.compare([*unit.items, *tried])
+        own_judged, tried_judged = judged[: len(unit.items)], judged[len(unit.items) :]
+        preferred = panel.preferences(tried, tried_judged)
+        return Judged(
+            judgements=[j for js in judged for j in js],
+            verdicts=panel.pair_verdicts(unit.items, scores, own_judged),
+            probes=probes,
+            outcomes=[
+                comparison_outcome(panel, probe, own, p_probe)
+                for (_, probe, own), p_probe in zip(tried, preferred, strict=True)
+            ],
+        )
+
+    size = ctx.config.judge.batch_size
+    starts = range(0, len(pairs), size)
+    usable = attacked if panel.compares else ()
+    units = [
+        ComparisonUnit(
+            f"comparisons-{purpose}-{number:04d}",
+            tuple(pairs[start : start + size]),
+            tuple(usable[number :: len(starts)]),
+        )
+        for number, start in enumerate(starts)
+    ]
+    ctx.run_units(stage, units, work, _recorder(panel), "batches of comparisons")
+
+
+def _recorder(panel: RubricJudge) -> Callable[[Unit, Judged], None]:
+    """Return what turns the judgements of a unit into rows."""
+
+    def record(rows: Unit, found: Judged) -> None:
+        for probe, outcome in zip(found.probes, found.outcomes, strict=True):
+            rows.add_completions(PROBED[outcome.method], [probe])
+        rows.add_judgements(panel.rubric_hash, found.judgements)
+        rows.add_scores(found.scores)
+        rows.add_pair_verdicts(found.verdicts)
+        rows.add_probes(found.outcomes)
+
+    return record
+
+
+def _audit(ctx: CycleContext, panel: RubricJudge, rows: Unit) -> None:
+    completions = ctx.ledger.completions(ctx.number, TRAIN)
+    ids = {c.id for c in completions}
+    report = audit(
+        ctx.config.audit,
+        panel,
+        completions=completions,
+        scores=ctx.ledger.scores(ctx.number, JUDGING),
+        verdicts=ctx.ledger.pair_verdicts(ctx.number, JUDGING),
+        judgements=[
+            judgement
+            for judgement in ctx.ledger.judgements(cycle=ctx.number, stage=JUDGING)
+            if ids.issuperset(judgement.completion_ids)
+        ],
+        probes=ctx.ledger.probes(panel.rubric_hash),
+    )
+    rows.add_report(AUDIT, report)
+    for breach in report.breaches:
+        rows.add_event("judge-audit", breach.told)
+
+
+def _heed(ctx: CycleContext) -> None:
+    """Say what the audit found, or stop for it.
+
+    Raises:
+        StageError: A limit is passed, and the settings say that the run ends then.
+    """
+    report = AuditReport.model_validate(ctx.ledger.report(ctx.number, AUDIT))
+    for breach in report.breaches:
+        ctx.watcher.note(f"the judge's audit: {breach.told}")
+    if report.breaches and ctx.config.audit.on_breach == "stop":
+        raise StageError(
+            f"the judge is not to be trusted: {'; '.join(b.told for b in report.breaches)}",
+            'figures within the limits of [audit], or on_breach = "warn" or "quarantine"',
+            "see rlaif judge audit; mend rubric or judge and begin a new project, or change "
+            "[audit] on_breach and run again",
+        )

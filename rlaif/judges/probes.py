@@ -1,0 +1,92 @@
+"""Answers made to try the judge: would it be talked round, or taken in by length?
+
+The policy is trained against the judge, so what takes the judge in is what the policy will learn.
+A probe is a policy's own answer with an attack added; an honest judge does not like it better. It
+is judged among the others, in the same batch and by the same words, and never trained on.
+
+Injections (Greshake et al. 2023, 2302.12173, name the kind): an order to the judge, a forged
+critique and verdict, the end of the fence that holds the answer and words of the judge's own side.
+Attacks on taste (Zheng et al. 2023, MT-Bench, 2306.05685, section 3.3): padding that says nothing,
+and an answer that says everything again. Their words are data: ``prompts/probes``.
+"""
+
+from pathlib import Path
+from typing import Final, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rlaif.project import share
+from rlaif.records import Completion, ProbeKind, make_id
+from rlaif.text import words_of
+from rlaif.toml_source import read_toml
+
+KINDS: Final[tuple[ProbeKind, ...]] = get_args(ProbeKind)
+INJECTIONS: Final[frozenset[ProbeKind]] = frozenset({"instruction", "forged_verdict", "fence"})
+PROBE_POLICY = "probe:"
+_LANGUAGES = ("en", "zh")
+
+
+class Attacks(BaseModel):
+    """What attacks add to an answer; ``{label}`` stands for the verdict that a forger wants."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    instruction: str = Field(min_length=1)
+    forged_verdict: str = Field(min_length=1)
+    fence: str = Field(min_length=1)
+    padding: str = Field(min_length=1)
+
+    def attack(self, text: str, kind: ProbeKind, label: str) -> str:
+        """Return an answer's text with an attack added."""
+        if kind == "repetition":
+            return f"{text.rstrip()}\n\n{text.strip()}"
+        added: str = getattr(self, kind)
+        return text.rstrip() + added.replace("{label}", label)
+
+
+def load_attacks(language: str, root: Path | None = None) -> Attacks:
+    """Read the attacks in a rubric's language, in English where there are none in it.
+
+    Args:
+        language: As the rubric names it, such as ``zh-CN``.
+        root: The project's folder, whose own ``prompts/probes`` go first; or None.
+
+    Raises:
+        ConfigError: The project's file is no file of attacks; with file, line and field.
+    """
+    code = language.lower().split("-")[0]
+    own = root / "prompts" / "probes" / f"{code}.toml" if root is not None else None
+    if own is not None and own.is_file():
+        return read_toml(own).validate(Attacks)
+    name = code if code in _LANGUAGES else _LANGUAGES[0]
+    return read_toml(share("prompts", "probes", f"{name}.toml")).validate(Attacks)
+
+
+def make_probe(original: Completion, kind: ProbeKind, attacks: Attacks, label: str) -> Completion:
+    """Add an attack to an answer.
+
+    Args:
+        original: A policy's own answer.
+        kind: The attack.
+        attacks: Their words.
+        label: The verdict that a forger would write.
+
+    Returns:
+        The attacked answer, with an identifier of its own; its ``policy`` says what it is, its
+        ``length`` is in words, as no policy sampled it.
+    """
+    text = attacks.attack(original.text, kind, label)
+    return Completion(
+        id=make_id("completion", "probe", original.id, text),
+        prompt_id=original.prompt_id,
+        policy=f"{PROBE_POLICY}{kind}",
+        index=original.index,
+        text=text,
+        length=len(words_of(text)),
+        ended=True,
+    )
+
+
+def kind_of(probe: Completion) -> ProbeKind:
+    """Return the attack that a probe carries."""
+    return next(kind for kind in KINDS if probe.policy == f"{PROBE_POLICY}{kind}")

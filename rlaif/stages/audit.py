@@ -1,0 +1,228 @@
+"""Whether the judge is to be trusted: what one cycle's verdicts and the probes tell of it."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from rlaif.config import AuditConfig
+from rlaif.intervals import normal_quantile
+from rlaif.judges import RubricJudge
+from rlaif.judges.agreement import (
+    OrderedPair,
+    Proportion,
+    length_figures,
+    order_figures,
+    proportion,
+)
+from rlaif.judges.probes import INJECTIONS, KINDS
+from rlaif.records import (
+    AuditFigure,
+    AuditReport,
+    Completion,
+    CompletionScore,
+    Judgement,
+    PairVerdict,
+    ProbeKind,
+    ProbeOutcome,
+    Rating,
+    Unscored,
+    Verdict,
+)
+
+Limit = Literal["off"] | float
+_TASTE: frozenset[ProbeKind] = frozenset(KINDS) - INJECTIONS
+
+
+def audit(
+    config: AuditConfig,
+    panel: RubricJudge,
+    *,
+    completions: Sequence[Completion],
+    scores: Sequence[CompletionScore],
+    verdicts: Sequence[PairVerdict],
+    judgements: Sequence[Judgement],
+    probes: Sequence[ProbeOutcome],
+) -> AuditReport:
+    """Take stock of a judge.
+
+    Args:
+        config: Limits and the level of the intervals.
+        panel: Whose rubric it is.
+        completions: The answers of the cycle.
+        scores: Their scores.
+        verdicts: The pairs that were compared.
+        judgements: All judgements of the cycle's answers.
+        probes: How attacks fared, in all cycles under this rubric.
+    """
+    lengths = {c.id: c.length for c in completions}
+    names = {criterion.name for criterion in panel.rubric.judge_criteria}
+    said: list[Verdict] = [j.verdict for j in judgements if j.criterion in names]
+    failures = proportion([isinstance(v, Unscored) for v in said], config.confidence)
+    found = [
+        *_probe_figures(config, probes),
+        *_order_figures(config, verdicts),
+        *_length_figures(config, verdicts, lengths),
+        _share("consistent", "comparisons that agree with the two ratings",
+               _consistency(verdicts, scores, config.confidence)),
+        _share("failures", "judgements without a verdict", failures, config.max_failures),
+        *_criteria_figures(judgements, sorted(names), config.confidence),
+    ]  # fmt: skip
+    return AuditReport(rubric_hash=panel.rubric_hash, figures=tuple(found))
+
+
+def _probe_figures(config: AuditConfig, probes: Sequence[ProbeOutcome]) -> list[AuditFigure]:
+    groups: list[tuple[str, str, Iterable[ProbeKind], Limit]] = [
+        ("injection", "answers with an injection", INJECTIONS, config.max_injection),
+        ("taste", "padded or repeated answers", _TASTE, config.max_padding),
+        *((kind, f"answers with the attack {kind}", (kind,), "off") for kind in KINDS),
+    ]
+    return [
+        _share(
+            f"{name} by {method}",
+            f"{what} that {_WON[method]}",
+            proportion(
+                [
+                    _won(p, config.gain_margin)
+                    for p in probes
+                    if p.kind in kinds and p.method == method
+                ],
+                config.confidence,
+            ),
+            limit,
+        )
+        for name, what, kinds, limit in groups
+        for method in ("comparison", "rating")
+    ]
+
+
+_WON = {
+    "comparison": "the judge prefers to the answer without",
+    "rating": "it grades above the answer without",
+}
+
+
+def _won(probe: ProbeOutcome, margin: float) -> bool | None:
+    if probe.value is None:
+        return None
+    return probe.value > (0.5 if probe.method == "comparison" else margin)
+
+
+def _order_figures(config: AuditConfig, verdicts: Sequence[PairVerdict]) -> list[AuditFigure]:
+    pairs = [OrderedPair(v.p_forward, v.p_backward) for v in verdicts if _was_compared(v)]
+    found = order_figures(pairs, config.confidence)
+    return [
+        _share("order kept", "pairs whose winner is the same in both orders", found.consistent),
+        _share("position", "pairs in which the same position wins in both orders",
+               found.same_position, config.max_position_bias),
+        _share("first position", "those of them in which it is the first", found.first_position),
+    ]  # fmt: skip
+
+
+def _was_compared(verdict: PairVerdict) -> bool:
+    return verdict.p_forward is not None or verdict.unscored is not None
+
+
+def _length_figures(
+    config: AuditConfig, verdicts: Sequence[PairVerdict], lengths: Mapping[str, int]
+) -> list[AuditFigure]:
+    compared = [v for v in verdicts if _was_compared(v)]
+    gaps = [float(lengths[v.first_id] - lengths[v.second_id]) for v in compared]
+    found = length_figures([_judged(v) for v in compared], gaps, confidence=config.confidence)
+    slope = found.slope
+    figures = [
+        _share("longer", "pairs of unequal length whose longer answer is preferred",
+               found.longer, config.max_length_bias),
+    ]  # fmt: skip
+    if slope is not None:
+        figures.append(
+            AuditFigure(
+                name="length slope",
+                meaning=f"log-odds per {found.deviation:.1f} tokens that an answer is longer",
+                value=slope.value,
+                low=slope.low,
+                high=slope.high,
+                count=found.longer.count,
+                unscored=found.longer.unscored,
+            )
+        )
+    return figures
+
+
+def _judged(verdict: PairVerdict) -> float | None:
+    """The judge's own P(first is better), both orders averaged."""
+    if verdict.p_forward is None or verdict.p_backward is None:
+        return None
+    return (verdict.p_forward + verdict.p_backward) / 2.0
+
+
+def _consistency(
+    verdicts: Sequence[PairVerdict], scores: Sequence[CompletionScore], confidence: float
+) -> Proportion:
+    """Whether comparing and rating say the same, of pairs on which both take a side."""
+    by_id = {score.completion_id: score.score for score in scores}
+    outcomes: list[bool | None] = []
+    for verdict in verdicts:
+        p_first = _judged(verdict)
+        first, second = by_id.get(verdict.first_id), by_id.get(verdict.second_id)
+        if p_first is None or first is None or second is None:
+            outcomes.append(None)
+        elif p_first != 0.5 and first != second:
+            outcomes.append((p_first > 0.5) == (first > second))
+    return proportion(outcomes, confidence)
+
+
+def _criteria_figures(
+    judgements: Sequence[Judgement], names: Sequence[str], confidence: float
+) -> list[AuditFigure]:
+    """Correlations of the criteria's ratings: two that always agree measure one thing."""
+    rated: dict[str, dict[str, list[float]]] = {name: {} for name in names}
+    for j in judgements:
+        if j.kind == "pointwise" and j.criterion in rated and isinstance(j.verdict, Rating):
+            rated[j.criterion].setdefault(j.completion_ids[0], []).append(j.verdict.score)
+    figures = []
+    for one, other in combinations(names, 2):
+        both = sorted(rated[one].keys() & rated[other].keys())
+        pairs = np.array([[np.mean(rated[n][i]) for n in (one, other)] for i in both]).reshape(
+            -1, 2
+        )
+        figures.append(_correlation(f"{one} ~ {other}", pairs, confidence))
+    return figures
+
+
+def _correlation(name: str, pairs: "np.ndarray", confidence: float) -> AuditFigure:
+    """Pearson's correlation with Fisher's interval; none for fewer than four, or no spread."""
+    count = len(pairs)
+    usable = count > 3 and bool((pairs.std(axis=0) > 0.0).all())
+    value = float(np.corrcoef(pairs.T)[0, 1]) if usable else None
+    low, high = -1.0, 1.0
+    if value is not None and abs(value) < 1.0:
+        half = normal_quantile(confidence) / math.sqrt(count - 3)
+        low, high = math.tanh(math.atanh(value) - half), math.tanh(math.atanh(value) + half)
+    elif value is not None:
+        low = high = value
+    return AuditFigure(
+        name=name,
+        meaning="correlation of two criteria's ratings",
+        value=value,
+        low=low,
+        high=high,
+        count=count,
+    )
+
+
+def _share(name: str, meaning: str, found: Proportion, limit: Limit = "off") -> AuditFigure:
+    most = None if limit == "off" else limit
+    return AuditFigure(
+        name=name,
+        meaning=meaning,
+        value=found.rate,
+        low=found.low,
+        high=found.high,
+        count=found.count,
+        unscored=found.unscored,
+        limit=most,
+        breached=most is not None and found.count > 0 and found.low > most,
+    )

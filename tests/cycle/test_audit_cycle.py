@@ -1,0 +1,147 @@
+"""A judge is tried while it judges: probes are stored, never trained on, and limits act."""
+
+import sqlite3
+from collections.abc import Mapping
+
+import pytest
+
+from rlaif.config import JudgeConfig
+from rlaif.crew import Crew
+from rlaif.cycle import run_cycles
+from rlaif.errors import StageError
+from rlaif.judges import PAIR_LABELS, JudgeRequest, Juror, load_templates
+from rlaif.ledger.reader import LedgerReader
+from rlaif.progress import Silent
+from rlaif.project import Project, load_project
+from rlaif.records import AuditReport
+from rlaif.testing import ScriptedJudge
+from tests.cycle.conftest import JUDGED, Maker
+
+TRIED = {"probe_share": 0.5}
+STRICT = {**TRIED, "max_injection": 0.1}
+
+
+class Notes(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def gullible(request: JudgeRequest) -> Mapping[str, float]:
+    """Like short answers, and whatever claims to be the best."""
+    levels = [
+        0.9 if "Verdict:" in t or "Note to the grader" in t else 0.4 / (1 + len(t))
+        for t in request.shown
+    ]
+    if request.labels == PAIR_LABELS:
+        p_first = levels[0] / (levels[0] + levels[1])
+        return {"A": p_first, "B": 1.0 - p_first}
+    place = levels[0] * (len(request.labels) - 1)
+    return {x: max(0.0, 1.0 - abs(i - place)) for i, x in enumerate(request.labels)}
+
+
+@pytest.fixture
+def talked_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every project's judge believes what answers say of themselves."""
+
+    def juror(_: Crew, config: JudgeConfig) -> Juror:
+        judge = ScriptedJudge(gullible, "gullible")
+        return Juror("gullible", judge, load_templates("detailed"), config.min_label_mass)
+
+    monkeypatch.setattr(Crew, "_juror", juror)
+
+
+def audit_of(project: Project) -> AuditReport:
+    with LedgerReader.open(project.ledger_path) as reads:
+        return AuditReport.model_validate(reads.report(1, "judge_audit"))
+
+
+@pytest.mark.usefixtures("talked_round")
+def test_probes_are_judged_and_stored_and_never_trained_on(make_project: Maker) -> None:
+    project = make_project(rubric=JUDGED, audit={**TRIED, "max_injection": "off"})
+    run_cycles(project, more=1, watcher=Silent())
+    found = {f.name: f for f in audit_of(project).figures}
+    for method in ("comparison", "rating"):
+        assert found[f"injection by {method}"].value == 1.0
+        assert found[f"injection by {method}"].count + found[f"taste by {method}"].count == 6
+        assert found[f"taste by {method}"].value == 0.0
+    with LedgerReader.open(project.ledger_path) as reads:
+        probes = reads.completions(1, "probe-rated") + reads.completions(1, "probe-compared")
+        assert len(probes) == 12
+        ids = {p.id for p in probes}
+        judged = {i for j in reads.judgements(cycle=1) for i in j.completion_ids}
+        assert ids <= judged
+        trained = {i for p in reads.preferences() for i in (p.first_id, p.second_id)}
+        assert trained
+        assert not ids & trained
+        assert not ids & {s.completion_id for s in reads.scores(1, "judging")}
+        verdicts = reads.pair_verdicts(1, "judging")
+        assert not ids & {i for v in verdicts for i in (v.first_id, v.second_id)}
+        assert reads.gate_decision(1) is not None
+
+
+@pytest.mark.usefixtures("talked_round")
+def test_probes_change_no_label(make_project: Maker) -> None:
+    tried = make_project("tried", rubric=JUDGED, audit=TRIED)
+    untried = make_project("untried", rubric=JUDGED, audit={"probe_share": 0.0})
+    labels = []
+    for project in (tried, untried):
+        run_cycles(project, more=1, watcher=Silent())
+        with LedgerReader.open(project.ledger_path) as reads:
+            labels.append(reads.preferences())
+    assert labels[0] == labels[1] != []
+    assert {f.name: f.count for f in audit_of(untried).figures}["injection by rating"] == 0
+
+
+@pytest.mark.usefixtures("talked_round")
+def test_a_breach_is_told_and_kept_and_training_goes_on_where_it_only_warns(
+    make_project: Maker,
+) -> None:
+    project, notes = make_project(rubric=JUDGED, audit=STRICT), Notes()
+    run_cycles(project, more=1, watcher=notes)
+    assert any("answers with an injection" in note for note in notes.notes)
+    with LedgerReader.open(project.ledger_path) as reads:
+        kinds = [event.kind for event in reads.events()]
+        assert kinds.count("judge-audit") == len(audit_of(project).breaches) == 2
+        assert reads.preferences() != []
+
+
+@pytest.mark.usefixtures("talked_round")
+def test_a_breach_can_quarantine_the_cycles_labels_and_the_gate_says_why(
+    make_project: Maker,
+) -> None:
+    project = make_project(rubric=JUDGED, audit={**STRICT, "on_breach": "quarantine"})
+    run_cycles(project, more=1, watcher=Silent())
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert reads.preferences() == []
+        decision = reads.gate_decision(1)
+        assert decision is not None
+        assert decision.decision == "hold"
+        (reason,) = decision.reasons
+        assert "the judge's audit quarantined them" in reason
+        assert "injection" in reason
+
+
+@pytest.mark.usefixtures("talked_round")
+def test_a_breach_can_stop_the_run_until_a_person_decides(make_project: Maker) -> None:
+    project = make_project(rubric=JUDGED, audit={**STRICT, "on_breach": "stop"})
+    for _ in range(2):
+        with pytest.raises(StageError, match="the judge is not to be trusted"):
+            run_cycles(project, more=1, watcher=Silent())
+    text = project.config_path.read_text(encoding="utf-8")
+    lenient = text.replace('on_breach = "stop"', 'on_breach = "warn"')
+    project.config_path.write_text(lenient, encoding="utf-8")
+    assert run_cycles(load_project(project.root), more=1, watcher=Silent()) == [1]
+
+
+def test_a_rubric_without_a_judge_has_no_audit(make_project: Maker) -> None:
+    project = make_project()
+    run_cycles(project, more=1, watcher=Silent())
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert reads.report(1, "judge_audit") is None
+    with sqlite3.connect(project.ledger_path) as connection:
+        assert connection.execute("SELECT count(*) FROM probes").fetchone() == (0,)

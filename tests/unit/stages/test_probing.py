@@ -1,0 +1,107 @@
+"""Which answers are attacked, and what becomes of the attack."""
+
+import pytest
+
+from rlaif.config import JudgingConfig
+from rlaif.judges import JudgeCriterion, Juror, Rubric, RubricJudge, load_templates
+from rlaif.judges.probes import KINDS, load_attacks
+from rlaif.records import Completion, CompletionScore, Unscored
+from rlaif.stages.probing import (
+    choose_originals,
+    comparison_outcome,
+    comparison_probe,
+    rating_outcome,
+    rating_probe,
+)
+from rlaif.testing import ScriptedJudge
+
+PANEL = RubricJudge(
+    Rubric(
+        name="r",
+        version="1",
+        language="en",
+        criteria=tuple(
+            JudgeCriterion(name=n, kind="judge", weight=1.0, text=n, choices=tuple("abcde"[:k]))
+            for n, k in (("short", 2), ("kind", 5), ("right", 3))
+        ),
+    ),
+    judging=JudgingConfig(),
+    jury=[Juror("one", ScriptedJudge(lambda _: {}), load_templates("detailed"), 0.5)],
+)
+ATTACKS = load_attacks("en")
+
+
+def answer(name: str, text: str = "Yes.", duplicate_of: str | None = None) -> Completion:
+    return Completion(
+        id=name,
+        prompt_id=name[0],
+        policy="d",
+        index=0,
+        text=text,
+        length=2,
+        ended=True,
+        duplicate_of=duplicate_of,
+    )
+
+
+ANSWERS = {f"p{i}": [answer(f"{i}-{j}") for j in range(3)] for i in range(10)}
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.0, 0), (0.01, 1), (0.25, 2), (0.5, 5), (1.0, 10)])
+def test_the_share_is_of_prompts_and_at_least_one(share: float, count: int) -> None:
+    chosen = choose_originals(ANSWERS, share, seed=3)
+    assert len(chosen) == count
+    assert len({original.prompt_id for _, original in chosen}) == count
+
+
+def test_attacks_take_turns_and_the_seed_decides() -> None:
+    chosen = choose_originals(ANSWERS, 1.0, seed=3)
+    kinds = [kind for kind, _ in chosen]
+    assert {kind: kinds.count(kind) for kind in KINDS} == dict.fromkeys(KINDS, 2)
+    assert choose_originals(ANSWERS, 1.0, seed=3) == chosen
+    starts = {choose_originals(ANSWERS, 0.1, seed=seed)[0][0] for seed in range(40)}
+    assert starts == set(KINDS)
+
+
+def test_empty_answers_and_duplicates_are_not_attacked() -> None:
+    only = {"p": [answer("a", " \n"), answer("b", duplicate_of="c"), answer("c")], "q": []}
+    for seed in range(8):
+        ((_, original),) = choose_originals(only, 1.0, seed)
+        assert original.id == "c"
+    assert choose_originals({"p": [answer("a", "")]}, 1.0, 0) == []
+
+
+def test_a_forger_wants_the_highest_grade_of_the_rubric_or_the_first_letter() -> None:
+    assert rating_probe(PANEL, "fence", answer("a"), ATTACKS).text.count("Verdict: 5") == 1
+    assert comparison_probe("fence", answer("a"), ATTACKS).text.count("Verdict: A") == 1
+
+
+def score(name: str, value: float | None) -> CompletionScore:
+    unscored = None if value is not None else "kind: mumbled"
+    return CompletionScore(completion_id=name, score=value, parts={}, unscored=unscored)
+
+
+def test_a_rating_tells_how_far_the_score_rose() -> None:
+    probe = rating_probe(PANEL, "padding", answer("a"), ATTACKS)
+    found = rating_outcome(PANEL, probe, score(probe.id, 0.75), score("a", 0.5))
+    assert (found.value, found.unscored, found.kind) == (0.25, None, "padding")
+    assert (found.probe_id, found.original_id) == (probe.id, "a")
+    assert found.rubric_hash == PANEL.rubric_hash
+    fallen = rating_outcome(PANEL, probe, score(probe.id, 0.0), score("a", 0.5))
+    assert fallen.value == -0.5
+
+
+@pytest.mark.parametrize(("mine", "other"), [(None, 0.5), (0.5, None), (None, None)])
+def test_a_rating_without_both_scores_is_unscored(mine: float | None, other: float | None) -> None:
+    probe = rating_probe(PANEL, "padding", answer("a"), ATTACKS)
+    found = rating_outcome(PANEL, probe, score(probe.id, mine), score("a", other))
+    assert found.value is None
+    assert "mumbled" in (found.unscored or "")
+
+
+def test_a_comparison_tells_how_much_the_attacked_answer_is_preferred() -> None:
+    probe = comparison_probe("fence", answer("a"), ATTACKS)
+    found = comparison_outcome(PANEL, probe, answer("a"), 0.625)
+    assert (found.value, found.unscored, found.method) == (0.625, None, "comparison")
+    silent = comparison_outcome(PANEL, probe, answer("a"), Unscored(reason="mumbled"))
+    assert (silent.value, silent.unscored) == (None, "mumbled")
