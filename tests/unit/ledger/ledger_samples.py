@@ -19,6 +19,7 @@ from rlaif.records import (
     Metric,
     PairVerdict,
     Preference,
+    ProbeOutcome,
     Prompt,
     Rating,
     Unscored,
@@ -100,6 +101,13 @@ def comparison(name: str, first: str, second: str, **fields: Any) -> Judgement:
     )
 
 
+def probe(probe_id: str, original_id: str, **fields: Any) -> ProbeOutcome:
+    given: dict[str, Any] = {"kind": "fence", "method": "rating", "value": -0.25}
+    return ProbeOutcome(
+        probe_id=probe_id, original_id=original_id, rubric_hash=RUBRIC, **given | fields
+    )
+
+
 def preference(name: str, prompt_name: str, first: str, second: str, **fields: Any) -> Preference:
     given: dict[str, Any] = {"label": 0.75, "split": "train", "rubric_hash": RUBRIC}
     given["origin"] = "comparison"
@@ -176,6 +184,9 @@ def _fill_judgements(ledger: Ledger, name: str) -> None:
         )
         unit.add_pair_verdicts([pair])
         unit.add_preferences([preference(name, name, first, second)])
+        attacked = completion(f"{name}-0-attacked", name, policy="probe:fence")
+        unit.add_completions("probe-rated", [attacked])
+        unit.add_probes([probe(attacked.id, f"completion-{first}")])
 
 
 def _fill_promotion(ledger: Ledger, name: str) -> None:

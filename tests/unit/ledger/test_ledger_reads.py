@@ -12,6 +12,7 @@ from ledger_samples import (
     completion,
     fill_cycle,
     preference,
+    probe,
     prompt,
     rating,
 )
@@ -35,6 +36,15 @@ def second_cycle(ledger: Ledger) -> None:
     begin(ledger, 2)
     for stage in ("generation", "judging"):
         ledger.begin_stage(2, stage)
+
+
+def test_probes_are_found_by_the_rubric_that_they_were_judged_under(ledger: Ledger) -> None:
+    fill_cycle(ledger)
+    assert ledger.probes(RUBRIC) == [
+        probe(f"completion-{name}-0-attacked", f"completion-{name}-0")
+        for name in ("colours", "capitals")
+    ]
+    assert ledger.probes("another") == []
 
 
 def test_answers_come_in_the_order_of_units_and_not_of_commits(ledger: Ledger) -> None:
