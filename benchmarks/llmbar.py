@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rlaif.config import JudgingConfig
 from rlaif.judges import (
     PAIR_LABELS,
     JudgeCriterion,
@@ -265,11 +266,7 @@ def _verdict(reply: str, form: VerdictForm) -> Verdict:
 
 
 def _settings(pairwise_weight: float) -> VerdictSettings:
-    return VerdictSettings(
-        pairwise_weight=pairwise_weight,
-        score_temperature=0.15,
-        flip_threshold=0.6,
-    )
+    return VerdictSettings.from_config(JudgingConfig(pairwise_weight=pairwise_weight))
 
 
 def _completions(record: dict[str, Any]) -> tuple[Completion, Completion]:
@@ -296,6 +293,8 @@ def _judgement(kind: Any, shown: Sequence[Completion], verdict: Verdict) -> Judg
             "kind": kind,
             "completion_ids": tuple(c.id for c in shown),
             "critique": "recorded",
+            "judge": "recorded",
+            "method": "words",
             "verdict": verdict,
         }
     )
