@@ -106,14 +106,10 @@ class _Finder:
         self._after: dict[str, int] = {}
 
     def locate(self, splits: Sequence[tuple[str, str]]) -> MarkedError:
-        """Return the error that a line marks; of several readings the one that is in the answer."""
-        places = [self._find(quote) for quote, _ in splits]
-        hits = [index for index, place in enumerate(places) if place is not None]
-        chosen = hits[0] if len(hits) == 1 else 0
-        (quote, why), place = splits[chosen], places[chosen]
-        if len(hits) > 1:
-            reason = f"the line can be read in {len(hits)} ways that are all in the answer"
-            return MarkedError(quote=quote, why=why, unlocated=reason)
+        """Return the error that a line marks, by its longest reading that is in the answer."""
+        readings = [(self._find(quote), quote, why) for quote, why in splits]
+        there = [reading for reading in readings if reading[0] is not None]
+        place, quote, why = there[-1] if there else readings[0]
         key = _fold(quote).text.strip()
         if place is None:
             again = "marked more often than it occurs in" if key in self._after else "not in"
