@@ -21,6 +21,7 @@ from rlaif.records import Probability, Record
 from rlaif.seeds import derive_seed, numpy_generator
 
 CLAMP = 1e-3
+DECIMALS = 12  # 0.58 and 1 - 0.42 are one place
 COOLEST, WARMEST = 0.05, 50.0
 Method = Literal["temperature", "isotonic"]
 Array = NDArray[np.float64]
@@ -74,7 +75,8 @@ class Calibration(Record):
             raise ValueError(f"{p} is not a probability")
         if p == 0.5:
             return 0.5
-        return self._upper(p) if p > 0.5 else 1.0 - self._upper(1.0 - p)
+        upper = self._upper(round(max(p, 1.0 - p), DECIMALS))
+        return upper if p > 0.5 else 1.0 - upper
 
     def _upper(self, p: float) -> float:
         if self.temperature is not None:
@@ -181,7 +183,7 @@ def _turned(pairs: Sequence[LabelledPair]) -> tuple[Array, Array, Array]:
     """Return p, outcome and weight with every pair turned so that p is at least one half."""
     turned = [(p, outcome) if p >= 0.5 else (1.0 - p, 1.0 - outcome) for p, outcome, *_ in pairs]
     p, outcome = np.array(turned, dtype=np.float64).T
-    return p, outcome, np.array([pair.weight for pair in pairs])
+    return p.round(DECIMALS), outcome, np.array([pair.weight for pair in pairs])
 
 
 def _fit_temperature(

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 
 from rlaif.errors import StageError
 from rlaif.logistic import sigmoid
 
 Array = NDArray[np.float64]
+_Choice = tuple[NDArray[np.int_], float]
 
 PRIOR = 0.5
 MAX_STEPS = 10_000
@@ -71,19 +73,22 @@ def plackett_luce(
     _check(rankings, weights, prior)
     names = sorted({name for ranking in rankings for name in ranking})
     index = {name: place for place, name in enumerate(names)}
-    orders = [np.array([index[name] for name in ranking], dtype=int) for ranking in rankings]
-    counts = np.ones(len(orders)) if weights is None else np.array(weights, dtype=np.float64)
+    weight_of: dict[tuple[str, ...], float] = {}
+    for ranking, weight in zip(rankings, weights or [1.0] * len(rankings), strict=True):
+        weight_of[tuple(ranking)] = weight_of.get(tuple(ranking), 0.0) + weight
+    choices = [
+        (np.array([index[name] for name in ranking], dtype=int), weight)
+        for ranking, weight in sorted(weight_of.items())
+    ]
     wins = np.full(len(names), float(prior))
-    for order, count in zip(orders, counts, strict=True):
-        wins[order[:-1]] += count
-    worths = np.ones(len(names))
+    for order, weight in choices:
+        wins[order[:-1]] += weight
+    logs = np.zeros(len(names))
     for step in range(1, MAX_STEPS + 1):
-        updated = wins / _denominators(orders, counts, worths, prior)
-        change = float(np.abs(np.log(updated) - np.log(worths)).max(initial=0.0))
-        worths = updated
-        if change < TOLERANCE:
-            logs = np.log(worths).tolist()
-            return PlackettLuce(dict(zip(names, logs, strict=True)), step)
+        before = logs
+        logs = _rescaled(np.log(wins / _denominators(choices, np.exp(logs), prior)))
+        if float(np.abs(logs - before).max(initial=0.0)) < TOLERANCE:
+            return PlackettLuce(dict(zip(names, logs.tolist(), strict=True)), step)
     raise StageError(
         f"the worths of {len(names)} answers did not settle in {MAX_STEPS} rounds",
         "rankings that a prior can hold together",
@@ -91,17 +96,29 @@ def plackett_luce(
     )
 
 
-def _denominators(
-    orders: Sequence[NDArray[np.int_]], counts: Array, worths: Array, prior: float
-) -> Array:
+def _denominators(choices: Sequence[_Choice], worths: Array, prior: float) -> Array:
     """Return, for each item, the sum over all choices that it was part of of 1 / their worth."""
     total = 2.0 * prior / (worths + 1.0)
-    for order, count in zip(orders, counts, strict=True):
+    for order, weight in choices:
         left = np.cumsum(worths[order][::-1])[::-1]
         share = np.zeros(len(order))
-        share[: len(order) - 1] = 1.0 / left[:-1]
-        total[order] += count * np.cumsum(share)
+        share[:-1] = 1.0 / left[:-1]
+        total[order] += weight * np.cumsum(share)
     return total
+
+
+def _rescaled(logs: Array) -> Array:
+    """Return log-worths on the scale that the prior likes best; rankings know of none.
+
+    Without this the scale would follow in steps as small as the prior is weak.
+    """
+    if not len(logs) or np.ptp(logs) == 0.0:
+        return np.zeros_like(logs)
+
+    def pull(shift: float) -> float:
+        return float(np.tanh((logs + shift) / 2.0).sum())
+
+    return np.asarray(logs + brentq(pull, -logs.max(), -logs.min(), xtol=1e-14))
 
 
 def _check(
