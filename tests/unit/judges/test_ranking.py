@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize
 
-import rlaif.judges.ranking as ranking
+import rlaif.judges.ranking as module
 from rlaif.errors import StageError
 from rlaif.judges.ranking import PRIOR, plackett_luce
 from rlaif.seeds import numpy_generator
@@ -140,7 +140,15 @@ def test_what_cannot_be_fitted_is_refused(
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("count", [10, 1000])
+def test_many_that_agree_settle_soon(count: int) -> None:
+    found = plackett_luce([list(NAMES)] * count)
+    assert found.steps < 1000
+    theirs = by_optimiser([list(NAMES)], [float(count)], PRIOR)
+    assert dict(found.log_worths) == pytest.approx(theirs, abs=2e-3)
+
+
 def test_a_fit_that_does_not_settle_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranking, "MAX_STEPS", 3)
+    monkeypatch.setattr(module, "MAX_STEPS", 3)
     with pytest.raises(StageError, match="of 3 answers did not settle in 3 rounds"):
         plackett_luce([["a", "b", "c"]] * 10)
