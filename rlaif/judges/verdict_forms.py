@@ -235,7 +235,7 @@ def _cue_pattern(cue: str) -> re.Pattern[str]:
 @lru_cache(maxsize=64)
 def _phrase_pattern(phrase: str, spoken: tuple[str, ...]) -> re.Pattern[str]:
     begins = rf"(?<!{_JOINED})(?<![.+-])" if phrase.startswith(PLACE) else rf"(?<!{_JOINED})"
-    return re.compile(begins + _filled(phrase, spoken) + _ENDS)
+    return re.compile(f"{begins}(?={_filled(phrase, spoken)}{_ENDS})")  # they may overlap
 
 
 @lru_cache(maxsize=64)

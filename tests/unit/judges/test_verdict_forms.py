@@ -176,6 +176,12 @@ def test_all_declared_ways_have_to_agree(reply: str, words: str) -> None:
     assert words in said(read_label(reply, PAIR_LABELS, CHINESE))
 
 
+def test_statements_that_overlap_are_all_heard() -> None:
+    form = VerdictForm(phrase="better {label} better", labels={"a": "A", "b": "B"})
+    assert read_label("better a better", PAIR_LABELS, form) == "A"
+    assert "several labels" in said(read_label("better a better b better", PAIR_LABELS, form))
+
+
 def test_a_form_that_cannot_say_a_label_says_none() -> None:
     form = VerdictForm(whole="{label}", labels={"poor": "1", "good": "2"})
     assert read_label("good", ("1", "2"), form) == "2"
