@@ -3,6 +3,7 @@
 import difflib
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,9 @@ M = TypeVar("M", bound=BaseModel)
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*("[^"]+"|'[^']+'|[A-Za-z0-9_.-]+)\s*=""")
+_MULTILINE = re.compile(r"\"{3}|'{3}")
+_DEEPEST = 64
+_WIDEST = 2**63
 
 
 class ContradictionError(ValueError):
@@ -44,11 +48,12 @@ class TomlFile:
 
     def __init__(self, path: Path, text: str, error: type[ConfigError]) -> None:
         self.path = path
-        self._lines = text.splitlines()
+        self._lines = text.split("\n")
         self._error = error
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as exc:
+            _check_bounds(self.data)
+        except (ValueError, RecursionError) as exc:
             found = re.search(r"line (\d+)", str(exc))
             line = int(found.group(1)) if found else None
             raise error(
@@ -142,19 +147,40 @@ def read_toml(path: Path, error: type[ConfigError] = ConfigError) -> TomlFile:
     return TomlFile(path, text, error)
 
 
+def _check_bounds(document: dict[str, Any]) -> None:
+    """Refuse what TOML allows and nothing can use: numbers over 64 bits, tables 65 deep.
+
+    Raises:
+        ValueError: There is such a thing.
+    """
+    level: list[Any] = [document]
+    for _ in range(_DEEPEST):
+        if any(type(value) is int and not -_WIDEST <= value < _WIDEST for value in level):
+            raise ValueError("a whole number of more than 64 bits")
+        level = [inner for value in level for inner in _inside(value)]
+    if level:
+        raise ValueError(f"tables or lists within one another more than {_DEEPEST} deep")
+
+
+def _inside(value: Any) -> list[Any]:  # noqa: ANN401 - any TOML value
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
 def _marks(lines: list[str]) -> list[tuple[Location, int]]:
     """List where headers and keys stand; multi-line values are passed over by their shape."""
     marks: list[tuple[Location, int]] = []
     prefix: Location = ()
     counts: dict[Location, int] = {}
-    for number, line in enumerate(lines, start=1):
+    for number, line in _outside_texts(lines):
         header = _HEADER.match(line)
         if header:
-            prefix = _parts(header.group(2))
+            *parents, last = _parts(header.group(2))
+            prefix = (*_indexed(parents, counts), last)
             if header.group(1) == "[[":
-                index = counts.get(prefix, -1) + 1
-                counts[prefix] = index
-                prefix = (*prefix, index)
+                counts[prefix] = counts.get(prefix, -1) + 1
+                prefix = (*prefix, counts[prefix])
             marks.append((prefix, number))
             continue
         key = _KEY.match(line)
@@ -164,6 +190,28 @@ def _marks(lines: list[str]) -> list[tuple[Location, int]]:
             inline = re.findall(r"[{,]\s*([A-Za-z0-9_-]+)\s*=", line[key.end() :])
             marks.extend(((*location, name), number) for name in inline)
     return marks
+
+
+def _outside_texts(lines: list[str]) -> Iterator[tuple[int, str]]:
+    """Number lines from 1, without those that begin inside a text of several lines."""
+    inside = ""
+    for number, line in enumerate(lines, start=1):
+        if not inside:
+            yield number, line
+            if line.lstrip().startswith("#"):
+                continue
+        for fence in _MULTILINE.findall(line):
+            inside = "" if fence == inside else inside or fence
+
+
+def _indexed(names: list[str | int], counts: dict[Location, int]) -> Location:
+    """Return a table's place, with the index of each array on the way that it belongs to."""
+    place: Location = ()
+    for name in names:
+        place = (*place, name)
+        if place in counts:
+            place = (*place, counts[place])
+    return place
 
 
 def _parts(name: str) -> Location:
