@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rlaif.config import JudgeConfig, RlaifConfig
 from rlaif.errors import ConfigError
-from rlaif.judges import Juror, RubricJudge, load_rubric, load_templates
+from rlaif.judges import Juror, RubricJudge, load_code, load_rubric, load_templates
 from rlaif.judges.transformers_judge import TransformersJudge
 from rlaif.models.embedding import Embedder
 from rlaif.models.loading import LanguageModel, load_language_model, pick_device
@@ -52,6 +52,7 @@ class Crew:
                 judging=self.config.judging,
                 jury=[self._juror(config) for config in jury] if asks else (),
                 encoder=self.embedder() if rubric.embedding_criteria else None,
+                code=load_code(rubric, self._rubric_path, self._python_path),
             )
         return self._panels[key]
 
@@ -89,6 +90,11 @@ class Crew:
             min_label_mass=config.min_label_mass,
             critique=config.critique,
         )
+
+    @property
+    def _python_path(self) -> Path | None:
+        name = self.config.rubric.python
+        return None if name == "off" else self._project.file(name)
 
     @property
     def _rubric_path(self) -> Path:

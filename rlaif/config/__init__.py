@@ -169,9 +169,8 @@ def _without_paths(value: Any) -> Any:  # noqa: ANN401 - any JSON value
         return [_without_paths(v) for v in value]
     if not isinstance(value, dict):
         return value
-    return {
-        k: _without_paths(v) for k, v in value.items() if k not in {"path", "pools", "ptx_path"}
-    }
+    paths = {"path", "pools", "ptx_path", "python"}
+    return {k: _without_paths(v) for k, v in value.items() if k not in paths}
 
 
 def read_config(path: Path) -> RlaifConfig:

@@ -45,6 +45,10 @@ class RubricConfig(Section):
     """What good means."""
 
     path: str = Field("prompts/rubrics/helpdesk.toml", description="the rubric file")
+    python: str = Field(
+        "off",
+        description="your Python file with the functions of python criteria, or off; it is run",
+    )
 
 
 class EmbedderConfig(Section):

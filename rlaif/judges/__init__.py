@@ -13,8 +13,16 @@ from rlaif.judges.aggregation import (
     score_completion,
 )
 from rlaif.judges.backend import Judge, SentenceEncoder
+from rlaif.judges.code_criteria import (
+    CriterionContext,
+    CriterionFunction,
+    LoadedFunction,
+    Score,
+)
+from rlaif.judges.code_sources import load_code
 from rlaif.judges.juror import Juror
 from rlaif.judges.panel import RubricJudge
+from rlaif.judges.plugins import JudgeContext, JudgeFactory, make_judge
 from rlaif.judges.protocol import (
     PAIR_LABELS,
     JudgeReply,
@@ -29,6 +37,10 @@ from rlaif.judges.rendering import Templates, as_data, load_templates
 from rlaif.judges.rubric import (
     EmbeddingCriterion,
     JudgeCriterion,
+    PairExample,
+    PythonCriterion,
+    RatingExample,
+    Reference,
     Rubric,
     RuleCriterion,
     RuleSpec,
@@ -43,16 +55,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PAIR_LABELS",
+    "CriterionContext",
+    "CriterionFunction",
     "EmbeddingCriterion",
     "Judge",
+    "JudgeContext",
     "JudgeCriterion",
+    "JudgeFactory",
     "JudgeReply",
     "JudgeRequest",
     "Juror",
+    "LoadedFunction",
+    "PairExample",
+    "PythonCriterion",
+    "RatingExample",
+    "Reference",
     "Rubric",
     "RubricJudge",
     "RuleCriterion",
     "RuleSpec",
+    "Score",
     "SentenceEncoder",
     "Similarity",
     "Templates",
@@ -60,8 +82,10 @@ __all__ = [
     "VerdictSettings",
     "as_data",
     "judge_by_rule",
+    "load_code",
     "load_rubric",
     "load_templates",
+    "make_judge",
     "p_from_scores",
     "pair_verdict",
     "parse_verdict",

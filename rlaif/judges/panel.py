@@ -19,6 +19,7 @@ from rlaif.judges.aggregation import (
     score_completion,
 )
 from rlaif.judges.backend import SentenceEncoder
+from rlaif.judges.code_criteria import LoadedFunction, digests_of, judge_by_code
 from rlaif.judges.combining import Merged, merge
 from rlaif.judges.juror import Juror, digest_of_jury, refuse_namesakes, texts_of
 from rlaif.judges.protocol import (
@@ -33,6 +34,7 @@ from rlaif.judges.rubric import (
     AnyCriterion,
     EmbeddingCriterion,
     JudgeCriterion,
+    PythonCriterion,
     Rubric,
     RuleCriterion,
     rubric_hash,
@@ -85,9 +87,10 @@ class RubricJudge:
         judging: How verdicts become labels.
         jury: Who judges, one or more; nobody is right for a rubric without judge criteria.
         encoder: The embedder; None is right for a rubric without embedding criteria.
+        code: The functions of python criteria by name, as ``load_code`` finds them.
 
     Raises:
-        ModelError: The rubric needs a judge or an embedder that was not given.
+        ModelError: The rubric needs a judge, an embedder or a function that was not given.
         ConfigError: Two jurors have the same name.
     """
 
@@ -98,6 +101,7 @@ class RubricJudge:
         judging: JudgingConfig,
         jury: Sequence[Juror] = (),
         encoder: SentenceEncoder | None = None,
+        code: Mapping[str, LoadedFunction] | None = None,
     ) -> None:
         self.rubric = rubric
         self.settings = VerdictSettings.from_config(judging)
@@ -108,6 +112,10 @@ class RubricJudge:
         if rubric.embedding_criteria and encoder is None:
             raise _lacks("embedder", rubric.embedding_criteria)
         self._encoder = encoder if rubric.embedding_criteria else None
+        self._code = dict(code or {}) if rubric.python_criteria else {}
+        lacking = [c for c in rubric.python_criteria if c.function not in self._code]
+        if lacking:
+            raise _lacks("function", lacking)
 
     @property
     def compares(self) -> bool:
@@ -116,7 +124,7 @@ class RubricJudge:
 
     @cached_property
     def rubric_hash(self) -> str:
-        """The hash that labels carry: rubric, templates, judge, embedder, settings, protocol."""
+        """The hash that labels carry: rubric, templates, models, code, settings, protocol."""
         settings = {**self.settings.for_hashing(len(self.jury)), "protocol": protocol.VERSION}
         if len(self.jury) == 1:
             settings["min_label_mass"] = self.jury[0].min_label_mass
@@ -126,6 +134,7 @@ class RubricJudge:
             judge=digest_of_jury(self.jury),
             embedder=self._encoder.digest if self._encoder else "",
             settings=settings,
+            code=digests_of(self._code),
         )
 
     def rate(self, items: Sequence[RatedItem]) -> list[list[Judgement]]:
@@ -266,7 +275,7 @@ class RubricJudge:
 
     def _measure(
         self,
-        criterion: RuleCriterion | EmbeddingCriterion,
+        criterion: RuleCriterion | EmbeddingCriterion | PythonCriterion,
         item: RatedItem,
         similarity: Similarity | None,
     ) -> Judgement:
@@ -276,6 +285,9 @@ class RubricJudge:
         if isinstance(criterion, RuleCriterion):
             score, critique = judge_by_rule(criterion.rule, completion.text)
             verdict = Rating(score=score)
+        elif isinstance(criterion, PythonCriterion):
+            function = self._code[criterion.function]
+            verdict, critique = judge_by_code(self.rubric, criterion, function, prompt, completion)
         elif similarity is not None:
             verdict, critique = similarity.judge(criterion, prompt.text, completion.text)
         else:
@@ -307,5 +319,5 @@ def _lacks(what: str, criteria: Sequence[AnyCriterion]) -> ModelError:
     return ModelError(
         f"no {what} for the criteria {names}",
         f"a rubric with such criteria comes with a {what}",
-        f"name one in [{what}] path",
+        "find it with load_code" if what == "function" else f"name one in [{what}] path",
     )

@@ -1,0 +1,56 @@
+"""What code of others did wrong, in words that can be stored and shown."""
+
+from pathlib import Path
+from traceback import walk_tb
+
+from pydantic import ValidationError
+
+from rlaif.text import quoted, shortened
+
+_LONGEST = 400
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def words_of(exc: BaseException) -> str:
+    """Say what an exception is: its type and message, at most 400 characters, always UTF-8.
+
+    An error of pydantic's is told in one line, field by field.
+    """
+    name = type(exc).__name__
+    message = _fields_of(exc) if isinstance(exc, ValidationError) else _message_of(exc)
+    return shortened(writable(f"{name}: {message}" if message else name), _LONGEST)
+
+
+def line_in(file: Path, exc: BaseException) -> int | None:
+    """Return the innermost line of a file that an exception went through, None where it did not."""
+    own = str(file)
+    if isinstance(exc, SyntaxError) and exc.filename == own:
+        return exc.lineno
+    lines = [line for frame, line in walk_tb(exc.__traceback__) if frame.f_code.co_filename == own]
+    return lines[-1] if lines else None
+
+
+def shown(value: object) -> str:
+    """Return a value as Python writes it where that runs no code of others, else its type."""
+    kind = type(value)
+    return writable(quoted(value)) if kind in _PLAIN else f"a {kind.__name__}"
+
+
+def writable(text: str) -> str:
+    """Return a text that UTF-8 can hold: lone surrogates are written out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _fields_of(exc: ValidationError) -> str:
+    wrong = exc.errors(include_url=False, include_context=False)
+    return "; ".join(
+        f"{'.'.join(map(str, e['loc'])) or exc.title} = {shown(e['input'])}: {e['msg']}"
+        for e in wrong
+    )
+
+
+def _message_of(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception as own:  # noqa: BLE001 - theirs to break
+        return f"its message cannot be read ({type(own).__name__})"

@@ -1,0 +1,175 @@
+"""Judges that installed packages bring: how one is found, made, checked and kept to the protocol.
+
+A package offers a factory in the group ``rlaif.judges``; ``[judge] backend`` names it. What it
+makes is put behind ``PluginJudge``, so that nothing it does wrong becomes a verdict.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from rlaif.errors import ModelError, RlaifError
+from rlaif.judges.backend import Judge
+from rlaif.judges.entry_points import Offer, names_in, take
+from rlaif.judges.foreign import shown, words_of
+from rlaif.judges.protocol import JudgeReply, JudgeRequest, request_hash
+from rlaif.records import JudgeCall, digest_of
+
+GROUP = "rlaif.judges"
+BUILT_IN = ("transformers", "openai")
+
+
+@dataclass(frozen=True)
+class JudgeContext:
+    """What a factory is told beside its settings.
+
+    Attributes:
+        root: The project's folder; paths in the settings are relative to it.
+        device: The device that models of this project run on, as torch names it.
+        seed: The seed of all that the judge draws at random.
+    """
+
+    root: Path
+    device: str = "cpu"
+    seed: int = 0
+
+
+class JudgeFactory(Protocol):
+    """What the entry point is: it makes a judge, or raises an error that says what is wrong."""
+
+    def __call__(self, settings: Mapping[str, Any], context: JudgeContext, /) -> Judge:
+        """Make the judge that the settings ask for."""
+        ...
+
+
+def make_judge(backend: str, settings: Mapping[str, Any], context: JudgeContext) -> "PluginJudge":
+    """Make a judge of an installed package.
+
+    Args:
+        backend: Its name in the group ``rlaif.judges``.
+        settings: What the settings file says to it.
+        context: The project that it judges for.
+
+    Raises:
+        ModelError: No package offers that name, or two do; it cannot be imported or made; or what
+            it makes is no judge. An ``RlaifError`` of the factory's own goes through as it is.
+    """
+    offer = take(GROUP, backend, ModelError)
+    if offer is None:
+        installed = ", ".join(names_in(GROUP)) or "none"
+        raise ModelError(
+            f"[judge] backend = {backend!r}",
+            f"one of: {', '.join(BUILT_IN)}, or of an installed package ({installed})",
+            f"correct it, or install the package that offers it in its {GROUP}",
+        )
+    try:
+        made = offer.value(settings, context)
+    except RlaifError:
+        raise
+    except Exception as exc:
+        raise ModelError(
+            f"the judge {backend!r} of {offer.origin} cannot be made: {words_of(exc)}",
+            "a factory (settings, context) -> Judge that raises no error",
+            "correct its settings, or mend that package",
+        ) from exc
+    return PluginJudge(made, backend, offer)
+
+
+class PluginJudge:
+    """A judge of another's making, kept to the protocol.
+
+    A request on which it raises an exception, or to which it replies with something else than a
+    reply, fails with the reason, and costs the others nothing: where a batch raises, its requests
+    are asked one by one. An ``RlaifError`` goes through, so a judge can stop a cycle on purpose.
+    Calls are keyed by this judge's digest, whatever the plug-in wrote there.
+
+    Args:
+        judge: What the factory made.
+        backend: The name of the entry point.
+        offer: Where the factory came from.
+
+    Attributes:
+        name: The judge's own name.
+        digest: Over the judge's own digest and its package's code.
+        special_tokens: The judge's own.
+
+    Raises:
+        ModelError: It lacks what the protocol asks for.
+    """
+
+    def __init__(self, judge: Judge, backend: str, offer: Offer) -> None:
+        self._what = f"the judge {backend!r} of {offer.origin}"
+        wrong = _wrong_with(judge)
+        if wrong:
+            raise ModelError(
+                f"{self._what} is no judge: {wrong}",
+                "name, digest, special_tokens and judge(), as rlaif.judges.Judge has them",
+                "mend that package",
+            )
+        self._judge = judge
+        self.name = judge.name
+        self.digest = digest_of(["plugin", backend, offer.digest, judge.digest])
+        self.special_tokens: Sequence[str] = tuple(judge.special_tokens)
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+        """Answer requests, one reply for each, in their order.
+
+        Raises:
+            ModelError: The number of replies is not that of the requests.
+        """
+        try:
+            replies = list(self._judge.judge(requests))
+        except RlaifError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - theirs: a failure of the request, with its reason
+            if len(requests) > 1:
+                return [reply for request in requests for reply in self.judge([request])]
+            return [_failed(f"the judge raised {words_of(exc)}")] * len(requests)
+        if len(replies) != len(requests):
+            raise ModelError(
+                f"{self._what} gave {len(replies)} replies to {len(requests)} requests",
+                "one reply for each request, in their order",
+                "mend that package",
+            )
+        return [self._kept(*pair) for pair in zip(requests, replies, strict=True)]
+
+    def _kept(self, request: JudgeRequest, reply: object) -> JudgeReply:
+        wrong = _wrong_with_reply(reply)
+        if wrong or not isinstance(reply, JudgeReply):
+            return _failed(f"the judge replied with {wrong}")
+        if reply.call is None:
+            return reply
+        key = request_hash(self.digest, request)
+        call = reply.call.model_copy(update={"judge": self.digest, "request_hash": key})
+        return replace(reply, call=call)
+
+
+def _failed(reason: str) -> JudgeReply:
+    return JudgeReply(critique="", call=None, failure=reason)
+
+
+def _wrong_with(judge: object) -> str | None:
+    if not callable(getattr(judge, "judge", None)):
+        return f"{type(judge).__name__} has no method judge"
+    for field in ("name", "digest"):
+        value = getattr(judge, field, None)
+        if not isinstance(value, str) or not value.strip():
+            return f"{field} is {shown(value)}, not a text"
+    tokens = getattr(judge, "special_tokens", None)
+    if isinstance(tokens, str) or not isinstance(tokens, Sequence):
+        return f"special_tokens is {shown(tokens)}, not a list of texts"
+    odd = [token for token in tokens if not isinstance(token, str)]
+    return f"special_tokens holds {shown(odd[0])}, not a text" if odd else None
+
+
+def _wrong_with_reply(reply: object) -> str | None:
+    if not isinstance(reply, JudgeReply):
+        return f"{type(reply).__name__}, not a JudgeReply"
+    if not isinstance(reply.critique, str):
+        return f"a critique of type {type(reply.critique).__name__}, not a text"
+    if reply.call is not None and not isinstance(reply.call, JudgeCall):
+        return f"a call of type {type(reply.call).__name__}, not a JudgeCall"
+    if reply.failure is not None and not (isinstance(reply.failure, str) and reply.failure):
+        return f"failure = {shown(reply.failure)}, not a reason"
+    return None
