@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from pydantic import ValidationError
+
 from rlaif.errors import ModelError, RlaifError
 from rlaif.judges.backend import Judge
 from rlaif.judges.entry_points import Offer, names_in, take
-from rlaif.judges.foreign import shown, words_of
+from rlaif.judges.foreign import shown, words_of, writable
 from rlaif.judges.protocol import JudgeReply, JudgeRequest, request_hash
 from rlaif.records import JudgeCall, digest_of
 
@@ -134,9 +136,9 @@ class PluginJudge:
             )
         return [self._kept(*pair) for pair in zip(requests, replies, strict=True)]
 
-    def _kept(self, request: JudgeRequest, reply: object) -> JudgeReply:
+    def _kept(self, request: JudgeRequest, reply: JudgeReply) -> JudgeReply:
         wrong = _wrong_with_reply(reply)
-        if wrong or not isinstance(reply, JudgeReply):
+        if wrong is not None:
             return _failed(f"the judge replied with {wrong}")
         if reply.call is None:
             return reply
@@ -164,12 +166,21 @@ def _wrong_with(judge: object) -> str | None:
 
 
 def _wrong_with_reply(reply: object) -> str | None:
+    """Say what is wrong with a reply; records and dataclasses can be made without any check."""
     if not isinstance(reply, JudgeReply):
-        return f"{type(reply).__name__}, not a JudgeReply"
-    if not isinstance(reply.critique, str):
-        return f"a critique of type {type(reply.critique).__name__}, not a text"
-    if reply.call is not None and not isinstance(reply.call, JudgeCall):
-        return f"a call of type {type(reply.call).__name__}, not a JudgeCall"
-    if reply.failure is not None and not (isinstance(reply.failure, str) and reply.failure):
-        return f"failure = {shown(reply.failure)}, not a reason"
-    return None
+        return f"{shown(reply)}, not a JudgeReply"
+    critique, call, failure = reply.critique, reply.call, reply.failure
+    if not isinstance(critique, str):
+        return f"critique = {shown(critique)}, not a text"
+    if call is not None and not isinstance(call, JudgeCall):
+        return f"call = {shown(call)}, not a JudgeCall"
+    if failure is not None and not (isinstance(failure, str) and failure):
+        return f"failure = {shown(failure)}, not a reason"
+    try:
+        checked = None if call is None else JudgeCall.model_validate(dict(call))
+    except ValidationError as exc:
+        return f"a broken JudgeCall: {words_of(exc)}"
+    said = "\n".join(
+        (critique, failure or "", *((checked.reply, *checked.samples) if checked else ()))
+    )
+    return "lone surrogates in its words" if writable(said) != said else None
