@@ -16,7 +16,7 @@ import numpy as np
 from rlaif.bundled.analysis import Analysis, analyse
 from rlaif.bundled.grammar import Item, Prompt
 from rlaif.bundled.requests import HARMFUL
-from rlaif.judges.rendering import bracketed
+from rlaif.judges.fencing import bracketed
 
 SHARE = Path(__file__).parents[2] / "prompts"
 TEMPLATES = SHARE / "judge" / "compact"

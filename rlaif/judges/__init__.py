@@ -20,6 +20,7 @@ from rlaif.judges.code_criteria import (
     Score,
 )
 from rlaif.judges.code_sources import load_code
+from rlaif.judges.fencing import as_data
 from rlaif.judges.juror import Juror
 from rlaif.judges.panel import RubricJudge
 from rlaif.judges.plugins import JudgeContext, JudgeFactory, make_judge
@@ -33,7 +34,7 @@ from rlaif.judges.protocol import (
     verdict_from_labels,
     verdict_of,
 )
-from rlaif.judges.rendering import Templates, as_data, load_templates
+from rlaif.judges.rendering import Templates, load_templates
 from rlaif.judges.rubric import (
     EmbeddingCriterion,
     JudgeCriterion,

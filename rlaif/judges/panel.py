@@ -71,7 +71,9 @@ class _Question:
         ratings = rating_labels(len(self.criterion.choices))
         tokens = self.juror.judge.special_tokens
         return JudgeRequest(
-            text=self.juror.templates.render(self.criterion, self.prompt.text, shown, tokens),
+            text=self.juror.templates.render(
+                self.criterion, self.prompt, shown, tokens, critique=self.juror.critique
+            ),
             labels=ratings if len(shown) == 1 else PAIR_LABELS,
             criterion=self.criterion.name,
             shown=shown,

@@ -1,105 +1,246 @@
 """Judge templates: from a criterion and candidate text to the message that a judge reads.
 
-Candidate text is data. It is put in once and never expanded again; control and invisible format
-characters are made visible; control tokens of the judge's tokenizer are broken; and where a
-template fences it with ``{{ completion | fenced("answer") }}`` it cannot hold any fence of that
-template.
+A template is a folder of messages (``messages.KINDS``), each a Jinja file, and of parts that they
+include, whose names begin with ``_``. All that is put in (candidate text, reference, examples,
+system prompt, criterion) is data: it is put in once and never expanded again, and it holds no fence
+of that template and no control token of the judge's tokenizer (``fencing``). A template shows it
+with ``{{ completion | fenced("answer") }}`` or ``{{ completion | bracketed }}``.
 """
 
 import re
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jinja2
-from jinja2 import nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from rlaif.errors import ConfigError
+from rlaif.judges import messages
+from rlaif.judges.fencing import as_data, without_fences
+from rlaif.judges.messages import KINDS, Part, Values
 from rlaif.judges.rubric import JudgeCriterion
+from rlaif.judges.template_check import NotShownError, parts_shown
+from rlaif.judges.template_folder import TemplateFolder, broken
 from rlaif.project import share
-
-LOOKALIKES = {"<": "\u2039", "[": "\u27e6"}
+from rlaif.records import Prompt
 
 _FOLDER_NAME = re.compile(r"\w[\w.-]*")
-_FENCE_NAME = re.compile(r"[A-Za-z]\w*")
-_NOT_PLAIN = re.compile(r"[^\n\t -~\u200c\u200d]")  # joiners shape words and faces: let them be
-_STANDINS = ("\ufffd", "?", "_")
-_SAMPLE = JudgeCriterion(
-    name="sample-name", kind="judge", weight=1.0, text="sample-text", choices=("low", "high")
-)
-_MARKS = {
-    "pointwise": {"prompt": "prompt-mark", "completion": "completion-mark"},
-    "pairwise": {"prompt": "prompt-mark", "first": "first-mark", "second": "second-mark"},
-}
-_NO_BRACKETS = str.maketrans("[]", "()")
 
 
 class Templates:
-    """The two messages of a judge template, checked and compiled.
+    """The messages of a judge template, checked and compiled.
 
     Attributes:
         name: The template's name.
-        texts: Source of each message by name, for hashing.
+        texts: Source of each message and part by name.
+        kinds: The messages that it has; ``pointwise`` and ``pairwise`` are always among them.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
-        sources = {kind: _read(folder / f"{kind}.jinja") for kind in _MARKS}
-        self.texts: Mapping[str, str] = sources
-        self._compiled = {
-            kind: _compile(text, folder / f"{kind}.jinja") for kind, text in sources.items()
-        }
-        self._check(folder)
+        self._source = TemplateFolder(folder)
+        self.texts: Mapping[str, str] = self._source.texts
+        self.kinds = tuple(kind for kind in KINDS if kind in self.texts)
+        self._compiled = {kind: self._source.compile(kind) for kind in self.kinds}
+        self._shown = {kind: self._check(kind) for kind in self.kinds}
+
+    def texts_of(self, *kinds: str) -> dict[str, str]:
+        """Return the sources that decide what some messages say, by name: for hashing."""
+        wanted = [kind for kind in kinds if kind in self.kinds]
+        names = {name for kind in wanted for name in (kind, *self._source.included(kind))}
+        return {name: self.texts[name] for name in sorted(names)}
+
+    def shows(self, kind: str, part: Part) -> bool:
+        """Tell whether a message of this template shows a part that not every question has."""
+        return part in self._shown.get(kind, ())
 
     def render(
         self,
         criterion: JudgeCriterion,
-        prompt: str,
+        prompt: Prompt,
         answers: Sequence[str],
         special_tokens: Sequence[str] = (),
+        *,
+        critique: bool = True,
+        reference: str | None = None,
     ) -> str:
         """Render the message that asks for a rating of one answer, or for the better of two.
 
         Args:
             criterion: The criterion.
-            prompt: What was asked of the assistant.
+            prompt: The conversation that the assistant was to answer, system prompt and all.
             answers: One answer, or two in the order in which the judge shall see them.
             special_tokens: Control tokens of the judge's tokenizer; they are broken in the data.
+            critique: Whether a critique is asked for before the verdict.
+            reference: An answer that is known to be right, to compare with.
+
+        Raises:
+            ConfigError: The template has no such message, or cannot show a part of the question.
         """
         kind = "pointwise" if len(answers) == 1 else "pairwise"
-        names = list(_MARKS[kind])
-        data = dict(zip(names, (prompt, *answers), strict=True))
-        return self._render(kind, criterion, data, special_tokens)
-
-    def _render(
-        self,
-        kind: str,
-        criterion: JudgeCriterion,
-        data: Mapping[str, str],
-        special_tokens: Sequence[str],
-    ) -> str:
-        safe = {key: as_data(text, special_tokens) for key, text in data.items()}
-        shown = {
-            "name": criterion.name,
-            "text": criterion.text,
-            "choices": list(criterion.choices),
+        names = ("completion",) if len(answers) == 1 else ("first", "second")
+        values: Values = {
+            **messages.conversation(prompt),
+            **dict(zip(names, answers, strict=True)),
+            "criterion": messages.criterion_shown(criterion, kind),
+            "critique": critique,
+            "reference": reference,
         }
-        return self._compiled[kind].render(criterion=shown, **safe).strip()
+        return self._render(kind, values, special_tokens)
 
-    def _check(self, folder: Path) -> None:
-        for kind, marks in _MARKS.items():
-            path = folder / f"{kind}.jinja"
-            try:
-                text = self._render(kind, _SAMPLE, marks, ())
-            except jinja2.TemplateError as exc:
-                raise _broken(path, str(exc)) from exc
-            missing = [key for key, mark in marks.items() if mark not in text]
-            if _SAMPLE.text not in text:
-                missing.append("criterion.text")
-            if missing:
-                raise _broken(path, f"it never shows {', '.join(missing)}")
+    def render_ranking(
+        self,
+        criterion: JudgeCriterion,
+        prompt: Prompt,
+        answers: Sequence[str],
+        special_tokens: Sequence[str] = (),
+        *,
+        critique: bool = True,
+        reference: str | None = None,
+    ) -> str:
+        """Render the message that asks to rank 2 to 9 answers, labelled A, B, C and so on.
+
+        The reply shall end with a line such as ``Ranking: B > A > C``. Arguments and errors are
+        those of :meth:`render`.
+        """
+        values: Values = {
+            **messages.conversation(prompt),
+            "answers": messages.labelled(answers),
+            "criterion": messages.criterion_shown(criterion, "listwise"),
+            "critique": critique,
+            "reference": reference,
+        }
+        return self._render("listwise", values, special_tokens)
+
+    def render_grade(
+        self, criterion: JudgeCriterion, feedback: str, special_tokens: Sequence[str] = ()
+    ) -> str:
+        """Render the message that asks to turn a critique in free words into a verdict.
+
+        Args:
+            criterion: The criterion whose choices are the grades.
+            feedback: The critique.
+            special_tokens: As in :meth:`render`.
+
+        Raises:
+            ConfigError: The template has no such message.
+        """
+        shown = messages.criterion_shown(criterion, "grade")
+        return self._render("grade", {"criterion": shown, "feedback": feedback}, special_tokens)
+
+    def render_errors(
+        self,
+        criterion: JudgeCriterion,
+        prompt: Prompt,
+        answer: str,
+        special_tokens: Sequence[str] = (),
+        *,
+        reference: str | None = None,
+    ) -> str:
+        """Render the message that asks for the spans of an answer that break a criterion.
+
+        The reply shall hold a line ``Error: "span" - why`` for each, or ``No errors``. Arguments
+        and errors are those of :meth:`render`.
+        """
+        values: Values = {
+            **messages.conversation(prompt),
+            "completion": answer,
+            "criterion": messages.criterion_shown(criterion, "errors"),
+            "reference": reference,
+        }
+        return self._render("errors", values, special_tokens)
+
+    def render_revision(
+        self,
+        prompt: Prompt,
+        answer: str,
+        critiques: Sequence[tuple[JudgeCriterion, str]],
+        special_tokens: Sequence[str] = (),
+    ) -> str:
+        """Render the message that asks for a better answer in the light of critiques.
+
+        Critique and revision are Bai et al. 2022 (Constitutional AI, section 3.1). No reference is
+        shown: a revision that copies one would teach nothing.
+
+        Args:
+            prompt: The conversation.
+            answer: The answer to revise.
+            critiques: Critiques of it, each with the criterion that it was written under.
+            special_tokens: As in :meth:`render`.
+
+        Raises:
+            ConfigError: The template has no such message.
+        """
+        values: Values = {
+            **messages.conversation(prompt),
+            "completion": answer,
+            "critiques": [
+                {"name": criterion.name, "text": criterion.text, "feedback": feedback}
+                for criterion, feedback in critiques
+            ],
+        }
+        return self._render("revise", values, special_tokens)
+
+    def require(
+        self, criteria: Sequence[JudgeCriterion], kinds: Sequence[str], *, reference: bool = False
+    ) -> None:
+        """Check before anything is judged that this template can put the questions to come.
+
+        Args:
+            criteria: The criteria that will be asked about.
+            kinds: The messages that will be needed.
+            reference: Whether some question comes with a reference answer.
+
+        Raises:
+            ConfigError: A message is missing, or does not show a reference or worked examples.
+        """
+        for kind in kinds:
+            self._need(kind)
+            if reference and "reference" in messages.TAKES[kind]:
+                self._need(kind, "reference")
+            if any(messages.examples_shown(criterion, kind) for criterion in criteria):
+                self._need(kind, "examples")
+
+    def _render(self, kind: str, values: Values, special_tokens: Sequence[str]) -> str:
+        self._need(kind)
+        if values.get("reference") is not None:
+            self._need(kind, "reference")
+        if values.get("criterion", {}).get("examples"):
+            self._need(kind, "examples")
+        return self._fill(kind, values, special_tokens)
+
+    def _fill(self, kind: str, values: Values, special_tokens: Sequence[str] = ()) -> str:
+        return self._compiled[kind].render(self._safe(values, special_tokens)).strip()
+
+    def _safe(self, value: Any, special_tokens: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON value
+        if isinstance(value, str):
+            return without_fences(as_data(value, special_tokens), self._source.fences)
+        if isinstance(value, Mapping):
+            return {key: self._safe(inner, special_tokens) for key, inner in value.items()}
+        if isinstance(value, Sequence):
+            return [self._safe(inner, special_tokens) for inner in value]
+        return value
+
+    def _need(self, kind: str, part: Part | None = None) -> None:
+        if kind not in self.kinds:
+            seen = f"the judge template {self.name!r} has no {kind}.jinja"
+        elif part is not None and part not in self._shown[kind]:
+            seen = f"{kind}.jinja of the judge template {self.name!r} does not show {part}"
+        else:
+            return
+        raise ConfigError(
+            seen,
+            "a template that can put every question that the rubric and the settings ask for",
+            "name another template in [judge] template ('detailed' has all), or add it",
+            path=self._source.path(kind),
+        )
+
+    def _check(self, kind: str) -> frozenset[Part]:
+        path = self._source.path(kind)
+        try:
+            return parts_shown(kind, lambda values: self._fill(kind, values))
+        except (jinja2.TemplateError, NotShownError) as exc:
+            raise broken(path, str(exc)) from exc
 
 
 def load_templates(name: str, root: Path | None = None) -> Templates:
@@ -118,123 +259,3 @@ def load_templates(name: str, root: Path | None = None) -> Templates:
         )
     own = root / "prompts" / "judge" / name if root is not None else None
     return Templates(name, own if own and own.is_dir() else share("prompts", "judge", name))
-
-
-def as_data(text: str, special_tokens: Sequence[str] = ()) -> str:
-    """Return text that can be shown to a judge as data.
-
-    Line breaks become line feeds; other control characters, invisible format characters and lone
-    surrogates become visible; a special token loses its first character to a look-alike.
-    """
-    visible = _NOT_PLAIN.sub(_visible, text.replace("\r\n", "\n"))
-    return _without_tokens(visible, tuple(special_tokens)) if special_tokens else visible
-
-
-def fence_pattern(names: Sequence[str]) -> re.Pattern[str]:
-    """Return a pattern of the start of any tag, open or closed, with one of the names."""
-    alternatives = "|".join(map(re.escape, sorted(names)))
-    return re.compile(rf"<(?=\s*/?\s*(?:{alternatives})\b)", re.IGNORECASE)
-
-
-def _visible(match: re.Match[str]) -> str:
-    char = match[0]
-    code = ord(char)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
-        return f"\u2039U+{code:04X}\u203a"
-    return char
-
-
-def _without_tokens(text: str, tokens: tuple[str, ...]) -> str:
-    """Break every special token; again where breaking one made another.
-
-    It ends: what takes a first character's place begins no token.
-    """
-    pattern, substitutes = _token_pattern(tokens)
-    while (broken := pattern.sub(lambda m: substitutes[m[0][0]] + m[0][1:], text)) != text:
-        text = broken
-    return text
-
-
-@lru_cache(maxsize=64)
-def _token_pattern(tokens: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, str]]:
-    longest_first = sorted(filter(None, tokens), key=len, reverse=True)
-    pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
-    initials = {token[0] for token in longest_first}
-    return pattern, {
-        initial: next(
-            (s for s in (LOOKALIKES.get(initial, _STANDINS[0]), *_STANDINS) if s not in initials),
-            "",
-        )
-        for initial in initials
-    }
-
-
-def _compile(text: str, path: Path) -> jinja2.Template:
-    """Compile a template in an environment of its own, whose fences know each other's names."""
-    environment = ImmutableSandboxedEnvironment(
-        autoescape=False,
-        undefined=jinja2.StrictUndefined,
-    )
-    try:
-        environment.filters["fenced"] = _fence(_fence_names(environment.parse(text)))
-        environment.filters["bracketed"] = bracketed
-        return environment.from_string(text)
-    except jinja2.TemplateSyntaxError as exc:
-        raise _broken(path, str(exc), exc.lineno) from exc
-
-
-def _fence_names(tree: nodes.Template) -> list[str]:
-    calls = [call for call in tree.find_all(nodes.Filter) if call.name == "fenced"]
-    for call in calls:
-        if not (len(call.args) == 1 and _FENCE_NAME.fullmatch(_constant(call.args[0]))):
-            seen = 'fenced takes one name of letters in quotes: fenced("answer")'
-            raise jinja2.TemplateSyntaxError(seen, call.lineno)
-    return sorted({_constant(call.args[0]) for call in calls})
-
-
-def _constant(argument: nodes.Expr) -> str:
-    return str(argument.value) if isinstance(argument, nodes.Const) else ""
-
-
-def bracketed(text: str) -> str:
-    """Return data between square brackets, on one line and without brackets of its own.
-
-    The compact way to fence what a judge reads: nothing inside can end it.
-    """
-    return f"[{' '.join(str(text).translate(_NO_BRACKETS).splitlines())}]"
-
-
-def _fence(names: Sequence[str]) -> Callable[[str, str], str]:
-    pattern = fence_pattern(names)
-
-    def fenced(text: str, name: str) -> str:
-        return f"<{name}>\n{pattern.sub(LOOKALIKES['<'], str(text))}\n</{name}>"
-
-    return fenced
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(
-            f"cannot be read: {exc}",
-            "a judge template with pointwise.jinja and pairwise.jinja",
-            "add the file, or name another template in [judge] template",
-            path=path,
-        ) from exc
-
-
-def _broken(path: Path, seen: str, line: int | None = None) -> ConfigError:
-    return ConfigError(
-        seen,
-        "a Jinja template that shows criterion.text, prompt, and completion (pointwise) or first "
-        "and second (pairwise)",
-        "mend the template",
-        path=path,
-        line=line,
-    )

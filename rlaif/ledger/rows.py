@@ -106,8 +106,8 @@ class EventRow(Record):
 class CycleCounts(Record):
     """How much a cycle made: distinct training prompts, answers to them, verdicts, pairs.
 
-    ``completions`` counts the policies' answers of every purpose, ``judgements`` and ``unscored`` those of
-    every stage.
+    ``completions`` counts the policies' answers of every purpose, ``judgements`` and ``unscored``
+    those of every stage.
     """
 
     prompts: int

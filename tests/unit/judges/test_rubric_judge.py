@@ -107,7 +107,11 @@ def test_a_conversation_is_shown_whole() -> None:
     )
     judge = ScriptedJudge.preferring(taste)
     panel(judge=judge).rate([(turns, GOOD)])
-    assert "system: Be brief.\nuser: Hello\nassistant: Hi.\nuser: Bye" in judge.requests[0].text
+    text = judge.requests[0].text
+    shown = ["<system_prompt>\nBe brief.\n</system_prompt>", "<user_turn>\nHello\n</user_turn>"]
+    shown += ["<assistant_turn>\nHi.\n</assistant_turn>", "<user_turn>\nBye\n</user_turn>"]
+    places = [text.index(turn) for turn in shown]
+    assert places == sorted(places)
 
 
 def test_a_pair_is_compared_in_both_orders() -> None:

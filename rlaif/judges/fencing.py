@@ -1,0 +1,188 @@
+"""Candidate text as data: made visible, without control tokens, and inside fences it cannot end.
+
+A fence is a line ``<answer>``, the data, and a line ``</answer>``. A judge reads with the eye of a
+language model, for which more than those ASCII letters ends a fence: the tag with full-width or
+single angle quotes for brackets, written in HTML entities, in another case, with joiners, accents
+or Cyrillic letters in its name. So text is folded to what it looks like, and whatever then reads as
+the start of a fence's tag, open or closed, loses its first character to U+2039. The judge meets
+one form of broken tag, of which its template can warn it; the data keep their length and can be
+read back. Left alone are spellings that nobody takes for a tag without decoding them (backslash
+and percent escapes, base64), tags of other names, and other brackets: they end nothing, and code
+and Chinese text are full of them.
+"""
+
+import html
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+LOOKALIKES = {"<": "\u2039", "[": "\u27e6"}
+
+_NOT_PLAIN = re.compile(r"[^\n\t -~\u200c\u200d]")  # joiners shape words and faces: let them be
+_STANDINS = ("\ufffd", "?", "_")
+_NO_BRACKETS = str.maketrans("[]", "()")
+
+_ANGLES = (
+    "\u00ab\u02c2\u1438\u2039\u226a\u227a\u22b2\u22d6\u22d8\u2329\u25c1\u276c\u276e\u2770\u27e8"
+    "\u27ea\u29fc\u2a7d\u2a7f\u2aa1\u2aaa\u3008\u300a\U0001f870"
+)
+_SLASHES = "\u2044\u2215\u2571\u27cb\u29f8\u3033"
+_TWINS = {  # letters of other scripts by the Latin letter that the eye takes them for
+    "a": "\u0410\u0430\u0391\u03b1\u0251",
+    "b": "\u0412\u0432\u0392",
+    "c": "\u0421\u0441\u03f2",
+    "d": "\u0501",
+    "e": "\u0415\u0435\u0395\u212e",
+    "g": "\u0261\u0581",
+    "h": "\u041d\u043d\u0397\u04bb",
+    "i": "\u0406\u0456\u0399\u03b9\u0131",
+    "j": "\u0408\u0458",
+    "k": "\u041a\u043a\u039a\u03ba",
+    "l": "\u04cf\u04c0\u01c0",
+    "m": "\u041c\u043c\u039c",
+    "n": "\u039d\u03b7\u0578",
+    "o": "\u041e\u043e\u039f\u03bf\u0585",
+    "p": "\u0420\u0440\u03a1\u03c1",
+    "q": "\u051b\u0566",
+    "r": "\u0433\u1d26",
+    "s": "\u0405\u0455\ua731",
+    "t": "\u0422\u0442\u03a4\u03c4",
+    "u": "\u057d\u03c5\u028b",
+    "v": "\u0475\u03bd\u0474",
+    "w": "\u051d\u0461\u03c9",
+    "x": "\u0425\u0445\u03a7\u03c7",
+    "y": "\u0423\u0443\u03a5\u04af",
+    "z": "\u0396",
+}
+_SEEN_AS = str.maketrans(
+    dict.fromkeys(_ANGLES, "<")
+    | dict.fromkeys(_SLASHES, "/")
+    | {twin: letter for letter, twins in _TWINS.items() for twin in twins}
+)
+_BLANKS = frozenset("\u115f\u1160\u2800")  # letters and signs without ink
+_COULD_OPEN = re.compile(rf"[<&{_ANGLES}\u226e\u2280\u22ea\ufe3d\ufe3f\ufe64\uff1c]")
+_PIECE = re.compile(r"&(?:amp;)*#?\w+;?|.", re.DOTALL)
+
+
+def as_data(text: str, special_tokens: Sequence[str] = ()) -> str:
+    """Return text that can be shown to a judge as data.
+
+    Line breaks become line feeds; other control characters, invisible format characters and lone
+    surrogates become visible; a special token loses its first character to a look-alike.
+    """
+    visible = _NOT_PLAIN.sub(_visible, text.replace("\r\n", "\n"))
+    return _without_tokens(visible, tuple(special_tokens)) if special_tokens else visible
+
+
+def without_fences(text: str, names: Sequence[str]) -> str:
+    """Return a text in which no tag of a fence, open or closed, and nothing like one begins.
+
+    Args:
+        text: The text.
+        names: What the fences are called.
+
+    Returns:
+        A text of the same length: characters that open such a tag are U+2039, the rest is as it
+        was. Done to its own result it changes nothing.
+    """
+    if not names or not _COULD_OPEN.search(text):
+        return text
+    folded, places = _folded(text)
+    opening = [places[match.start()] for match in _tag_pattern(tuple(names)).finditer(folded)]
+    if not opening:
+        return text
+    characters = list(text)
+    for place in opening:
+        characters[place] = LOOKALIKES["<"]
+    return "".join(characters)
+
+
+def fence_of(names: Sequence[str]) -> Callable[[str, str], str]:
+    """Return the filter ``fenced`` of templates whose fences have these names."""
+
+    def fenced(text: str, name: str) -> str:
+        return f"<{name}>\n{without_fences(str(text), names)}\n</{name}>"
+
+    return fenced
+
+
+def bracketed(text: str) -> str:
+    """Return data between square brackets, on one line and without brackets of its own.
+
+    The compact way to fence what a judge reads: nothing inside can end it. Full-width brackets
+    stay: the bundled judge, which reads this form, knows none but the ASCII ones.
+    """
+    return f"[{' '.join(str(text).translate(_NO_BRACKETS).splitlines())}]"
+
+
+def _visible(match: re.Match[str]) -> str:
+    char = match[0]
+    code = ord(char)
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+        return f"\u2039U+{code:04X}\u203a"
+    return char
+
+
+@lru_cache(maxsize=64)
+def _tag_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
+    alternatives = "|".join(re.escape(name.casefold()) for name in sorted(names))
+    return re.compile(rf"<(?=[\s/\\]*(?:{alternatives})\b)")
+
+
+def _folded(text: str) -> tuple[str, Sequence[int]]:
+    """Return a text as the eye reads it, and where in ``text`` each character of that stands."""
+    if text.isascii() and "&" not in text:
+        return text.lower(), range(len(text))
+    seen = [
+        (part, piece.start())
+        for piece in _PIECE.finditer(text)
+        for char in _decoded(piece[0])
+        for part in _seen_as(char)
+    ]
+    return "".join(part for part, _ in seen), [place for _, place in seen]
+
+
+def _decoded(piece: str) -> str:
+    """Return what an HTML entity stands for, however often its ampersand was itself escaped."""
+    while len(piece) > 1 and (inner := html.unescape(piece)) != piece:
+        piece = inner
+    return piece
+
+
+@lru_cache(maxsize=65_536)
+def _seen_as(char: str) -> str:
+    """Return what a character looks like in ASCII where it looks so; nothing without ink."""
+    parts = unicodedata.normalize("NFKD", char.translate(_SEEN_AS))
+    inked = (c for c in parts if unicodedata.category(c) not in ("Mn", "Me", "Cf"))
+    shown = "".join(c for c in inked if c not in _BLANKS)
+    return shown.translate(_SEEN_AS).casefold()
+
+
+def _without_tokens(text: str, tokens: tuple[str, ...]) -> str:
+    """Break every special token; again where breaking one made another.
+
+    It ends: what takes a first character's place begins no token.
+    """
+    pattern, substitutes = _token_pattern(tokens)
+    while (broken := pattern.sub(lambda m: substitutes[m[0][0]] + m[0][1:], text)) != text:
+        text = broken
+    return text
+
+
+@lru_cache(maxsize=64)
+def _token_pattern(tokens: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, str]]:
+    longest_first = sorted(filter(None, tokens), key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
+    initials = {token[0] for token in longest_first}
+    return pattern, {
+        initial: next(
+            (s for s in (LOOKALIKES.get(initial, _STANDINS[0]), *_STANDINS) if s not in initials),
+            "",
+        )
+        for initial in initials
+    }
