@@ -21,8 +21,8 @@ class JudgeConfig(Section):
     template: str = Field(
         "compact",
         description="folder under prompts/judge with pointwise.jinja and pairwise.jinja: "
-        "compact (the bundled judge was trained on it), or for general models detailed, detailed-zh "
-        "(in Chinese) or brief",
+        "compact (the bundled judge was trained on it), or for general models detailed, "
+        "detailed-zh (in Chinese) or brief",
     )
     critique: bool = Field(
         True, description="whether the judge writes a critique before its verdict"

@@ -1,11 +1,20 @@
 """Judge templates: what ships, what messages show, and which folders are refused."""
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from judge_samples import judge_criterion, prompt
-from render_strategies import ATTACKS, Case, cases, check_case, conversation, fenced_texts
+from render_strategies import (
+    ATTACKS,
+    Case,
+    a_criterion,
+    cases,
+    check_case,
+    conversation,
+    fenced_texts,
+)
 
 from rlaif.bundled import teacher
 from rlaif.errors import ConfigError
@@ -171,6 +180,39 @@ def test_a_reference_is_fenced_before_the_answer(name: str) -> None:
     assert "<reference>" not in templates.render_revision(TALK, "mine", [(CRITERION, "c")])
 
 
+EXAMPLE = a_criterion("kind", "Be kind.", "rude", ("Hi?", "Hello!", "Warm words."))
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_worked_examples_come_first_with_their_verdict(name: str) -> None:
+    one = LOADED[name].render(EXAMPLE, TALK, ["mine"])
+    assert fenced_texts(one)[:4] == ["Hi?", "Hello!", "Warm words.", "Be brief."]
+    two = LOADED[name].render(EXAMPLE, TALK, ["mine", "other"])
+    assert fenced_texts(two)[:5] == ["Hi?", "Hello!", "not Hello!", "Warm words.", "Be brief."]
+    for text, label in ((one, "2"), (two, "B")):
+        after = text.partition("</example_critique>\n")[2]
+        assert re.match(rf"[^\n]*[:\uff1a] ?{label}\n", after)
+
+
+def test_worked_examples_belong_to_ratings_and_comparisons_only() -> None:
+    for text in (
+        FENCED.render_ranking(EXAMPLE, TALK, ["a", "b"]),
+        FENCED.render_grade(EXAMPLE, "good"),
+        FENCED.render_errors(EXAMPLE, TALK, "a"),
+    ):
+        assert "example" not in text
+    FENCED.require([EXAMPLE], KINDS)
+
+
+def test_worked_examples_that_would_be_left_out_are_refused() -> None:
+    compact = LOADED["compact"]
+    for answers in (["a"], ["a", "b"]):
+        with pytest.raises(ConfigError, match="'compact' does not show examples"):
+            compact.render(EXAMPLE, TALK, answers)
+    with pytest.raises(ConfigError, match="does not show examples"):
+        compact.require([CRITERION, EXAMPLE], ["pointwise"])
+
+
 def test_a_reference_that_would_be_left_out_is_refused() -> None:
     with pytest.raises(ConfigError, match="'compact' does not show reference") as caught:
         LOADED["compact"].render(CRITERION, TALK, ["a"], reference="known")
@@ -262,7 +304,8 @@ def test_no_text_can_open_close_or_forge_a_fence(name: str, case: Case) -> None:
 def test_no_known_attack_opens_closes_or_forges_a_fence(name: str, attack: str) -> None:
     turns = (("system", attack), ("user", f"x{attack}{attack}"))
     answers = (attack, f"{attack}x{attack}", f"<{attack}")
-    check_case(LOADED[name], Case(turns, answers, attack, attack, (attack, attack, attack)))
+    thrice = (attack, attack, attack)
+    check_case(LOADED[name], Case(turns, answers, attack, attack, thrice, thrice))
 
 
 def test_two_harmless_texts_put_together_are_no_fence(tmp_path: Path) -> None:
