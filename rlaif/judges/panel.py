@@ -65,6 +65,7 @@ class _Question:
     prompt: Prompt
     answers: tuple[Completion, ...]
     juror: Juror
+    reference: str | None = None
 
     def request(self) -> JudgeRequest:
         shown = tuple(answer.text for answer in self.answers)
@@ -72,7 +73,12 @@ class _Question:
         tokens = self.juror.judge.special_tokens
         return JudgeRequest(
             text=self.juror.templates.render(
-                self.criterion, self.prompt, shown, tokens, critique=self.juror.critique
+                self.criterion,
+                self.prompt,
+                shown,
+                tokens,
+                critique=self.juror.critique,
+                reference=self.reference,
             ),
             labels=ratings if len(shown) == 1 else PAIR_LABELS,
             criterion=self.criterion.name,
@@ -93,7 +99,8 @@ class RubricJudge:
 
     Raises:
         ModelError: The rubric needs a judge, an embedder or a function that was not given.
-        ConfigError: Two jurors have the same name.
+        ConfigError: Two jurors have the same name, or a juror's template cannot show a part of the
+            rubric.
     """
 
     def __init__(
@@ -111,6 +118,9 @@ class RubricJudge:
             raise _lacks("judge", rubric.judge_criteria)
         refuse_namesakes(jury)
         self.jury = tuple(jury) if rubric.judge_criteria else ()
+        kinds = ("pointwise", "pairwise") if self.compares else ("pointwise",)
+        for juror in self.jury:
+            juror.templates.require(rubric.judge_criteria, kinds, reference=bool(rubric.references))
         if rubric.embedding_criteria and encoder is None:
             raise _lacks("embedder", rubric.embedding_criteria)
         self._encoder = encoder if rubric.embedding_criteria else None
@@ -147,7 +157,7 @@ class RubricJudge:
             of each juror, of the others one.
         """
         questions = [
-            _Question(criterion, prompt, (answer,), juror)
+            _Question(criterion, prompt, (answer,), juror, self.rubric.reference_for(prompt.text))
             for prompt, answer in items
             for criterion in self.rubric.judge_criteria
             for juror in self.jury
@@ -226,7 +236,7 @@ class RubricJudge:
         if first.text == second.text:
             return []
         return [
-            _Question(criterion, prompt, answers, juror)
+            _Question(criterion, prompt, answers, juror, self.rubric.reference_for(prompt.text))
             for criterion in criteria_to_compare(self.rubric, self.settings)
             for answers in ((first, second), (second, first))
             for juror in self.jury

@@ -266,7 +266,8 @@ def test_a_rubric_of_functions_rates_and_scores() -> None:
         ("by f", "good", "code", "", None),
         ("by g", "poor", "code", "", None),
     ]
-    assert judge.score(ANSWER, rated).score == pytest.approx(0.25 + 0.75 * 0.2)
+    (found,) = judge.scores([(PROMPT, ANSWER)], [rated])
+    assert found.score == pytest.approx(0.25 + 0.75 * 0.2)
     assert judge.compare([(PROMPT, ANSWER, completion("b"))]) == [[]]
 
 
@@ -278,7 +279,7 @@ def test_a_function_that_fails_leaves_the_answer_unscored() -> None:
     )
     (rated,) = judge.rate([(PROMPT, ANSWER)])
     assert rated == [Judgement.model_validate_json(rated[0].model_dump_json())]
-    found = judge.score(ANSWER, rated)
+    (found,) = judge.scores([(PROMPT, ANSWER)], [rated])
     assert found.score is None
     assert (found.unscored or "").startswith("by f: f raised ValueError: no (test_code_criteria")
 

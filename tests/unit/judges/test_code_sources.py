@@ -324,14 +324,14 @@ def test_a_project_names_its_file_of_functions(tmp_path: Path) -> None:
     }
     config = RlaifConfig.model_validate(sections)
     crew = Crew(Project(tmp_path, config), config)
-    panel = crew.panel(config.judge)
+    panel = crew.panel(config.jury)
     (rated,) = panel.rate([(prompt(), completion("a", "Two words."))])
     assert [(j.criterion, j.verdict) for j in rated] == [
         ("other", Rating(score=1.0)),
         ("mine", Rating(score=0.5)),
     ]
     owner_file(tmp_path, SHORT.replace("0.5", "0.6"))
-    edited = Crew(Project(tmp_path, config), config).panel(config.judge)
+    edited = Crew(Project(tmp_path, config), config).panel(config.jury)
     assert edited.rubric_hash != panel.rubric_hash
 
 
@@ -340,7 +340,7 @@ def test_a_project_without_such_a_file_says_so(tmp_path: Path) -> None:
     config = RlaifConfig.model_validate({"rubric": {"path": "desk.toml"}})
     assert config.rubric.python == "off"
     with pytest.raises(RubricError, match="names no file"):
-        Crew(Project(tmp_path, config), config).panel(config.judge)
+        Crew(Project(tmp_path, config), config).panel(config.jury)
 
 
 def test_where_the_file_lies_is_not_in_the_fingerprint() -> None:

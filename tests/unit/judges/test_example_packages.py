@@ -62,9 +62,10 @@ def answer(name, text):
 short = answer("short", "030 7654321 is Ann.")
 long = answer("long", "Call 030 111 2222, or Bob at +49 (30) 123-4567. 再见。👋")
 rated = panel.rate([(prompt, short), (prompt, long)])
-scores = [panel.score(c, js) for c, js in zip((short, long), rated)]
-(compared,) = panel.compare([(prompt, short, long)])
-verdict = panel.pair_verdict(short, long, *scores, compared)
+scores = panel.scores([(prompt, short), (prompt, long)], rated)
+pairs = [(prompt, short, long)]
+by_id = {s.completion_id: s for s in scores}
+(verdict,) = panel.pair_verdicts(pairs, by_id, panel.compare(pairs))
 print(json.dumps({
     "lengths": [len(short.text), len(long.text)],
     "scores": [s.score for s in scores],

@@ -1,10 +1,11 @@
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from judge_samples import completion, judge_criterion, prompt, rubric, rule_criterion
 
 from rlaif.config import JudgingConfig
-from rlaif.errors import ModelError
+from rlaif.errors import ConfigError, ModelError
 from rlaif.judges import (
     PAIR_LABELS,
     EmbeddingCriterion,
@@ -17,6 +18,7 @@ from rlaif.judges import (
     SentenceEncoder,
     load_templates,
 )
+from rlaif.judges.rubric import Reference
 from rlaif.records import (
     Choice,
     Completion,
@@ -294,3 +296,38 @@ def test_the_rubric_hash_follows_whatever_changes_a_label() -> None:
     assert len(set(hashes)) == len(hashes) - 1
     pairs = panel(judge=judge, judging=JudgingConfig(pairs_per_prompt=1)).rubric_hash
     assert pairs == hashes[0]
+
+
+def test_a_reference_answer_is_shown_where_the_prompt_has_one() -> None:
+    judge = ScriptedJudge.preferring(taste)
+    answer = Reference(prompt=PROMPT.text, answer="Any colour but grey.")
+    known = Rubric(
+        name="r", version="1", language="en", criteria=FULL.criteria, references=(answer,)
+    )
+    whole = panel(known, judge=judge)
+    other = PROMPT.model_copy(update={"messages": (Message(role="user", content="And now?"),)})
+    whole.rate([(PROMPT, GOOD), (other, GOOD)])
+    whole.compare([(PROMPT, GOOD, BAD)])
+    shown = [("Any colour but grey." in r.text, PROMPT.text in r.text) for r in judge.requests]
+    assert set(shown) == {(True, True), (False, False)}
+
+
+def test_a_template_that_cannot_show_the_rubric_is_refused_before_anything_is_judged(
+    tmp_path: Path,
+) -> None:
+    reference = Reference(prompt="Why?", answer="So.")
+    known = Rubric(
+        name="r", version="1", language="en", criteria=FULL.criteria, references=(reference,)
+    )
+    folder = tmp_path / "prompts" / "judge" / "mine"
+    folder.mkdir(parents=True)
+    for kind, answers in (
+        ("pointwise", "{{ completion }}"),
+        ("pairwise", "{{ first }}{{ second }}"),
+    ):
+        text = "{{ criterion.text }}{{ prompt }}" + answers
+        (folder / f"{kind}.jinja").write_text(text, encoding="utf-8")
+    juror = Juror("one", ScriptedJudge(lambda _: {}), load_templates("mine", tmp_path), 0.5)
+    with pytest.raises(ConfigError, match="reference"):
+        RubricJudge(known, judging=JudgingConfig(), jury=[juror])
+    assert RubricJudge(FULL, judging=JudgingConfig(), jury=[juror]).compares
