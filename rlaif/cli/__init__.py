@@ -19,6 +19,7 @@ COMMANDS = {
     "status": "rlaif.cli.status:status",
     "report": "rlaif.cli.report:report",
     "critiques": "rlaif.cli.critiques:critiques",
+    "rubric": "rlaif.cli.rubric:rubric",
     "policy": "rlaif.cli.policy:policy",
     "export": "rlaif.cli.export:export",
     "ledger": "rlaif.cli.ledger:ledger",
