@@ -1,49 +1,114 @@
-"""Finding critiques: by prompt, criterion, cycle, or words in critique and prompt."""
+"""Finding critiques by any facts and any words, newest first or by how well the words fit."""
 
 import json
-import re
-from typing import Any
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
 from rlaif.ledger import rows
 from rlaif.ledger.connected import Connected
+from rlaif.ledger.critique_facts import (
+    ValueField,
+    VerdictName,
+    any_of,
+    fact,
+    flipped,
+    margin_of,
+    margins_between,
+)
+from rlaif.ledger.critique_search import Needle, Plan, Term, plan_of, term_of
+from rlaif.ledger.faults import translated
+from rlaif.ledger.search_words import TOO_LONG, search_terms
 from rlaif.records import Record, Verdict
 
-_TRIGRAM = 3
-_TERMS = re.compile(r'"([^"]+)"|(\S+)')
+Order = Literal["newest", "oldest", "rank"]
+
+PROBED = 4_000
+RANKED = 250_000
+_LEAST_OF_DIGEST = 4
+_ALL_MARGINS = (0.0, 1.0)
+_TOUCHING = 1e-9
+_WORDS: dict[str, str] = {
+    "hold": "instr(word, ?1)",
+    "start": "word >= ?1 AND word < ?1 || char(0x10ffff)",
+    "end": "substr(word, -length(?1)) = ?1",
+}
 _VIEW = (
-    "SELECT c.id, c.cycle, c.stage, c.criterion, c.kind, c.rubric_hash, c.critique, "
-    "v.type, v.value, v.reason, j.judge, j.label_probs, j.reply, p.id AS prompt_id, "
-    "p.text AS prompt, f.id AS first_id, f.text AS first_text, s.id AS second_id, "
-    "s.text AS second_text FROM critiques c JOIN verdicts v ON v.critique_id = c.id "
+    "SELECT c.seq, c.id, c.cycle, c.stage, c.criterion, c.kind, c.rubric_hash, c.critique, "
+    "v.type, v.value, v.reason, v.method, coalesce(nullif(c.judge, ''), j.judge) AS judge, j.label_probs, j.reply, "
+    "p.id AS prompt_id, p.text AS prompt, p.tags, f.id AS first_id, f.text AS first_text, "
+    "f.policy AS first_policy, s.id AS second_id, s.text AS second_text, "
+    "s.policy AS second_policy, coalesce(a.quarantined, b.quarantined) AS quarantined, "
+    "coalesce(a.p_forward, b.p_forward) AS p_forward, "
+    "coalesce(a.p_backward, b.p_backward) AS p_backward "
+    "FROM critiques c JOIN verdicts v ON v.critique_id = c.id "
     "JOIN completions f ON f.id = c.first_id JOIN prompts p ON p.id = f.prompt_id "
     "LEFT JOIN completions s ON s.id = c.second_id LEFT JOIN judge_calls j ON j.id = c.call_id "
+    "LEFT JOIN pair_verdicts a ON a.cycle = c.cycle AND a.stage = c.stage "
+    "AND a.first_id = c.first_id AND a.second_id = c.second_id "
+    "LEFT JOIN pair_verdicts b ON b.cycle = c.cycle AND b.stage = c.stage "
+    "AND b.first_id = c.second_id AND b.second_id = c.first_id "
+    "WHERE c.seq IN (SELECT value FROM json_each(?))"
 )
-_IN_CRITIQUE = (
-    "c.seq IN (SELECT rowid FROM critiques_fts WHERE critiques_fts MATCH ?)",
-    "c.critique LIKE ? ESCAPE '\\'",
-)
-_IN_PROMPT = (
-    "p.seq IN (SELECT rowid FROM prompts_fts WHERE prompts_fts MATCH ?)",
-    "p.text LIKE ? ESCAPE '\\'",
+_TEXTS = (
+    " CROSS JOIN critiques c ON c.seq = l.{key} CROSS JOIN completions f ON f.id = c.first_id "
+    "CROSS JOIN prompts p ON p.id = f.prompt_id CROSS JOIN verdicts v ON v.critique_id = c.id"
 )
 
-Condition = tuple[str, list[Any]]
+
+class Asked(TypedDict, total=False):
+    """What may be asked of critiques; what is left out or None asks nothing.
+
+    Keys:
+        cycle, stage, criterion, tag: Exactly these; a tag is the prompt's.
+        judge: A judge's name, or a part of it where no judge has that name.
+        policy: The version or digest, or its beginning, of a policy that wrote an answer.
+        verdict: What the verdict is called.
+        margin_min, margin_max: Bounds of how decided it is, both included.
+        flipped: Only those of pairs whose two orders prefer different answers.
+        quarantined: Only those of pairs that are kept from training.
+        unscored: Only those whose verdict could not be read.
+        search: Words, or ``"words in quotes"``, that must all occur in critique or prompt,
+            anywhere in a word, in any case. No input is a syntax error.
+        before, after: Only those with a lower, or a higher, ``seq``.
+    """
+
+    cycle: int | None
+    stage: str | None
+    criterion: str | None
+    tag: str | None
+    judge: str | None
+    policy: str | None
+    verdict: VerdictName | None
+    margin_min: float | None
+    margin_max: float | None
+    flipped: bool
+    quarantined: bool
+    unscored: bool
+    search: str | None
+    before: int | None
+    after: int | None
 
 
 class JudgedText(Record):
-    """A completion as the judge saw it."""
+    """A completion as the judge saw it; ``policy`` is the digest of what wrote it."""
 
     id: str
     text: str
+    policy: str
 
 
 class CritiqueView(Record):
     """A critique with all that it is about, for people to read.
 
-    ``completions`` are in the order in which the judge saw them. ``judge``, ``label_probs`` and
-    ``reply`` are None for criteria that ask no model.
+    ``seq`` counts critiques in the order in which they were written. ``completions`` are in the
+    order in which the judge saw them. ``judge``, ``label_probs`` and ``reply`` are None for
+    criteria that ask no model. ``margin`` is how decided the verdict is, from 0 to 1, None where
+    it is unscored. ``flipped`` and ``quarantined`` (the reason) are those of the pair.
     """
 
+    seq: int
     id: str
     cycle: int
     stage: str
@@ -52,97 +117,267 @@ class CritiqueView(Record):
     rubric_hash: str
     prompt_id: str
     prompt: str
+    tags: tuple[str, ...]
     completions: tuple[JudgedText, ...]
     critique: str
     verdict: Verdict
+    method: str | None
+    margin: float | None
+    flipped: bool
+    quarantined: str | None
     judge: str | None
     label_probs: dict[str, float] | None
     reply: str | None
 
 
+class _Query(NamedTuple):
+    """All that narrows a search.
+
+    Attributes:
+        parts: Expressions of facts.
+        terms: What the texts must hold.
+        margins: Bounds, both included; None where they are not asked for.
+        among: The only critiques that come in question, None where all do.
+        before, after: Bounds of ``seq``, both excluded.
+    """
+
+    parts: list[str]
+    terms: list[Term]
+    margins: tuple[float, float] | None
+    among: list[int] | None
+    before: int | None
+    after: int | None
+
+
 class CritiqueReads(Connected):
-    """Critiques, newest first."""
+    """Critiques, by what they say and what they are about."""
 
     def critiques(
         self,
         prompt_or_id: str | None = None,
         *,
-        criterion: str | None = None,
-        cycle: int | None = None,
-        unscored: bool = False,
-        search: str | None = None,
         limit: int = 20,
+        order: Order = "newest",
+        **asked: Unpack[Asked],
     ) -> list[CritiqueView]:
-        """Return critiques, newest first.
+        """Return critiques, newest first unless another order is asked.
 
         Args:
             prompt_or_id: The id of a critique, completion, prompt or preference; or the text of
                 a prompt; or a part of it.
-            criterion: Only those under this criterion.
-            cycle: Only those of this cycle.
-            unscored: Only those whose verdict could not be read.
-            search: Words, or ``"words in quotes"``, that must all occur in critique or prompt,
-                anywhere in a word, in any case. No input is a syntax error.
             limit: How many at most.
+            order: ``rank`` puts those first where rare words occur often (BM25), among the newest
+                ``RANKED`` that hold them.
+            asked: See :class:`Asked`.
         """
-        conditions: list[Condition] = [] if prompt_or_id is None else [self._about(prompt_or_id)]
-        if criterion is not None:
-            conditions.append(("c.criterion = ?", [criterion]))
-        if cycle is not None:
-            conditions.append(("c.cycle = ?", [cycle]))
-        if unscored:
-            conditions.append(("v.type = 'unscored'", []))
-        conditions += [_holds(term) for term in search_terms(search or "")]
-        where = " AND ".join(text for text, _ in conditions) or "1"
-        values = [value for _, more in conditions for value in more]
-        sql = f"{_VIEW} WHERE {where} ORDER BY c.seq DESC LIMIT ?"
-        return [_view(r) for r in self._all(sql, *values, limit)]
+        query = self._query(prompt_or_id, asked)
+        return self.critique_views(list(islice(self._seqs(query, order), limit)))
 
-    def _about(self, words: str) -> Condition:
-        """Return the condition that a critique is about what ``words`` name."""
-        if self._one("SELECT 1 FROM critiques WHERE id = ?", words):
-            return "c.id = ?", [words]
+    def critique_seqs(
+        self, prompt_or_id: str | None = None, **asked: Unpack[Asked]
+    ) -> Iterator[int]:
+        """Yield the numbers of all critiques that match, newest first."""
+        return self._seqs(self._query(prompt_or_id, asked), "newest")
+
+    def critiques_among(
+        self, seqs: Sequence[int], prompt_or_id: str | None = None, **asked: Unpack[Asked]
+    ) -> set[int]:
+        """Return which of some critiques match: for few of them, however many match in all."""
+        query = self._query(prompt_or_id, asked)
+        known = set(seqs if query.among is None else query.among)
+        among = [seq for seq in seqs if seq in known]
+        return set(self._seqs(query._replace(among=among), "newest"))
+
+    def critique_views(self, seqs: Sequence[int]) -> list[CritiqueView]:
+        """Return critiques by their numbers, in the order given; unknown numbers are left out."""
+        found = {r["seq"]: _view(r) for r in self._all(_VIEW, json.dumps(list(seqs)))}
+        return [found[seq] for seq in seqs if seq in found]
+
+    def last_critique(self) -> int:
+        """Return the number of the newest critique, 0 where there is none."""
+        last: int = self._all("SELECT coalesce(max(seq), 0) AS last FROM critiques")[0]["last"]
+        return last
+
+    def critique_values(self, field: ValueField) -> list[str]:
+        """Return all stages, criteria, judges, policies' digests or tags that critiques have."""
+        sql = "SELECT value FROM critique_values WHERE field = ? ORDER BY value"
+        return [r["value"] for r in self._all(sql, field)]
+
+    def _query(self, prompt_or_id: str | None, asked: Asked) -> _Query:
+        parts = [any_of(tokens) for tokens in self._facts(asked)]
+        terms, among = self._about(prompt_or_id, parts)
+        found = (term_of(t, self._vocabulary) for t in search_terms(asked.get("search") or ""))
+        terms += [term for term in found if term is not None]
+        low, high = asked.get("margin_min"), asked.get("margin_max")
+        margins = None
+        if low is not None or high is not None:
+            margins = (low or 0.0, 1.0 if high is None else high)
+            parts.append(any_of(margins_between(*margins) or [fact("pair", "none")]))
+        return _Query(parts, terms, margins, among, asked.get("before"), asked.get("after"))
+
+    def _facts(self, asked: Asked) -> Iterator[list[str]]:
+        """Yield for each fact that is asked the tokens of which one must be there."""
+        if (cycle := asked.get("cycle")) is not None:
+            yield [fact("cycle", cycle)]
+        for field in ("stage", "criterion", "tag"):
+            if (value := asked.get(field)) is not None:
+                yield [fact(field, str(value))]
+        if (judge := asked.get("judge")) is not None:
+            yield [fact("judge", name) for name in self._judges(judge)]
+        if (policy := asked.get("policy")) is not None:
+            yield [fact("policy", digest) for digest in self._digests(policy)]
+        if (verdict := asked.get("verdict")) is not None:
+            yield [fact("verdict", verdict)]
+        if asked.get("unscored"):
+            yield [fact("verdict", "unscored")]
+        for name in ("flipped", "quarantined"):
+            if asked.get(name):
+                yield [fact("pair", name)]
+
+    def _judges(self, name: str) -> list[str]:
+        known = self.critique_values("judge")
+        alike = [judge for judge in known if name.casefold() in judge.casefold()]
+        return [name] if name in known or not alike else alike
+
+    def _digests(self, policy: str) -> list[str]:
+        sql = "SELECT digest FROM policies WHERE version = ?"
+        if row := self._one(sql, policy):
+            return [row["digest"]]
+        known = self.critique_values("policy") if len(policy) >= _LEAST_OF_DIGEST else []
+        return [digest for digest in known if digest.startswith(policy)] or [policy]
+
+    def _about(self, words: str | None, parts: list[str]) -> tuple[list[Term], list[int] | None]:
+        """Return what the prompt must hold, and the critiques that an id names; adds to parts."""
+        if words is None:
+            return [], None
+        among = self._of_id(words)
+        if among is not None:
+            return [], among
+        prompts = self._all("SELECT seq FROM prompts WHERE id = ? OR text = ?", words, words)
+        if prompts:
+            parts.append(any_of(fact("prompt", r["seq"]) for r in prompts))
+            return [], None
+        term = term_of(words, self._vocabulary, prompt_only=True)
+        return ([] if term is None else [term]), None
+
+    def _of_id(self, words: str) -> list[int] | None:
+        """Return the critiques of a critique's, completion's or preference's id, if it is one."""
+        if row := self._one("SELECT seq FROM critiques WHERE id = ?", words):
+            return [row["seq"]]
         if self._one("SELECT 1 FROM completions WHERE id = ?", words):
-            return "(c.first_id = ? OR c.second_id = ?)", [words, words]
+            sql = "SELECT seq FROM critiques WHERE first_id = ?1 OR second_id = ?1"
+            return [r["seq"] for r in self._all(sql, words)]
         if pair := self._one("SELECT first_id, second_id FROM preferences WHERE id = ?", words):
-            return "c.first_id IN (?, ?) AND coalesce(c.second_id, c.first_id) IN (?, ?)", [
-                *pair,
-                *pair,
-            ]
-        if self._one("SELECT 1 FROM prompts WHERE id = ?", words):
-            return "p.id = ?", [words]
-        if self._one("SELECT 1 FROM prompts WHERE text = ?", words):
-            return "p.text = ?", [words]
-        return _in_column(_IN_PROMPT, words)
+            sql = (
+                "SELECT seq FROM critiques WHERE first_id IN (?1, ?2) "
+                "AND coalesce(second_id, first_id) IN (?1, ?2)"
+            )
+            return [r["seq"] for r in self._all(sql, *pair)]
+        return None
+
+    def _vocabulary(self, how: str, letters: str, most: int) -> list[str] | None:
+        sql = f"SELECT word FROM critique_words WHERE {_WORDS[how]} LIMIT ?2"  # noqa: S608 - constants
+        found = [r["word"] for r in self._all(sql, letters, most + 1)]
+        if len(found) > most:
+            return None
+        long = self._one("SELECT word FROM critique_words WHERE word = ?", TOO_LONG)
+        return found if long is None else [*found, TOO_LONG]
+
+    def _seqs(self, query: _Query, order: Order) -> Iterator[int]:
+        """Yield the critiques that match: a cheap expression first, then what is sure to find."""
+        with translated(self.path):
+            if order == "rank":
+                yield from self._ranked(query)
+                return
+            wide = any(term.full != term.narrow for term in query.terms)
+            narrow = plan_of(query.parts, query.terms, full=False)
+            last = None
+            for at, (seq, matches) in enumerate(self._checked(narrow, query, order)):
+                if wide and at == PROBED:
+                    break
+                if matches:
+                    yield seq
+                last = seq
+            else:
+                return
+            bound = {"before": last} if order == "newest" else {"after": last}
+            plan = plan_of(query.parts, query.terms, full=True)
+            rest = self._checked(plan, query._replace(**bound), order)
+            yield from (seq for seq, matches in rest if matches)
+
+    def _checked(self, plan: Plan, query: _Query, order: Order) -> Iterator[tuple[int, bool]]:
+        """Yield what an expression finds, and whether it passes the checks too."""
+        from_index = plan.match is not None
+        table, key = ("critiques_fts", "rowid") if from_index else ("critiques", "seq")
+        checked = bool(plan.needles) or query.margins is not None
+        columns = "p.text AS prompt, c.critique, v.value" if checked else "1"
+        sql = f"SELECT l.{key} AS seq, {columns} FROM {table} l"  # noqa: S608 - constants
+        sql += _TEXTS.format(key=key) if checked else ""
+        limits = [(f"l.{key} < ?", query.before), (f"l.{key} > ?", query.after)]
+        conditions = [("critiques_fts MATCH ?", plan.match)] if from_index else []
+        conditions += [(text, value) for text, value in limits if value is not None]
+        if query.among is not None:
+            found = self._each(sql, conditions, key, query.among)
+        else:
+            where = " AND ".join(text for text, _ in conditions) or "1"
+            sql += f" WHERE {where} ORDER BY l.{key} {'DESC' if order == 'newest' else 'ASC'}"
+            found = self.connection.execute(sql, [value for _, value in conditions])
+        for row in found:
+            yield row["seq"], not checked or _passes(row, plan.needles, query.margins)
+
+    def _each(
+        self, sql: str, conditions: Sequence[tuple[str, Any]], key: str, among: Iterable[int]
+    ) -> Iterator[sqlite3.Row]:
+        """Ask the index of one critique after the other, newest first."""
+        where = " AND ".join([f"l.{key} = ?", *(text for text, _ in conditions)])
+        values = [value for _, value in conditions]
+        for seq in sorted(set(among), reverse=True):
+            yield from self.connection.execute(f"{sql} WHERE {where}", [seq, *values])
+
+    def _ranked(self, query: _Query) -> Iterator[int]:
+        plan = plan_of(query.parts, query.terms, full=True)
+        if plan.match is None:
+            yield from self._seqs(query, "newest")
+            return
+        newest = self.connection.execute(
+            "SELECT rowid FROM critiques_fts WHERE critiques_fts MATCH ? AND rowid < ? "
+            "ORDER BY rowid DESC LIMIT 1 OFFSET ?",
+            (plan.match, query.before or 1 << 62, RANKED),
+        ).fetchone()
+        first = max(query.after or 0, newest[0] if newest else 0)
+        found = self.connection.execute(
+            "SELECT rowid FROM critiques_fts WHERE critiques_fts MATCH ? AND rowid > ? "
+            "AND rowid < ? ORDER BY bm25(critiques_fts, 1.0, 0.5, 0.0), rowid DESC",
+            (plan.match, first, query.before or 1 << 62),
+        )
+        for (seq,) in found:
+            one = query._replace(among=[seq])
+            yield from (at for at, matches in self._checked(plan, one, "newest") if matches)
 
 
-def search_terms(text: str) -> list[str]:
-    """Split what a person typed into terms: words, and phrases in double quotes."""
-    return [phrase or word for phrase, word in _TERMS.findall(text)]
+def _passes(
+    row: sqlite3.Row, needles: Sequence[Needle], margins: tuple[float, float] | None
+) -> bool:
+    if margins is not None:
+        margin = margin_of(row["value"])
+        low, high = margins
+        if margin is None or not low - _TOUCHING <= margin <= high + _TOUCHING:
+            return False
+    return all(needle.found(row["critique"], row["prompt"]) for needle in needles)
 
 
-def _holds(term: str) -> Condition:
-    """Return the condition that critique or prompt holds a term."""
-    critique, critique_values = _in_column(_IN_CRITIQUE, term)
-    prompt, prompt_values = _in_column(_IN_PROMPT, term)
-    return f"({critique} OR {prompt})", critique_values + prompt_values
-
-
-def _in_column(column: tuple[str, str], term: str) -> Condition:
-    """Return the condition that a column holds a term: by index, or by scan for short terms."""
-    indexed, scanned = column
-    term = term.replace("\0", "")  # SQLite would read a pattern only up to it
-    if len(term) >= _TRIGRAM:
-        return indexed, ['"' + term.replace('"', '""') + '"']
-    return scanned, ["%" + re.sub(r"([\\%_])", r"\\\1", term) + "%"]
-
-
-def _view(row: Any) -> CritiqueView:  # noqa: ANN401 - sqlite3.Row
-    shown = [("first_id", "first_text"), ("second_id", "second_text")]
+def _view(row: sqlite3.Row) -> CritiqueView:
     fields = {name: row[name] for name in CritiqueView.model_fields if name in row.keys()}  # noqa: SIM118 - sqlite3.Row iterates values
     fields["completions"] = tuple(
-        JudgedText(id=row[key], text=row[text]) for key, text in shown if row[key] is not None
+        JudgedText(
+            id=row[f"{place}_id"], text=row[f"{place}_text"], policy=row[f"{place}_policy"]
+        )
+        for place in ("first", "second")
+        if row[f"{place}_id"] is not None
     )
+    fields["tags"] = tuple(json.loads(row["tags"]))
     fields["verdict"] = rows.verdict_from(row)
+    fields["margin"] = margin_of(row["value"])
+    fields["flipped"] = flipped(row["p_forward"], row["p_backward"])
     fields["label_probs"] = None if row["label_probs"] is None else json.loads(row["label_probs"])
     return CritiqueView(**fields)

@@ -7,7 +7,7 @@ VACUUM may renumber a bare ``rowid``.
 """
 
 APPLICATION_ID = 0x524C4146  # "RLAF" in the file's header
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _PLACE = "cycle INTEGER NOT NULL, stage TEXT NOT NULL, unit TEXT NOT NULL"
 _PLACE_KEY = "FOREIGN KEY (cycle, stage, unit) REFERENCES units (cycle, stage, unit)"
@@ -156,3 +156,19 @@ JUDGES_TABLES = (
 )
 
 SEARCHED = (("prompts", "text"), ("critiques", "critique"))
+
+LOG_TABLES = (
+    "DROP TRIGGER critiques_ai",
+    "DROP TRIGGER critiques_ad",
+    "DROP TRIGGER critiques_au",
+    "DROP TRIGGER prompts_ai",
+    "DROP TRIGGER prompts_ad",
+    "DROP TRIGGER prompts_au",
+    "DROP TABLE critiques_fts",
+    "DROP TABLE prompts_fts",
+    "CREATE VIRTUAL TABLE critiques_fts USING fts5 ("
+    "critique, prompt, facts, content = '', tokenize = 'ascii')",
+    "CREATE TABLE critique_words (word TEXT PRIMARY KEY NOT NULL) STRICT, WITHOUT ROWID",
+    "CREATE TABLE critique_values (field TEXT NOT NULL, value TEXT NOT NULL, "
+    "PRIMARY KEY (field, value)) STRICT, WITHOUT ROWID",
+)

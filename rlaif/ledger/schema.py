@@ -6,11 +6,13 @@ from pathlib import Path
 from sqlite_utils import Database, Migrations
 
 from rlaif.artifacts import sync_folder
+from rlaif.ledger.critique_index import CritiqueIndex
 from rlaif.ledger.identity import is_empty, pragma, schema_version
 from rlaif.ledger.layout import (
     APPLICATION_ID,
     CONTENT_TABLES,
     JUDGES_TABLES,
+    LOG_TABLES,
     RUN_TABLES,
     SCHEMA_VERSION,
     SEARCHED,
@@ -38,6 +40,16 @@ def m002_judges(db: Database) -> None:
     for statement in JUDGES_TABLES:
         db.execute(statement)
     db.execute("PRAGMA user_version = 2")
+
+
+@migrations()
+def m003_critique_log(db: Database) -> None:
+    """Index critiques by words and facts together, those of all cycles before too."""
+    for statement in LOG_TABLES:
+        db.execute(statement)
+    db.conn.row_factory = sqlite3.Row
+    CritiqueIndex(db.conn).add_after(0)
+    db.execute("PRAGMA user_version = 3")
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from sqlite_utils import Database
 
 from rlaif.ledger import rows
+from rlaif.ledger.critique_index import Changes, CritiqueIndex
 from rlaif.ledger.puts import (
     PromotionKind,
     insert,
@@ -45,10 +46,14 @@ class Unit:
     def __init__(self, cycle: int, stage: str, name: str) -> None:
         self.place: Row = {"cycle": cycle, "stage": stage, "unit": name}
         self._steps: list[Step] = []
+        self._judged = False
+        self._pairs: list[tuple[str, str]] = []
+        self._tags: list[tuple[str, str]] = []
 
     def add_prompts(self, prompts: Sequence[Prompt]) -> None:
         """Add prompts; known ones may change tags and split, never their words."""
         found = [rows.prompt_row(p) for p in prompts]
+        self._tags += [(row["id"], row["tags"]) for row in found]
         self._steps.append(lambda db: put_prompts(db, found))
 
     def add_cycle_prompts(
@@ -79,6 +84,7 @@ class Unit:
             rows.critique_row(judgement, rubric_hash, call["id"] if call else None, self.place)
             for judgement, call in zip(judgements, calls, strict=True)
         ]
+        self._judged = True
         self._insert("judge_calls", [call for call in calls if call], ignore=True)
         self._insert("critiques", critiques)
         self._insert("verdicts", [rows.verdict_row(j) for j in judgements])
@@ -89,6 +95,7 @@ class Unit:
 
     def add_pair_verdicts(self, pair_verdicts: Sequence[PairVerdict]) -> None:
         """Add verdicts on pairs."""
+        self._pairs += [(v.first_id, v.second_id) for v in pair_verdicts]
         self._insert("pair_verdicts", [{**self.place, **v.model_dump()} for v in pair_verdicts])
 
     def add_probes(self, outcomes: Sequence[ProbeOutcome]) -> None:
@@ -147,11 +154,17 @@ class Unit:
         cycle = self.place["cycle"]
         self._steps.append(lambda db: put_event(db, kind, message, cycle))
 
-    def write(self, db: Database, seconds: float, done_at: str) -> None:
+    def write(self, db: Database, index: CritiqueIndex, seconds: float, done_at: str) -> None:
         """Write the unit's rows into the open transaction; only the ledger calls this."""
         db.table("units").insert({**self.place, "seconds": seconds, "done_at": done_at})
+        last = index.last()
+        touched = index.touched(Changes(self._pairs, self._tags))
         for step in self._steps:
             step(db)
+        if touched:
+            index.replace(touched)
+        if self._judged:
+            index.add_after(last)
 
     def _insert(self, table: str, found: list[Row], *, ignore: bool = False) -> None:
         self._steps.append(lambda db: insert(db, table, found, ignore=ignore))

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from rlaif.errors import LedgerError
 from rlaif.ledger import clock, rows
 from rlaif.ledger.connected import connect
+from rlaif.ledger.critique_index import CritiqueIndex
 from rlaif.ledger.faults import as_ledger_error, translated
 from rlaif.ledger.puts import (
     PromotionKind,
@@ -43,6 +44,7 @@ class Ledger(LedgerReads):
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         super().__init__(connection, path)
         self._db = Database(connection)
+        self._index = CritiqueIndex(connection)
         self._marks: dict[tuple[int, str], float] = {}
 
     @classmethod
@@ -289,7 +291,7 @@ class Ledger(LedgerReads):
         gathered = Unit(cycle, stage, unit)
         yield gathered
         with self._transaction():
-            gathered.write(self._db, self._spend(cycle, stage), clock.iso_now())
+            gathered.write(self._db, self._index, self._spend(cycle, stage), clock.iso_now())
 
     def _spend(self, cycle: int, stage: str) -> float:
         """Add the seconds since the last mark to a stage, and return them."""
@@ -345,6 +347,7 @@ class Ledger(LedgerReads):
                 yield
                 self._commit()
             except BaseException:
+                self._index.forget()
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
                 raise

@@ -1,0 +1,156 @@
+"""Keeping the index behind ``rlaif critiques`` in step with what it was made from.
+
+The index holds no text: where what is known of a critique changes (its pair's verdict comes, its
+prompt gets other tags), its old entry is taken out by giving it once more.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from rlaif.ledger.critique_facts import fact, margin_tokens, other_facts, values_of
+from rlaif.ledger.rows import Fields
+from rlaif.ledger.search_words import SIGN, folded, tokens
+
+_KNOWN_AT_MOST = 500_000
+_AT_ONCE = 5_000
+_ENTRY = (
+    "SELECT c.seq, c.critique, c.cycle, c.stage, c.criterion, v.type, v.value, "
+    "coalesce(nullif(c.judge, ''), j.judge) AS judge, "
+    "p.seq AS prompt_seq, p.text AS prompt, p.tags, f.policy AS first_policy, "
+    "s.policy AS second_policy, coalesce(a.quarantined, b.quarantined) AS quarantined, "
+    "coalesce(a.p_forward, b.p_forward) AS p_forward, "
+    "coalesce(a.p_backward, b.p_backward) AS p_backward "
+    "FROM critiques c JOIN verdicts v ON v.critique_id = c.id "
+    "JOIN completions f ON f.id = c.first_id JOIN prompts p ON p.id = f.prompt_id "
+    "LEFT JOIN completions s ON s.id = c.second_id "
+    "LEFT JOIN judge_calls j ON j.id = c.call_id "
+    "LEFT JOIN pair_verdicts a ON a.cycle = c.cycle AND a.stage = c.stage "
+    "AND a.first_id = c.first_id AND a.second_id = c.second_id "
+    "LEFT JOIN pair_verdicts b ON b.cycle = c.cycle AND b.stage = c.stage "
+    "AND b.first_id = c.second_id AND b.second_id = c.first_id "
+)
+_OF_PAIRS = (
+    "SELECT c.seq FROM json_each(?1) e JOIN critiques c ON c.first_id = e.value ->> 0 "
+    "AND c.second_id = e.value ->> 1 UNION "
+    "SELECT c.seq FROM json_each(?1) e JOIN critiques c ON c.first_id = e.value ->> 1 "
+    "AND c.second_id = e.value ->> 0"
+)
+_OF_TAGGED = (
+    "SELECT c.seq FROM json_each(?1) e JOIN prompts p ON p.id = e.value ->> 0 "
+    "AND p.tags != e.value ->> 1 JOIN completions k ON k.prompt_id = p.id "
+    "JOIN critiques c ON c.first_id = k.id"
+)
+
+
+class Changes(NamedTuple):
+    """What a unit brings that may change what is known of critiques that are there.
+
+    Attributes:
+        pairs: The ids of pairs that get a verdict.
+        tags: Prompts' ids and tags, these as JSON.
+    """
+
+    pairs: Sequence[tuple[str, str]]
+    tags: Sequence[tuple[str, str]]
+
+
+class Entry(NamedTuple):
+    """A critique's row of the index."""
+
+    seq: int
+    critique: str
+    prompt: str
+    facts: str
+
+
+class CritiqueIndex:
+    """Writes the index inside transactions that others open.
+
+    Args:
+        connection: A connection that writes, with rows that know their names.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._known: set[str] = set()
+        self._values: set[tuple[str, str]] = set()
+
+    def forget(self) -> None:
+        """Forget which words are in the ledger: what wrote them may have been undone."""
+        self._known.clear()
+        self._values.clear()
+
+    def last(self) -> int:
+        """Return the number of the newest critique."""
+        last: int = self._connection.execute(
+            "SELECT coalesce(max(seq), 0) FROM critiques"
+        ).fetchone()[0]
+        return last
+
+    def touched(self, changes: Changes) -> list[Entry]:
+        """Return the entries, as they are now, that some changes may change."""
+        seqs: set[int] = set()
+        for sql, ids in ((_OF_PAIRS, changes.pairs), (_OF_TAGGED, changes.tags)):
+            if ids:
+                seqs |= {r[0] for r in self._connection.execute(sql, [json.dumps(ids)])}
+        return list(self._entries_of(sorted(seqs)))
+
+    def replace(self, before: Sequence[Entry]) -> None:
+        """Write entries that may have changed, given as they were."""
+        after = {entry.seq: entry for entry in self._entries_of([e.seq for e in before])}
+        changed = [entry for entry in before if after[entry.seq] != entry]
+        self._connection.executemany(
+            "INSERT INTO critiques_fts (critiques_fts, rowid, critique, prompt, facts) "
+            "VALUES ('delete', ?, ?, ?, ?)",
+            changed,
+        )
+        self._write([after[entry.seq] for entry in changed])
+
+    def add_after(self, seq: int) -> None:
+        """Write the entries of all critiques after one."""
+        last = self.last()
+        for start in range(seq, last, _AT_ONCE):
+            where = "WHERE c.seq > ? AND c.seq <= ?"
+            self._write(self._entries(where, start, min(start + _AT_ONCE, last)))
+
+    def _entries_of(self, seqs: Sequence[int]) -> Iterator[Entry]:
+        if not seqs:
+            return iter(())
+        return self._entries("WHERE c.seq IN (SELECT value FROM json_each(?))", json.dumps(seqs))
+
+    def _entries(self, where: str, *values: str | int) -> Iterator[Entry]:
+        prompts: dict[int, str] = {}
+        for row in self._connection.execute(_ENTRY + where, values):
+            number = row["prompt_seq"]
+            if number not in prompts:
+                prompts[number] = self._words(row["prompt"])
+            yield Entry(row["seq"], self._words(row["critique"]), prompts[number], self._facts(row))
+
+    def _words(self, text: str) -> str:
+        found = tokens(folded(text))
+        new = set(found) - self._known
+        if new:
+            words = [(word,) for word in sorted(new) if word[0] != SIGN]
+            sql = "INSERT OR IGNORE INTO critique_words (word) VALUES (?)"
+            self._connection.executemany(sql, words)
+            self._known = new if len(self._known) > _KNOWN_AT_MOST else self._known | new
+        return " ".join(found)
+
+    def _facts(self, row: Fields) -> str:
+        values = values_of(row)
+        new = values - self._values
+        if new:
+            sql = "INSERT OR IGNORE INTO critique_values (field, value) VALUES (?, ?)"
+            self._connection.executemany(sql, sorted(new))
+            self._values |= new
+        named = [fact(field, value) for field, value in sorted(values)]
+        others = [fact(field, value) for field, value in other_facts(row)]
+        return " ".join([*named, *others, *margin_tokens(row["value"])])
+
+    def _write(self, entries: Iterable[Entry]) -> None:
+        self._connection.executemany(
+            "INSERT INTO critiques_fts (rowid, critique, prompt, facts) VALUES (?, ?, ?, ?)",
+            list(entries),
+        )

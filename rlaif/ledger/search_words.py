@@ -1,0 +1,57 @@
+"""Texts as the full text index sees them: folded, and cut into words and single characters.
+
+A word is a run of letters and digits. Characters of scripts that are written without spaces, and
+every other sign, stand alone. So any part of a text is a run of whole words but for its two ends,
+and can be found through the index whatever it is made of.
+"""
+
+import re
+import unicodedata
+
+MOST_LETTERS = 128
+TOO_LONG = "\ue002"
+SIGN = "\ue000"
+FACT = "\ue001"
+
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3007\u3040-\u30ff\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff"
+)
+_ANY = re.compile(rf"(?:(?![{_UNSPACED}_])\w)+|\S")
+_ASCII = re.compile(r"[a-z0-9]+|[^\sa-z0-9]")
+_ALONE = re.compile(rf"[{_UNSPACED}]|[^\w]|_")
+_TERMS = re.compile(r'"([^"]+)"|(\S+)')
+_SIGNS = {chr(code): f"{SIGN}{code:02x}" for code in range(128) if not chr(code).isalnum()}
+
+
+def search_terms(text: str) -> list[str]:
+    """Split what a person typed into terms: words, and phrases in double quotes."""
+    return [phrase or word for phrase, word in _TERMS.findall(text)]
+
+
+def folded(text: str) -> str:
+    """Return a text without case, as it is compared; a part of a text is a part of this."""
+    return text.casefold().replace("\0", "")
+
+
+def forms(term: str) -> tuple[str, ...]:
+    """Return how a term may be written: as it is, and with accents composed or apart; folded."""
+    ways = (term, unicodedata.normalize("NFC", term), unicodedata.normalize("NFD", term))
+    return tuple(dict.fromkeys(map(folded, ways)))
+
+
+def tokens(text: str) -> list[str]:
+    """Cut a folded text into the index's tokens.
+
+    ASCII signs are written as codes, because the index's tokenizer would drop them; words over
+    ``MOST_LETTERS`` letters are all one token, which says that there is one.
+    """
+    found = (_ASCII if text.isascii() else _ANY).findall(text)
+    return [
+        _SIGNS.get(token, token) if len(token) <= MOST_LETTERS else TOO_LONG for token in found
+    ]
+
+
+def is_word(token: str) -> bool:
+    """Whether a token is a word, which others may hold, and not a character that stands alone."""
+    return token[0] != SIGN and _ALONE.match(token) is None
