@@ -22,10 +22,17 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def canonical_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return a JSON value in canonical form: sorted keys, no spaces; equal values, equal text."""
+    return _CANONICAL.encode(value)
+
+
 def digest_of(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Return the SHA-256 of a JSON value in canonical form (sorted keys, UTF-8, no spaces)."""
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return hashlib.sha256(canonical_json(value).encode("utf-8")).hexdigest()
 
 
 def make_id(kind: str, *names: str | int) -> str:

@@ -7,11 +7,10 @@ the lists of its tokens, however rare or frequent each of them is.
 
 import hashlib
 import json
-import math
-from collections.abc import Iterable, Iterator
-from typing import Final, Literal
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
 
-from rlaif.ledger.rows import Fields
 from rlaif.ledger.search_words import FACT
 
 VerdictName = Literal[
@@ -37,6 +36,7 @@ _DIGITS = 3
 _FINEST = 10**_DIGITS
 
 
+@lru_cache(maxsize=10_000)
 def fact(field: str, value: str | int) -> str:
     """Return the token of a fact."""
     if isinstance(value, str):
@@ -44,44 +44,66 @@ def fact(field: str, value: str | int) -> str:
     return f"{FACT}{_LETTERS[field]}{value}"
 
 
-def values_of(row: Fields) -> set[tuple[ValueField, str]]:
-    """Return the named facts of a row, as ``(field, value)``."""
+class Named(NamedTuple):
+    """What many critiques share: ``tags`` as JSON, ``judge`` None where none was asked."""
+
+    stage: str
+    criterion: str
+    judge: str | None
+    tags: str
+    first_policy: str
+    second_policy: str | None
+
+
+class Own(NamedTuple):
+    """What is a critique's own; its verdict as the ledger keeps it, and what its pair's says."""
+
+    cycle: int
+    prompt: int
+    verdict: str
+    value: float | None
+    quarantined: str | None
+    p_forward: float | None
+    p_backward: float | None
+
+
+def values_of(named: Named) -> list[tuple[ValueField, str]]:
+    """Return named facts as ``(field, value)``."""
     found: set[tuple[ValueField, str]] = {
-        ("stage", row["stage"]),
-        ("criterion", row["criterion"]),
-        ("policy", row["first_policy"]),
-        *(("tag", tag) for tag in json.loads(row["tags"])),
+        ("stage", named.stage),
+        ("criterion", named.criterion),
+        ("policy", named.first_policy),
+        *(("tag", tag) for tag in json.loads(named.tags)),
     }
-    if row["judge"]:
-        found.add(("judge", row["judge"]))
-    if row["second_policy"] is not None:
-        found.add(("policy", row["second_policy"]))
-    return found
+    if named.judge:
+        found.add(("judge", named.judge))
+    if named.second_policy is not None:
+        found.add(("policy", named.second_policy))
+    return sorted(found)
 
 
-def other_facts(row: Fields) -> Iterator[tuple[str, str | int]]:
-    """Yield the facts of a row that are not :func:`values_of` it."""
-    yield "cycle", row["cycle"]
-    yield "prompt", row["prompt_seq"]
-    for name in verdict_names(row["type"], row["value"]):
-        yield "verdict", name
-    if row["quarantined"] is not None:
-        yield "pair", "quarantined"
-    if flipped(row["p_forward"], row["p_backward"]):
-        yield "pair", "flipped"
+def own_tokens(own: Own) -> str:
+    """Return the tokens of what is a critique's own, with spaces between."""
+    cycle, prompt, verdict, value, quarantined, forward, backward = own
+    found = [fact("cycle", cycle), f"{FACT}{_LETTERS['prompt']}{prompt}"]
+    found += [fact("verdict", name) for name in verdict_names(verdict, value)]
+    margin = margin_of(value)
+    if margin is not None:
+        found.append(_MARGINS[_bin(margin)])
+    if quarantined is not None:
+        found.append(fact("pair", "quarantined"))
+    if flipped(forward, backward):
+        found.append(fact("pair", "flipped"))
+    return " ".join(found)
 
 
-def verdict_names(kind: str, value: float | None) -> Iterator[VerdictName]:
-    """Yield all that a verdict is called."""
-    match kind, value:
-        case "rating", float(score):
-            yield "rating"
-            yield "low" if score < LOW else "high" if score > HIGH else "middle"
-        case "choice", float(p_first):
-            yield "choice"
-            yield "tie" if p_first == _EVEN else "first" if p_first > _EVEN else "second"
-        case _:
-            yield "unscored"
+def verdict_names(kind: str, value: float | None) -> tuple[VerdictName, ...]:
+    """Return all that a verdict is called."""
+    if value is None:
+        return ("unscored",)
+    if kind == "rating":
+        return "rating", "low" if value < LOW else "high" if value > HIGH else "middle"
+    return "choice", "tie" if value == _EVEN else "first" if value > _EVEN else "second"
 
 
 def margin_of(value: float | None) -> float | None:
@@ -96,23 +118,13 @@ def flipped(p_forward: float | None, p_backward: float | None) -> bool:
     return (p_forward - _EVEN) * (p_backward - _EVEN) < 0
 
 
-def margin_tokens(value: float | None) -> list[str]:
-    """Return a margin's tokens: its first digit, its first two, its first three."""
-    margin = margin_of(value)
-    if margin is None:
-        return []
-    digits = f"{_bin(margin):0{_DIGITS}d}"
-    return [f"{FACT}{_LETTERS['margin']}{digits[:n]}" for n in range(1, _DIGITS + 1)]
-
-
 def margins_between(low: float, high: float) -> list[str]:
     """Return the fewest tokens that every margin of a range has; those at its ends may lie out."""
     tokens = []
     at, end = _bin(low), _bin(high) + 1
     while at < end:
         step = max(s for s in (1, 10, 100) if at % s == 0 and at + s <= end)
-        digits = f"{at:0{_DIGITS}d}"[: _DIGITS - int(math.log10(step))]
-        tokens.append(f"{FACT}{_LETTERS['margin']}{digits}")
+        tokens.append(_margin_token(at, _DIGITS + 1 - len(str(step))))
         at += step
     return tokens
 
@@ -125,3 +137,13 @@ def any_of(tokens: Iterable[str]) -> str:
 
 def _bin(margin: float) -> int:
     return min(max(int(margin * _FINEST), 0), _FINEST - 1)
+
+
+def _margin_token(margin: int, digits: int) -> str:
+    return f"{FACT}{_LETTERS['margin']}{f'{margin:0{_DIGITS}d}'[:digits]}"
+
+
+_MARGINS: Final = tuple(
+    " ".join(_margin_token(margin, digits) for digits in range(1, _DIGITS + 1))
+    for margin in range(_FINEST)
+)

@@ -9,19 +9,16 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from rlaif.ledger.critique_facts import fact, margin_tokens, other_facts, values_of
-from rlaif.ledger.rows import Fields
+from rlaif.ledger.critique_facts import Named, Own, fact, own_tokens, values_of
 from rlaif.ledger.search_words import SIGN, folded, tokens
 
 _KNOWN_AT_MOST = 500_000
 _AT_ONCE = 5_000
 _ENTRY = (
-    "SELECT c.seq, c.critique, c.cycle, c.stage, c.criterion, v.type, v.value, "
-    "coalesce(nullif(c.judge, ''), j.judge) AS judge, "
-    "p.seq AS prompt_seq, p.text AS prompt, p.tags, f.policy AS first_policy, "
-    "s.policy AS second_policy, coalesce(a.quarantined, b.quarantined) AS quarantined, "
-    "coalesce(a.p_forward, b.p_forward) AS p_forward, "
-    "coalesce(a.p_backward, b.p_backward) AS p_backward "
+    "SELECT c.seq, c.critique, p.text, c.stage, c.criterion, "
+    "coalesce(nullif(c.judge, ''), j.judge), p.tags, f.policy, s.policy, c.cycle, p.seq, "
+    "v.type, v.value, coalesce(a.quarantined, b.quarantined), "
+    "coalesce(a.p_forward, b.p_forward), coalesce(a.p_backward, b.p_backward) "
     "FROM critiques c JOIN verdicts v ON v.critique_id = c.id "
     "JOIN completions f ON f.id = c.first_id JOIN prompts p ON p.id = f.prompt_id "
     "LEFT JOIN completions s ON s.id = c.second_id "
@@ -31,6 +28,8 @@ _ENTRY = (
     "LEFT JOIN pair_verdicts b ON b.cycle = c.cycle AND b.stage = c.stage "
     "AND b.first_id = c.second_id AND b.second_id = c.first_id "
 )
+_NAMED = slice(3, 3 + len(Named._fields))
+_OWN = slice(_NAMED.stop, _NAMED.stop + len(Own._fields))
 _OF_PAIRS = (
     "SELECT c.seq FROM json_each(?1) e JOIN critiques c ON c.first_id = e.value ->> 0 "
     "AND c.second_id = e.value ->> 1 UNION "
@@ -76,11 +75,13 @@ class CritiqueIndex:
         self._connection = connection
         self._known: set[str] = set()
         self._values: set[tuple[str, str]] = set()
+        self._named: dict[tuple[str | None, ...], str] = {}
 
     def forget(self) -> None:
         """Forget which words are in the ledger: what wrote them may have been undone."""
         self._known.clear()
         self._values.clear()
+        self._named.clear()
 
     def last(self) -> int:
         """Return the number of the newest critique."""
@@ -121,12 +122,14 @@ class CritiqueIndex:
         return self._entries("WHERE c.seq IN (SELECT value FROM json_each(?))", json.dumps(seqs))
 
     def _entries(self, where: str, *values: str | int) -> Iterator[Entry]:
-        prompts: dict[int, str] = {}
+        prompts: dict[str, str] = {}
         for row in self._connection.execute(_ENTRY + where, values):
-            number = row["prompt_seq"]
-            if number not in prompts:
-                prompts[number] = self._words(row["prompt"])
-            yield Entry(row["seq"], self._words(row["critique"]), prompts[number], self._facts(row))
+            seq, critique, prompt = row[:3]
+            if prompt not in prompts:
+                prompts[prompt] = self._words(prompt)
+            named = self._named.get(row[_NAMED]) or self._name(row[_NAMED])
+            facts = f"{named} {own_tokens(Own(*row[_OWN]))}"
+            yield Entry(seq, self._words(critique), prompts[prompt], facts)
 
     def _words(self, text: str) -> str:
         found = tokens(folded(text))
@@ -135,19 +138,22 @@ class CritiqueIndex:
             words = [(word,) for word in sorted(new) if word[0] != SIGN]
             sql = "INSERT OR IGNORE INTO critique_words (word) VALUES (?)"
             self._connection.executemany(sql, words)
-            self._known = new if len(self._known) > _KNOWN_AT_MOST else self._known | new
+            if len(self._known) > _KNOWN_AT_MOST:
+                self._known.clear()
+            self._known |= new
         return " ".join(found)
 
-    def _facts(self, row: Fields) -> str:
-        values = values_of(row)
-        new = values - self._values
+    def _name(self, columns: tuple[str | None, ...]) -> str:
+        """Keep named facts, and return their tokens."""
+        values = values_of(Named(*columns))  # type: ignore[arg-type] - as the query selects them
+        new = [value for value in values if value not in self._values]
         if new:
-            sql = "INSERT OR IGNORE INTO critique_values (field, value) VALUES (?, ?)"
-            self._connection.executemany(sql, sorted(new))
-            self._values |= new
-        named = [fact(field, value) for field, value in sorted(values)]
-        others = [fact(field, value) for field, value in other_facts(row)]
-        return " ".join([*named, *others, *margin_tokens(row["value"])])
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO critique_values (field, value) VALUES (?, ?)", new
+            )
+            self._values.update(new)
+        self._named[columns] = " ".join(fact(field, value) for field, value in values)
+        return self._named[columns]
 
     def _write(self, entries: Iterable[Entry]) -> None:
         self._connection.executemany(

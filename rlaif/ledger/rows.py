@@ -20,6 +20,7 @@ from rlaif.records import (
     StoredReply,
     Unscored,
     Verdict,
+    canonical_json,
     digest_of,
 )
 
@@ -119,7 +120,7 @@ class CycleCounts(Record):
 
 def to_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Return a JSON value in canonical form, so that equal values are equal text."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return canonical_json(value)
 
 
 def record_json(record: Record) -> str:
@@ -161,13 +162,11 @@ def completion_from(row: Fields) -> Completion:
 
 def call_row(call: JudgeCall, place: Row) -> Row:
     """Return a judge call's row; equal calls of one unit, however long they took, are one row."""
-    content = call.model_dump(mode="json", exclude={"latency"})
+    row = call.model_dump(mode="json")
+    content = {name: value for name, value in row.items() if name != "latency"}
     digest = digest_of([place["cycle"], place["stage"], place["unit"], content])
-    row = call.model_dump() | {
-        "label_probs": to_json(call.label_probs),
-        "samples": to_json(list(call.samples)),
-    }
-    return {"id": f"call-{digest[:32]}", **place, **row}
+    kept = {name: to_json(row[name]) for name in ("label_probs", "samples")}
+    return {"id": f"call-{digest[:32]}", **place, **row, **kept}
 
 
 def call_from(row: Fields) -> JudgeCall:

@@ -17,9 +17,7 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3007\u3040-\u30ff\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff"
 )
-_ANY = re.compile(rf"(?:(?![{_UNSPACED}_])\w)+|\S")
-_ASCII = re.compile(r"[a-z0-9]+|[^\sa-z0-9]")
-_ALONE = re.compile(rf"[{_UNSPACED}]|[^\w]|_")
+_ALONE = re.compile(rf"[{_UNSPACED}]+|[^\w\s]|_")
 _TERMS = re.compile(r'"([^"]+)"|(\S+)')
 _SIGNS = {chr(code): f"{SIGN}{code:02x}" for code in range(128) if not chr(code).isalnum()}
 
@@ -46,12 +44,18 @@ def tokens(text: str) -> list[str]:
     ASCII signs are written as codes, because the index's tokenizer would drop them; words over
     ``MOST_LETTERS`` letters are all one token, which says that there is one.
     """
-    found = (_ASCII if text.isascii() else _ANY).findall(text)
-    return [
-        _SIGNS.get(token, token) if len(token) <= MOST_LETTERS else TOO_LONG for token in found
-    ]
+    found = _ALONE.sub(_apart, text).split()
+    if not found or len(max(found, key=len)) <= MOST_LETTERS:
+        return found
+    return [token if len(token) <= MOST_LETTERS else TOO_LONG for token in found]
 
 
 def is_word(token: str) -> bool:
     """Whether a token is a word, which others may hold, and not a character that stands alone."""
     return token[0] != SIGN and _ALONE.match(token) is None
+
+
+def _apart(alone: re.Match[str]) -> str:
+    """Return characters with spaces around each, as a code where it is a sign of ASCII."""
+    signs = alone[0]
+    return f" {_SIGNS.get(signs) or ' '.join(signs)} "

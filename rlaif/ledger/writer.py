@@ -30,6 +30,7 @@ _SETTINGS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA synchronous = FULL",
     "PRAGMA wal_autocheckpoint = 0",
+    "PRAGMA cache_size = -131072",
 )
 
 
