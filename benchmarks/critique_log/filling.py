@@ -37,7 +37,11 @@ HEAD = (
     "refund capital vague short plain apology promise amount date wrong kind curt facts"
 ).split()
 CHARACTERS = "的是不了在有这个人我他们大来上国到说以要地出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心本前开但因只从想实日军者意无力它与长把机十民第公此已工使情明性知全三又关点正业外将两高间由问很最重并物手应战向头文体政美相见被利什二等产或新己制身果加西斯月话合回特代内信表化老给世位次度门任常先海通教儿原东声提立及比员解水名真论处走义各入几口认条平系气题活尔更别打女变四神总何电数安少报才结反受目太量再感建务做接必场件计管期市直德资命山金指克许统区保至队形社便空决治展马科司五基眼书非则听白却界达光放强即像难且权思王象完设式色路记南品住告类求据程北边死张该交规万取拉格望觉术领共确传师观清今切院让识候带导争运礼貌"
-SYLLABLES = [c + v for c in "b c d f g h k l m n p r s t v w st tr pl".split() for v in "a e i o u ea or in".split()]
+SYLLABLES = [
+    c + v
+    for c in "b c d f g h k l m n p r s t v w st tr pl".split()
+    for v in "a e i o u ea or in".split()
+]
 
 
 @dataclass
@@ -46,6 +50,7 @@ class Filled:
 
     critiques: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
     checkpoint_seconds: float = 0.0
     units: int = 0
     rare: list[str] = field(default_factory=list)
@@ -56,7 +61,10 @@ class Writer:
 
     def __init__(self, seed: int) -> None:
         self.random = np.random.default_rng(seed)
-        made = {"".join(self.random.choice(SYLLABLES, size=n)) for n in self.random.integers(2, 5, 30_000)}
+        made = {
+            "".join(self.random.choice(SYLLABLES, size=n))
+            for n in self.random.integers(2, 5, 30_000)
+        }
         self.words = np.array([*HEAD, *sorted(made - set(HEAD))], dtype=object)
         tail = self.words[len(HEAD) :]
         self.random.shuffle(tail)
@@ -170,11 +178,12 @@ def _write(
     verdicts: list[PairVerdict],
     filled: Filled,
 ) -> None:
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     with ledger.unit(cycle, "judging", name) as unit:
         unit.add_judgements(RUBRIC, judged)
         unit.add_pair_verdicts(verdicts)
     filled.seconds += time.perf_counter() - started
+    filled.cpu_seconds += time.process_time() - cpu
     filled.critiques += len(judged)
     filled.units += 1
 

@@ -33,7 +33,7 @@ _LETTERS: Final = {
 LOW, HIGH = 1 / 3, 2 / 3
 _EVEN = 0.5
 _DIGITS = 3
-_FINEST = 10**_DIGITS
+_FINEST = 1_000
 
 
 @lru_cache(maxsize=10_000)

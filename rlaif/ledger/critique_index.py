@@ -7,7 +7,7 @@ prompt gets other tags), its old entry is taken out by giving it once more.
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rlaif.ledger.critique_facts import Named, Own, fact, own_tokens, values_of
 from rlaif.ledger.search_words import SIGN, folded, tokens
@@ -75,7 +75,7 @@ class CritiqueIndex:
         self._connection = connection
         self._known: set[str] = set()
         self._values: set[tuple[str, str]] = set()
-        self._named: dict[tuple[str | None, ...], str] = {}
+        self._named: dict[tuple[Any, ...], str] = {}
 
     def forget(self) -> None:
         """Forget which words are in the ledger: what wrote them may have been undone."""
@@ -143,9 +143,9 @@ class CritiqueIndex:
             self._known |= new
         return " ".join(found)
 
-    def _name(self, columns: tuple[str | None, ...]) -> str:
+    def _name(self, columns: tuple[Any, ...]) -> str:
         """Keep named facts, and return their tokens."""
-        values = values_of(Named(*columns))  # type: ignore[arg-type] - as the query selects them
+        values = values_of(Named(*columns))
         new = [value for value in values if value not in self._values]
         if new:
             self._connection.executemany(

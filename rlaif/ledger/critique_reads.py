@@ -36,7 +36,8 @@ _WORDS: dict[str, str] = {
 }
 _VIEW = (
     "SELECT c.seq, c.id, c.cycle, c.stage, c.criterion, c.kind, c.rubric_hash, c.critique, "
-    "v.type, v.value, v.reason, v.method, coalesce(nullif(c.judge, ''), j.judge) AS judge, j.label_probs, j.reply, "
+    "v.type, v.value, v.reason, v.method, coalesce(nullif(c.judge, ''), j.judge) AS judge, "
+    "j.label_probs, j.reply, "
     "p.id AS prompt_id, p.text AS prompt, p.tags, f.id AS first_id, f.text AS first_text, "
     "f.policy AS first_policy, s.id AS second_id, s.text AS second_text, "
     "s.policy AS second_policy, coalesce(a.quarantined, b.quarantined) AS quarantined, "
@@ -157,6 +158,7 @@ class CritiqueReads(Connected):
         prompt_or_id: str | None = None,
         *,
         limit: int = 20,
+        skip: int = 0,
         order: Order = "newest",
         **asked: Unpack[Asked],
     ) -> list[CritiqueView]:
@@ -165,13 +167,14 @@ class CritiqueReads(Connected):
         Args:
             prompt_or_id: The id of a critique, completion, prompt or preference; or the text of
                 a prompt; or a part of it.
-            limit: How many at most.
+            limit: How many at most, after
+            skip: so many that match are passed over.
             order: ``rank`` puts those first where rare words occur often (BM25), among the newest
                 ``RANKED`` that hold them.
             asked: See :class:`Asked`.
         """
         query = self._query(prompt_or_id, asked)
-        return self.critique_views(list(islice(self._seqs(query, order), limit)))
+        return self.critique_views(list(islice(self._seqs(query, order), skip, skip + limit)))
 
     def critique_seqs(
         self, prompt_or_id: str | None = None, **asked: Unpack[Asked]
@@ -192,6 +195,11 @@ class CritiqueReads(Connected):
         """Return critiques by their numbers, in the order given; unknown numbers are left out."""
         found = {r["seq"]: _view(r) for r in self._all(_VIEW, json.dumps(list(seqs)))}
         return [found[seq] for seq in seqs if seq in found]
+
+    def critique_texts(self, after: int, limit: int) -> list[tuple[int, str, str]]:
+        """Return number, id and words of the first critiques after one, oldest first."""
+        sql = "SELECT seq, id, critique FROM critiques WHERE seq > ? ORDER BY seq LIMIT ?"
+        return [tuple(r) for r in self._all(sql, after, limit)]
 
     def last_critique(self) -> int:
         """Return the number of the newest critique, 0 where there is none."""
@@ -300,27 +308,29 @@ class CritiqueReads(Connected):
                 last = seq
             else:
                 return
-            bound = {"before": last} if order == "newest" else {"after": last}
             plan = plan_of(query.parts, query.terms, full=True)
-            rest = self._checked(plan, query._replace(**bound), order)
+            left = query._replace(before=last) if order == "newest" else query._replace(after=last)
+            rest = self._checked(plan, left, order)
             yield from (seq for seq, matches in rest if matches)
 
     def _checked(self, plan: Plan, query: _Query, order: Order) -> Iterator[tuple[int, bool]]:
         """Yield what an expression finds, and whether it passes the checks too."""
-        from_index = plan.match is not None
+        from_index, newest = plan.match is not None, order == "newest"
         table, key = ("critiques_fts", "rowid") if from_index else ("critiques", "seq")
         checked = bool(plan.needles) or query.margins is not None
         columns = "p.text AS prompt, c.critique, v.value" if checked else "1"
         sql = f"SELECT l.{key} AS seq, {columns} FROM {table} l"  # noqa: S608 - constants
         sql += _TEXTS.format(key=key) if checked else ""
         limits = [(f"l.{key} < ?", query.before), (f"l.{key} > ?", query.after)]
-        conditions = [("critiques_fts MATCH ?", plan.match)] if from_index else []
+        conditions: list[tuple[str, str | int | None]] = (
+            [("critiques_fts MATCH ?", plan.match)] if from_index else []
+        )
         conditions += [(text, value) for text, value in limits if value is not None]
         if query.among is not None:
-            found = self._each(sql, conditions, key, query.among)
+            found = self._each(sql, conditions, key, sorted(set(query.among), reverse=newest))
         else:
             where = " AND ".join(text for text, _ in conditions) or "1"
-            sql += f" WHERE {where} ORDER BY l.{key} {'DESC' if order == 'newest' else 'ASC'}"
+            sql += f" WHERE {where} ORDER BY l.{key} {'DESC' if newest else 'ASC'}"
             found = self.connection.execute(sql, [value for _, value in conditions])
         for row in found:
             yield row["seq"], not checked or _passes(row, plan.needles, query.margins)
@@ -328,10 +338,10 @@ class CritiqueReads(Connected):
     def _each(
         self, sql: str, conditions: Sequence[tuple[str, Any]], key: str, among: Iterable[int]
     ) -> Iterator[sqlite3.Row]:
-        """Ask the index of one critique after the other, newest first."""
+        """Ask the index of one critique after the other."""
         where = " AND ".join([f"l.{key} = ?", *(text for text, _ in conditions)])
         values = [value for _, value in conditions]
-        for seq in sorted(set(among), reverse=True):
+        for seq in among:
             yield from self.connection.execute(f"{sql} WHERE {where}", [seq, *values])
 
     def _ranked(self, query: _Query) -> Iterator[int]:
@@ -369,9 +379,7 @@ def _passes(
 def _view(row: sqlite3.Row) -> CritiqueView:
     fields = {name: row[name] for name in CritiqueView.model_fields if name in row.keys()}  # noqa: SIM118 - sqlite3.Row iterates values
     fields["completions"] = tuple(
-        JudgedText(
-            id=row[f"{place}_id"], text=row[f"{place}_text"], policy=row[f"{place}_policy"]
-        )
+        JudgedText(id=row[f"{place}_id"], text=row[f"{place}_text"], policy=row[f"{place}_policy"])
         for place in ("first", "second")
         if row[f"{place}_id"] is not None
     )

@@ -1,0 +1,165 @@
+"""``rlaif critiques show``: one critique whole, with what led to it and what came of it."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from rlaif.cli.critiques.columns import side_by_side, wrapped
+from rlaif.cli.critiques.printing import verdict_words
+from rlaif.cli.documented import Command
+from rlaif.cli.output import emit_json, hanging, json_option, number, one_line, percent, visible
+from rlaif.cli.place import Place
+from rlaif.ledger.critique_lineage import Lineage, Told, Trained
+from rlaif.records import JudgeCall, PairVerdict, PolicyReport, Preference
+
+_DIGEST = 12
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        "rlaif critiques show critique-3f9a0c21be77d04c5a16",
+        "rlaif critiques show 1024 --json",
+    ],
+)
+@click.argument("name", metavar="ID")
+@json_option
+@click.pass_obj
+def show(place: Place, name: str, as_json: bool) -> None:
+    """Show one critique whole.
+
+    ID is a critique's id, the beginning of it, or its number. A pair is shown in both orders side
+    by side, with request and reply as they were, and with its lineage: up to the prompt and the
+    policies that wrote the answers, down to the preference, the reward model, the update of the
+    policy and the promotion.
+    """
+    with place.reader() as reader:
+        found = reader.lineage(name)
+    if as_json:
+        emit_json(found.model_dump(mode="json"))
+    else:
+        click.echo("\n".join(_page(found, shutil.get_terminal_size().columns)))
+
+
+def _page(found: Lineage, width: int) -> Iterator[str]:
+    view = found.told.view
+    head = f"cycle {view.cycle}  {view.stage}  {view.criterion}  {view.kind}  {view.id}"
+    yield click.style(visible(head), bold=True)
+    for message in found.messages:
+        yield hanging("prompt" if len(found.messages) == 1 else message.role, message.content)
+    yield ""
+    if found.other is None:
+        yield from wrapped(_told(found.told), width)
+    else:
+        yield side_by_side(_told(found.told), _told(found.other), width)
+    yield ""
+    yield from _up(found)
+    yield ""
+    yield from _down(found)
+
+
+def _told(told: Told) -> str:
+    """Return one order: the answers as the judge saw them, what it said, and what it was asked."""
+    view = told.view
+    labels = ("answer",) if len(view.completions) == 1 else ("first", "second")
+    parts = [
+        f"{label}  ({completion.id})\n{completion.text}"
+        for label, completion in zip(labels, view.completions, strict=True)
+    ]
+    parts.append(f"critique  ({view.id})\n{view.critique}")
+    parts.append(f"verdict\n{verdict_words(view.verdict)}")
+    if told.call is not None:
+        parts += _call(told.call, view.judge, view.method)
+    return "\n\n".join(parts)
+
+
+def _call(call: JudgeCall, judge: str | None, method: str | None) -> Iterator[str]:
+    probs = ", ".join(f"{label} {value:.3f}" for label, value in sorted(call.label_probs.items()))
+    tokens = f"{call.prompt_tokens} + {call.reply_tokens} tokens"
+    yield f"judge\n{judge or call.judge}, verdict read from {method or 'nothing'}"
+    yield f"labels\n{probs or 'no probabilities'}"
+    yield f"took\n{call.latency:.2f} s, {tokens}, cost {call.cost:g}"
+    yield f"request  ({call.request_hash[:_DIGEST]})\n{call.request}"
+    yield f"reply\n{call.reply}"
+    for place, sample in enumerate(call.samples[1:], start=2):
+        yield f"reply {place}\n{sample}"
+
+
+def _up(found: Lineage) -> Iterator[str]:
+    view = found.told.view
+    yield click.style("where it comes from", bold=True)
+    tags = f", tags {', '.join(view.tags)}" if view.tags else ""
+    yield hanging("prompt", f"{view.prompt_id} ({found.split}{tags})")
+    for completion, writer in zip(view.completions, found.writers, strict=True):
+        origin = "never live" if writer.version is None else writer.version
+        if writer.cycle is not None:
+            origin += f", promoted by cycle {writer.cycle}"
+        yield hanging("answer", f"{completion.id} of {writer.digest[:_DIGEST]} ({origin})")
+    yield hanging("rubric", f"{view.rubric_hash[:_DIGEST]}, criterion {view.criterion}")
+
+
+def _down(found: Lineage) -> Iterator[str]:
+    yield click.style("what came of it", bold=True)
+    for pair in found.pairs:
+        yield hanging("pair", _pair(pair))
+        if pair.quarantined is not None:
+            yield hanging("held back", pair.quarantined)
+    for preference in found.preferences:
+        yield hanging("preference", _preference(preference), width=12)
+    if not found.preferences:
+        yield hanging("preference", "none: nothing was trained on it", width=12)
+        return
+    yield from _trained(found.trained)
+
+
+def _pair(pair: PairVerdict) -> str:
+    if pair.p_first is None:
+        return f"{pair.first_id} and {pair.second_id}: unscored: {pair.unscored}"
+    orders = (
+        f" ({percent(pair.p_forward)} shown first, {percent(pair.p_backward)} shown second)"
+        if pair.p_forward is not None
+        else ""
+    )
+    return f"{pair.first_id} over {pair.second_id} with {percent(pair.p_first)}{orders}"
+
+
+def _preference(preference: Preference) -> str:
+    use = "trains" if preference.split == "train" else "measures the reward model"
+    return (
+        f"{preference.id}: {preference.first_id} over {preference.second_id} with "
+        f"{percent(preference.label)}, from {preference.origin}, {use}"
+    )
+
+
+def _trained(trained: Trained) -> Iterator[str]:
+    yield hanging("reward model", _reward_model(trained.reward_model, trained.artifacts), width=14)
+    yield hanging("policy", _policy(trained.policy, trained.artifacts), width=14)
+    if trained.gate is not None:
+        reasons = one_line("; ".join(trained.gate.reasons))
+        yield hanging("gate", f"{trained.gate.decision}: {reasons}", width=14)
+    yield hanging("promoted", trained.promoted or "nothing", width=14)
+
+
+def _reward_model(report: dict[str, Any] | None, artifacts: dict[str, str]) -> str:
+    if report is None:
+        return "not trained yet"
+    accuracy = percent(report.get("accuracy"))
+    return f"{_artifact('reward-model', artifacts)}, {accuracy} right on held-out pairs"
+
+
+def _policy(report: dict[str, Any] | None, artifacts: dict[str, str]) -> str:
+    if report is None:
+        return "not updated yet"
+    found = PolicyReport.model_validate(report)
+    rewards = f"{number(found.reward_first)} to {number(found.reward_last)}"
+    return (
+        f"{_artifact('challenger', artifacts)}, {found.optimizer} updates 1 to {found.updates}, "
+        f"reward {rewards}, KL {number(found.kl_reference)}: {found.stopped}"
+    )
+
+
+def _artifact(name: str, artifacts: dict[str, str]) -> str:
+    digest = artifacts.get(name)
+    return name if digest is None else f"{name} {digest[:_DIGEST]}"

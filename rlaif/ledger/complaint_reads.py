@@ -1,0 +1,41 @@
+"""What the judge complains of: the critiques behind low ratings and lost comparisons."""
+
+import json
+from typing import Unpack
+
+from rlaif.ledger.critique_reads import Asked, CritiqueReads
+
+_LOSERS = (
+    "SELECT first_id AS id, cycle FROM pair_verdicts WHERE p_first < 0.5 AND quarantined IS NULL "
+    "UNION ALL "
+    "SELECT second_id, cycle FROM pair_verdicts WHERE p_first > 0.5 AND quarantined IS NULL"
+)
+
+
+class ComplaintReads(CritiqueReads):
+    """Complaints, by number and cycle."""
+
+    def complaints(self, **asked: Unpack[Asked]) -> list[tuple[int, int]]:
+        """Return the numbers and cycles of all complaints that match, oldest first.
+
+        A complaint is the critique of a rating under a third, or of one under two thirds where
+        the answer lost a comparison in that cycle. Comparisons' own critiques speak of two answers
+        and are left out, as are quarantined pairs.
+        """
+        low = list(self.critique_seqs(**asked | {"verdict": "low"}))
+        middling = list(self.critique_seqs(**asked | {"verdict": "middle"}))
+        losers = {(r["id"], r["cycle"]) for r in self._all(_LOSERS)}
+        found = [(seq, cycle) for seq, cycle, _ in self._places(low)]
+        found += [
+            (seq, cycle)
+            for seq, cycle, answer in self._places(middling)
+            if (answer, cycle) in losers
+        ]
+        return sorted(found)
+
+    def _places(self, seqs: list[int]) -> list[tuple[int, int, str]]:
+        sql = (
+            "SELECT seq, cycle, first_id FROM critiques "
+            "WHERE seq IN (SELECT value FROM json_each(?))"
+        )
+        return [tuple(r) for r in self._all(sql, json.dumps(seqs))]
