@@ -20,6 +20,7 @@ COMMANDS = {
     "report": "rlaif.cli.report:report",
     "critiques": "rlaif.cli.critiques:critiques",
     "rubric": "rlaif.cli.rubric:rubric",
+    "judge": "rlaif.cli.judge:judge",
     "policy": "rlaif.cli.policy:policy",
     "export": "rlaif.cli.export:export",
     "ledger": "rlaif.cli.ledger:ledger",
