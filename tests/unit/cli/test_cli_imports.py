@@ -23,6 +23,8 @@ LIGHT_COMMANDS = [
     ["export", "preferences"],
     ["run", "--help"],
     ["demo", "--help"],
+    ["rubric", "--help"],
+    ["rubric", "new", "--help"],
     ["init", "bare"],
 ]
 SCRIPT = """
