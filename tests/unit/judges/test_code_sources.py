@@ -186,9 +186,10 @@ def test_without_a_file_the_error_says_how_to_name_one(tmp_path: Path) -> None:
     assert "rlaif.toml under [rubric] python" in error.action
 
 
-def test_what_python_brings_by_itself_is_not_in_the_file(tmp_path: Path) -> None:
-    error = refused(tmp_path, SHORT, RUBRIC.replace('"short"', '"print"'))
-    assert "function = 'print' is not in" in error.seen
+@pytest.mark.parametrize("name", ["print", "__class__", "__dir__"])
+def test_what_python_brings_by_itself_is_not_in_the_file(tmp_path: Path, name: str) -> None:
+    error = refused(tmp_path, SHORT, RUBRIC.replace('"short"', f'"{name}"'))
+    assert f"function = {name!r} is not in" in error.seen
 
 
 @pytest.mark.parametrize(

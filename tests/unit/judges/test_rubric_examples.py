@@ -92,6 +92,13 @@ def test_another_prompt_has_no_reference(tmp_path: Path, prompt: str) -> None:
     assert read(tmp_path, EVERY_KIND).reference_for(prompt) is None
 
 
+def test_look_alikes_of_a_prompt_are_other_prompts(tmp_path: Path) -> None:
+    text = replaced("prompt = 'What is", "prompt = 'ﬁnd: what is")
+    asked = 'ﬁnd: what is "café" in French?'
+    assert read(tmp_path, text).reference_for(asked) == "un café"
+    assert read(tmp_path, text).reference_for(unicodedata.normalize("NFKC", asked)) is None
+
+
 def test_a_rubric_made_in_code_has_no_references() -> None:
     assert rubric(judge_criterion("a")).reference_for("a") is None
 
@@ -219,6 +226,14 @@ def test_broken_lists_of_examples_are_named(
     for word in words:
         assert word in str(caught.value)
     assert caught.value.line == LINES.index(old) + 1
+
+
+@pytest.mark.parametrize("pattern", ["a{99999999999}", "(" * 5000 + ")" * 5000])
+def test_patterns_that_are_too_much_for_python_are_named(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(RubricError, match="this one has an error") as caught:
+        read(tmp_path, replaced('must_match = "[a-z]+|."', f'must_match = "{pattern}"'))
+    assert "rule.must_match.0 = " in caught.value.seen
+    assert len(str(caught.value)) < 1000
 
 
 def test_only_judges_have_examples(tmp_path: Path) -> None:
