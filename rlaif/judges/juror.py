@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from rlaif.errors import ConfigError
 from rlaif.judges.backend import Judge
 from rlaif.judges.rendering import Templates
+from rlaif.judges.verdict_forms import DEFAULT
 from rlaif.records import digest_of
+
+_ASKED = ("pointwise", "pairwise")
 
 
 @dataclass(frozen=True)
@@ -29,17 +32,28 @@ class Juror:
 
 
 def texts_of(jury: Sequence[Juror]) -> dict[str, str]:
-    """Return every template's text by name, for hashing; the names alone where there is one juror.
+    """Return all words that decide a verdict, by name, for hashing.
 
-    So the labels of a project that never had but one judge keep their hash.
+    A single juror's are not named after it, so that the labels of a project that never had but one
+    judge keep their hash.
     """
     if len(jury) == 1:
-        return dict(jury[0].templates.texts)
+        return _words_of(jury[0].templates)
     return {
-        f"{juror.name}/{kind}": text
+        f"{juror.name}/{name}": text
         for juror in jury
-        for kind, text in juror.templates.texts.items()
+        for name, text in _words_of(juror.templates).items()
     }
+
+
+def _words_of(templates: Templates) -> dict[str, str]:
+    """Return the messages that ask for verdicts, and the forms where they are not the default."""
+    forms = {
+        f"form of {kind}": form.model_dump_json()
+        for kind in _ASKED
+        if (form := getattr(templates.forms, kind)) != DEFAULT
+    }
+    return {**templates.texts_of(*_ASKED), **forms}
 
 
 def digest_of_jury(jury: Sequence[Juror]) -> str:

@@ -69,6 +69,7 @@ class _Question:
 
     def request(self) -> JudgeRequest:
         shown = tuple(answer.text for answer in self.answers)
+        forms = self.juror.templates.forms
         ratings = rating_labels(len(self.criterion.choices))
         tokens = self.juror.judge.special_tokens
         return JudgeRequest(
@@ -84,6 +85,7 @@ class _Question:
             criterion=self.criterion.name,
             shown=shown,
             critique=self.juror.critique,
+            form=forms.pointwise if len(shown) == 1 else forms.pairwise,
         )
 
 

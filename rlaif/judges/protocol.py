@@ -41,6 +41,7 @@ class JudgeRequest:
         criterion: Name of the criterion.
         shown: The answers that the text shows, in order, raw: for logs and scripted judges.
         critique: Whether the judge is to write a critique before its verdict.
+        form: How its words state the verdict, where it is read from words.
     """
 
     text: str
@@ -48,6 +49,7 @@ class JudgeRequest:
     criterion: str
     shown: tuple[str, ...]
     critique: bool = True
+    form: VerdictForm = DEFAULT
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def verdict_of(request: JudgeRequest, reply: JudgeReply, min_label_mass: float) 
         return Unscored(reason="the judge wrote no critique")
     if reply.call.label_probs:
         return verdict_from_labels(reply.call.label_probs, request.labels, min_label_mass)
-    return parse_verdict(reply.call.reply, request.labels)
+    return parse_verdict(reply.call.reply, request.labels, request.form)
 
 
 def method_of(reply: JudgeReply) -> VerdictMethod | None:

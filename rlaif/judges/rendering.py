@@ -21,6 +21,7 @@ from rlaif.judges.messages import KINDS, Part, Values
 from rlaif.judges.rubric import JudgeCriterion
 from rlaif.judges.template_check import NotShownError, parts_shown
 from rlaif.judges.template_folder import TemplateFolder, broken
+from rlaif.judges.verdict_forms import load_forms
 from rlaif.project import share
 from rlaif.records import Prompt
 
@@ -34,6 +35,7 @@ class Templates:
         name: The template's name.
         texts: Source of each message and part by name.
         kinds: The messages that it has; ``pointwise`` and ``pairwise`` are always among them.
+        forms: How the judge's words state what it is asked for, as ``form.toml`` declares.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
@@ -42,6 +44,7 @@ class Templates:
         self.texts: Mapping[str, str] = self._source.texts
         self.kinds = tuple(kind for kind in KINDS if kind in self.texts)
         self._compiled = {kind: self._source.compile(kind) for kind in self.kinds}
+        self.forms = load_forms(folder)
         self._shown = {kind: self._check(kind) for kind in self.kinds}
 
     def texts_of(self, *kinds: str) -> dict[str, str]:

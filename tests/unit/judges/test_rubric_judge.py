@@ -16,6 +16,7 @@ from rlaif.judges import (
     Rubric,
     RubricJudge,
     SentenceEncoder,
+    Templates,
     load_templates,
 )
 from rlaif.judges.rubric import Reference
@@ -331,3 +332,45 @@ def test_a_template_that_cannot_show_the_rubric_is_refused_before_anything_is_ju
     with pytest.raises(ConfigError, match="reference"):
         RubricJudge(known, judging=JudgingConfig(), jury=[juror])
     assert RubricJudge(FULL, judging=JudgingConfig(), jury=[juror]).compares
+
+
+def own_template(root: Path, form: str) -> Templates:
+    folder = root / "prompts" / "judge" / "mine"
+    folder.mkdir(parents=True)
+    answers = {"pointwise": "{{ completion }}", "pairwise": "{{ first }}{{ second }}"}
+    for kind, shown in answers.items():
+        text = "{{ criterion.text }}{{ prompt }}" + shown
+        (folder / f"{kind}.jinja").write_text(text, encoding="utf-8")
+    (folder / "form.toml").write_text(form, encoding="utf-8")
+    return load_templates("mine", root)
+
+
+FORM = """
+[pairwise]
+phrase = "Output ({label}) is better"
+labels = { a = "A", b = "B" }
+[pointwise]
+whole = "{label}"
+"""
+
+
+def test_a_judge_that_answers_in_its_own_form_is_read_by_what_its_template_declares(
+    tmp_path: Path,
+) -> None:
+    judge = ScriptedJudge(
+        lambda r: "Well. Output (b) is better." if r.labels == PAIR_LABELS else "3"
+    )
+    declared = Juror("own", judge, own_template(tmp_path / "a", FORM), 0.5, critique=False)
+    other = FORM.replace('{label}"', 'Grade {label}"')
+    undeclared = Juror("own", judge, own_template(tmp_path / "b", other), 0.5, critique=False)
+    criteria = rubric(judge_criterion("kind"))
+    panels = [
+        RubricJudge(criteria, judging=JudgingConfig(), jury=[juror])
+        for juror in (declared, undeclared)
+    ]
+    ((rated,), (unread,)) = (whole.rate([(PROMPT, GOOD)])[0] for whole in panels)
+    assert (rated.verdict, rated.method) == (Rating(score=1.0), "words")
+    assert isinstance(unread.verdict, Unscored)
+    (compared,) = panels[0].compare([(PROMPT, GOOD, BAD)])
+    assert [j.verdict for j in compared] == [Choice(p_first=0.0)] * 2
+    assert panels[0].rubric_hash != panels[1].rubric_hash
