@@ -122,16 +122,21 @@ def queries(filled: Filled, vectors: CritiqueVectors, encoder: ChanceEncoder) ->
         yield f"about {name}, flipped", lambda reads, w=words: reads.critiques(w, flipped=True)
     for name, words in (("common word", "the"), ("two words", "polite vague"), ("part", "olit")):
         yield f"rank {name}", lambda reads, w=words: reads.critiques(order="rank", search=w)
-    yield "rank common word, criterion", lambda reads: reads.critiques(
-        order="rank", search="the", criterion="honest"
+    yield (
+        "rank common word, criterion",
+        lambda reads: reads.critiques(order="rank", search="the", criterion="honest"),
     )
     yield "show", lambda reads: reads.lineage(str(filled.critiques // 2))
-    yield "follow", lambda reads: reads.critiques(
-        order="oldest", after=filled.critiques - 200, search="the"
+    yield (
+        "follow",
+        lambda reads: reads.critiques(order="oldest", after=filled.critiques - 200, search="the"),
     )
     for name in ("newest", "quarantined", "tag rare", "cycle first", "criterion"):
-        yield f"like, {name}", lambda reads, f=FILTERS[name]: critiques_alike(
-            reads, vectors, encoder, "cold", 20, None, f
+        yield (
+            f"like, {name}",
+            lambda reads, f=FILTERS[name]: critiques_alike(
+                reads, vectors, encoder, "cold", 20, None, f
+            ),
         )
     yield "themes", lambda reads: find_themes(reads, vectors, 8, 7, {})
 
@@ -139,20 +144,25 @@ def queries(filled: Filled, vectors: CritiqueVectors, encoder: ChanceEncoder) ->
 def measured(
     reads: LedgerReader, asked: Iterable[Query], repeats: int
 ) -> dict[str, dict[str, float | int | bool]]:
-    """Return p50 and p95 of each query in seconds, and whether p95 keeps the limit."""
+    """Return p50 and p95 of each query in seconds, and whether p95 keeps the limit.
+
+    ``cpu`` is the median of what the process itself computed, where others shared the machine.
+    """
     found: dict[str, dict[str, float | int | bool]] = {}
     for name, ask in asked:
-        times = []
+        times, computed = [], []
         for _ in range(repeats if not name.startswith("themes") else min(repeats, 3)):
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), time.process_time()
             answer = ask(reads)
             times.append(time.perf_counter() - started)
+            computed.append(time.process_time() - cpu)
         times.sort()
         p95 = times[min(round(0.95 * (len(times) - 1)), len(times) - 1)]
         limit = LIMITS.get(name.split()[0].rstrip(","), LIMIT)
         found[name] = {
             "p50": round(statistics.median(times), 4),
             "p95": round(p95, 4),
+            "cpu": round(statistics.median(computed), 4),
             "limit": limit,
             "kept": p95 <= limit,
             "found": len(answer) if isinstance(answer, list) else 1,

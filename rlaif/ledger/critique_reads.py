@@ -19,17 +19,19 @@ from rlaif.ledger.critique_facts import (
 )
 from rlaif.ledger.critique_search import Needle, Plan, Term, plan_of, term_of
 from rlaif.ledger.faults import translated
-from rlaif.ledger.search_words import TOO_LONG, search_terms
+from rlaif.ledger.search_words import TOO_LONG, folded, search_terms
 from rlaif.records import Record, Verdict
 
 Order = Literal["newest", "oldest", "rank"]
 
-PROBED = 4_000
-RANKED = 250_000
+PROBED = 3_000
+RANKED = 100_000
 _LEAST_OF_DIGEST = 4
 _ALL_MARGINS = (0.0, 1.0)
 _TOUCHING = 1e-9
+_REMEMBERED = 10_000
 _WORDS: dict[str, str] = {
+    "is": "word = ?1",
     "hold": "instr(word, ?1)",
     "start": "word >= ?1 AND word < ?1 || char(0x10ffff)",
     "end": "substr(word, -length(?1)) = ?1",
@@ -52,9 +54,8 @@ _VIEW = (
     "AND b.first_id = c.second_id AND b.second_id = c.first_id "
     "WHERE c.seq IN (SELECT value FROM json_each(?))"
 )
-_TEXTS = (
-    " CROSS JOIN critiques c ON c.seq = l.{key} CROSS JOIN completions f ON f.id = c.first_id "
-    "CROSS JOIN prompts p ON p.id = f.prompt_id CROSS JOIN verdicts v ON v.critique_id = c.id"
+_PROMPT_OF = (
+    "SELECT p.text FROM completions k JOIN prompts p ON p.id = k.prompt_id WHERE k.id = ?"
 )
 
 
@@ -317,10 +318,10 @@ class CritiqueReads(Connected):
         """Yield what an expression finds, and whether it passes the checks too."""
         from_index, newest = plan.match is not None, order == "newest"
         table, key = ("critiques_fts", "rowid") if from_index else ("critiques", "seq")
-        checked = bool(plan.needles) or query.margins is not None
-        columns = "p.text AS prompt, c.critique, v.value" if checked else "1"
-        sql = f"SELECT l.{key} AS seq, {columns} FROM {table} l"  # noqa: S608 - constants
-        sql += _TEXTS.format(key=key) if checked else ""
+        checks = _Checks(self.connection, plan.needles, query.margins)
+        sql = f"SELECT l.{key} AS seq{checks.columns} FROM {table} l"  # noqa: S608 - constants
+        if checks:
+            sql += f" CROSS JOIN critiques c ON c.seq = l.{key}"
         limits = [(f"l.{key} < ?", query.before), (f"l.{key} > ?", query.after)]
         conditions: list[tuple[str, str | int | None]] = (
             [("critiques_fts MATCH ?", plan.match)] if from_index else []
@@ -333,7 +334,7 @@ class CritiqueReads(Connected):
             sql += f" WHERE {where} ORDER BY l.{key} {'DESC' if newest else 'ASC'}"
             found = self.connection.execute(sql, [value for _, value in conditions])
         for row in found:
-            yield row["seq"], not checked or _passes(row, plan.needles, query.margins)
+            yield row["seq"], checks.passes(row)
 
     def _each(
         self, sql: str, conditions: Sequence[tuple[str, Any]], key: str, among: Iterable[int]
@@ -345,7 +346,8 @@ class CritiqueReads(Connected):
             yield from self.connection.execute(f"{sql} WHERE {where}", [seq, *values])
 
     def _ranked(self, query: _Query) -> Iterator[int]:
-        plan = plan_of(query.parts, query.terms, full=True)
+        terms = [term._replace(full=term.ranked) for term in query.terms]
+        plan = plan_of(query.parts, terms, full=True)
         if plan.match is None:
             yield from self._seqs(query, "newest")
             return
@@ -365,15 +367,61 @@ class CritiqueReads(Connected):
             yield from (at for at, matches in self._checked(plan, one, "newest") if matches)
 
 
-def _passes(
-    row: sqlite3.Row, needles: Sequence[Needle], margins: tuple[float, float] | None
-) -> bool:
-    if margins is not None:
-        margin = margin_of(row["value"])
-        low, high = margins
-        if margin is None or not low - _TOUCHING <= margin <= high + _TOUCHING:
+class _Checks:
+    """What the index cannot tell of a critique, looked up as far as is needed.
+
+    Args:
+        connection: The ledger.
+        needles: What critique or prompt must hold.
+        margins: Bounds of the verdict's margin, both included, None where there are none.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        needles: Sequence[Needle],
+        margins: tuple[float, float] | None,
+    ) -> None:
+        self._connection = connection
+        self._needles = needles
+        self._margins = margins
+        self._prompts: dict[str, str] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._needles) or self._margins is not None
+
+    @property
+    def columns(self) -> str:
+        """What :meth:`passes` needs of a critique's row, after its number."""
+        return ", c.id, c.first_id, c.critique" if self else ""
+
+    def passes(self, row: sqlite3.Row) -> bool:
+        """Whether a critique passes all checks."""
+        if self._margins is not None and not self._margin_fits(row["id"]):
             return False
-    return all(needle.found(row["critique"], row["prompt"]) for needle in needles)
+        if not self._needles:
+            return True
+        text = folded(row["critique"])
+        return all(
+            (needle.in_critique and needle.within(text))
+            or needle.within(self._prompt(row["first_id"]))
+            for needle in self._needles
+        )
+
+    def _margin_fits(self, critique_id: str) -> bool:
+        sql = "SELECT value FROM verdicts WHERE critique_id = ?"
+        margin = margin_of(self._connection.execute(sql, (critique_id,)).fetchone()[0])
+        low, high = self._margins or _ALL_MARGINS
+        return margin is not None and low - _TOUCHING <= margin <= high + _TOUCHING
+
+    def _prompt(self, answer: str) -> str:
+        """Return the folded prompt of an answer; many critiques in a row share theirs."""
+        if answer not in self._prompts:
+            if len(self._prompts) >= _REMEMBERED:
+                self._prompts.clear()
+            text = self._connection.execute(_PROMPT_OF, (answer,)).fetchone()[0]
+            self._prompts[answer] = folded(text)
+        return self._prompts[answer]
 
 
 def _view(row: sqlite3.Row) -> CritiqueView:

@@ -7,17 +7,19 @@ the long expression asked. A phrase is asked for by its words, and its two ends,
 of words, are checked in the text.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from rlaif.ledger.critique_facts import any_of
-from rlaif.ledger.search_words import TOO_LONG, folded, forms, is_word, tokens
+from rlaif.ledger.search_words import TOO_LONG, forms, is_word, tokens
 
 FEW_WORDS = 64
 MANY_WORDS = 20_000
+MANY_PHRASES = 2_000
 
 Vocabulary = Callable[[str, str, int], list[str] | None]
-"""Words of the ledger that ``hold``, ``start`` or ``end`` with letters; None where over so many."""
+"""Words of the ledger that are (``is``), ``hold``, ``start`` or ``end`` with letters; None where
+they are more than so many."""
 
 
 class Needle(NamedTuple):
@@ -31,10 +33,9 @@ class Needle(NamedTuple):
     forms: tuple[str, ...]
     in_critique: bool
 
-    def found(self, critique: str, prompt: str) -> bool:
-        """Whether a critique or its prompt, as they were written, holds it."""
-        shown = [folded(critique)] if self.in_critique else []
-        return _any_in(self.forms, shown) or _any_in(self.forms, [folded(prompt)])
+    def within(self, text: str) -> bool:
+        """Whether a folded text holds it."""
+        return any(form in text for form in self.forms)
 
 
 class Term(NamedTuple):
@@ -43,19 +44,23 @@ class Term(NamedTuple):
     Attributes:
         narrow: An expression that is cheap to ask, None where there is none.
         full: An expression that leaves out fewer critiques without the term; may be long.
-        needle: What to check; None where both expressions say it all.
+        ranked: An expression to rank by: where very many words hold the term, it stands for
+            itself and the words that begin with it.
+        needle: What to check; None where the expressions say it all.
     """
 
     narrow: str | None
     full: str | None
+    ranked: str | None
     needle: Needle | None
 
 
 class _Found(NamedTuple):
-    """A form's narrow and full expression, and whether what they find must be checked."""
+    """A form's expressions, and whether what they find must be checked."""
 
     narrow: str | None
     full: str | None
+    ranked: str | None
     check: bool
 
 
@@ -88,8 +93,9 @@ def term_of(term: str, vocabulary: Vocabulary, *, prompt_only: bool = False) -> 
     found = [_found(way, vocabulary) for way in ways]
     narrow = _either([way.narrow for way in found], prompt_only=prompt_only)
     full = _either([way.full for way in found], prompt_only=prompt_only)
+    ranked = _either([way.ranked for way in found], prompt_only=prompt_only)
     whole = narrow is not None and not any(way.check for way in found)
-    return Term(narrow, full, None if whole else Needle(ways, in_critique=not prompt_only))
+    return Term(narrow, full, ranked, None if whole else Needle(ways, in_critique=not prompt_only))
 
 
 def _found(way: str, vocabulary: Vocabulary) -> _Found:
@@ -98,25 +104,35 @@ def _found(way: str, vocabulary: Vocabulary) -> _Found:
         return _phrase(cut, vocabulary)
     (token,) = cut
     if not is_word(token):
-        return _Found(any_of(cut), any_of(cut), len(way) > 1)
+        return _Found(any_of(cut), any_of(cut), any_of(cut), len(way) > 1)
     held = vocabulary("hold", token, MANY_WORDS)
-    if held is None:
-        return _Found(None, None, True)
-    full = any_of(held or cut)
-    return _Found(full if len(held) <= FEW_WORDS else None, full, TOO_LONG in held or way != token)
+    check = held is None or TOO_LONG in held or way != token
+    if held is not None and len(held) <= FEW_WORDS:
+        few = any_of(held or cut)
+        return _Found(few, few, few, check)
+    ranked = any_of(dict.fromkeys(_itself(token, held or [], vocabulary)))
+    return _Found(None, None if held is None else any_of(held), ranked, check)
 
 
 def _phrase(cut: Sequence[str], vocabulary: Vocabulary) -> _Found:
     if not cut:
-        return _Found(None, None, True)
+        return _Found(None, None, None, True)
     first, last = _ends("end", cut[0], vocabulary), _ends("start", cut[-1], vocabulary)
     inner = " ".join(cut[1:-1])
-    if first is not None and last is not None and len(first) * len(last) <= FEW_WORDS:
-        ways = [f"{a} {inner} {b}" for a in first or cut[:1] for b in last or cut[-1:]]
-        return _Found(any_of(ways), any_of(ways), True)
     narrow = any_of([inner]) if inner else None
-    wide = [any_of(words) for words in (first, last) if words]
-    return _Found(narrow, f"({' AND '.join([narrow, *wide] if narrow else wide)})", True)
+    itself = any_of([" ".join(cut)])
+    if first is None or last is None or len(first) * len(last) > MANY_PHRASES:
+        return _Found(narrow, narrow, itself, check=True)
+    ways = any_of(f"{a} {inner} {b}" for a in first or cut[:1] for b in last or cut[-1:])
+    few = len(first) * len(last) <= FEW_WORDS
+    return _Found(ways if few else narrow, ways, ways if few else itself, check=True)
+
+
+def _itself(token: str, held: list[str], vocabulary: Vocabulary) -> list[str]:
+    """Return what stands for a token that very many words hold, most likely meant first."""
+    if vocabulary("is", token, 1):
+        return [token, *(vocabulary("start", token, FEW_WORDS) or [])]
+    return sorted(held, key=len)[:FEW_WORDS] or [token]
 
 
 def _ends(how: str, token: str, vocabulary: Vocabulary) -> list[str] | None:
@@ -130,7 +146,3 @@ def _either(expressions: Sequence[str | None], *, prompt_only: bool) -> str | No
         return None
     either = sure[0] if len(sure) == 1 else f"({' OR '.join(sure)})"
     return f"{{prompt}} : ({either})" if prompt_only else either
-
-
-def _any_in(ways: Iterable[str], texts: Iterable[str]) -> bool:
-    return any(way in text for text in texts for way in ways)
