@@ -1,5 +1,7 @@
 """Settings written as a TOML file: every one with its value and its explanation."""
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel
 
 from rlaif.config import RlaifConfig
@@ -20,9 +22,12 @@ def render_config(config: RlaifConfig) -> str:
 def _inner_tables(name: str, section: BaseModel) -> list[str]:
     lines: list[str] = []
     for key, value in section:
+        inner = f"{name}.{key}"
         if isinstance(value, BaseModel):
-            inner = f"{name}.{key}"
             lines += [f"[{inner}]", *_fields(value), "", *_inner_tables(inner, value)]
+        elif isinstance(value, dict) and value:
+            pairs = [f"{_toml_value(k)} = {_toml_value(v)}" for k, v in value.items()]
+            lines += [f"[{inner}]", *pairs, ""]
     return lines
 
 
@@ -34,13 +39,15 @@ def _fields(section: BaseModel) -> list[str]:
     lines: list[str] = []
     for key, field in type(section).model_fields.items():
         value = getattr(section, key)
-        if value is None or isinstance(value, BaseModel):
+        if value is None or isinstance(value, BaseModel | dict):
             continue
         lines += [f"# {field.description}", f"{key} = {_toml_value(value)}"]
     return lines
 
 
-def _toml_value(value: str | float | bool) -> str:
+def _toml_value(value: str | float | bool | Sequence[str]) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml_value, value))}]"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

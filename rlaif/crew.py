@@ -5,8 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rlaif.config import JudgeConfig, RlaifConfig
+from rlaif.config.secrets import read_key
 from rlaif.errors import ConfigError
-from rlaif.judges import Juror, RubricJudge, load_code, load_rubric, load_templates
+from rlaif.judges import (
+    Judge,
+    JudgeContext,
+    Juror,
+    RubricJudge,
+    load_code,
+    load_rubric,
+    load_templates,
+    make_judge,
+)
+from rlaif.judges.budget import Budget
+from rlaif.judges.replies import MemoryReplies, ReplyStore
 from rlaif.judges.transformers_judge import TransformersJudge
 from rlaif.models.embedding import Embedder
 from rlaif.models.loading import LanguageModel, load_language_model, pick_device
@@ -16,11 +28,25 @@ from rlaif.project import Project
 class Crew:
     """Loads each model once.
 
+    Args:
+        project: Where its files lie.
+        config: The settings that name the models.
+        replies: Where servers' replies are kept.
+        budget: What judging on servers may cost; None: anything.
+
     Attributes:
         config: The settings that name the models.
     """
 
-    def __init__(self, project: Project, config: RlaifConfig) -> None:
+    def __init__(
+        self,
+        project: Project,
+        config: RlaifConfig,
+        replies: ReplyStore | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        self._replies = replies or MemoryReplies()
+        self._budget = budget
         self._project = Project(project.root, config)
         self.config = config
         self._device = pick_device(config.run.device)
@@ -82,13 +108,29 @@ class Crew:
         gc.collect()
 
     def _juror(self, config: JudgeConfig) -> Juror:
-        path = self._project.resolve(config.path)
         return Juror(
             name=config.display_name,
-            judge=TransformersJudge(load_language_model(path, self._device), config),
+            judge=self._judge(config),
             templates=load_templates(config.template, self._project.root),
             min_label_mass=config.min_label_mass,
             critique=config.critique,
+        )
+
+    def _judge(self, config: JudgeConfig) -> Judge:
+        """Return the model behind a judge: in this process, on servers, or of another package."""
+        root, seed = self._project.root, self.config.run.seed
+        if config.backend == "transformers":
+            path = self._project.resolve(config.path)
+            return TransformersJudge(load_language_model(path, self._device), config)
+        if config.server is not None:
+            from rlaif.judges.remote import OpenAIJudge  # and the SDK, which takes a second
+
+            key = read_key(config.server.key_variable, config.server.key_file, root)
+            return OpenAIJudge(
+                config.server, self._replies, key=key, budget=self._budget, seed=seed
+            )
+        return make_judge(
+            config.backend, config.options, JudgeContext(root, str(self._device), seed)
         )
 
     @property

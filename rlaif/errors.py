@@ -1,6 +1,7 @@
 """The tree of errors: every message says what was seen, what was expected and what to do.
 
 RlaifError                     exit 1
+  BudgetSpentError             exit 0    a limit of the budget is spent: the cycle is parked
   UsageError                   exit 2    the command line asks for something that is not there
   ProjectLockedError           exit 75   another process is running a cycle of this project
   ConfigError                  exit 78   rlaif.toml, or a file that it names, is wrong
@@ -14,6 +15,7 @@ RlaifError                     exit 1
     TrainingError                        a loss that is not finite, a spike, too little memory
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -43,6 +45,33 @@ class RlaifError(Exception):
         if action:
             parts.append(f"to do: {action}")
         super().__init__("\n  ".join(parts))
+
+
+class BudgetSpentError(RlaifError):
+    """A limit of the budget has no room for another call; what was paid for is kept.
+
+    A cycle that meets it is parked, which is no failure.
+
+    Args:
+        limit: The setting, for instance ``budget.day_money``.
+        spent: What is spent of it.
+        most: The limit.
+        frees: When there is room again; None: with the next cycle.
+    """
+
+    exit_code = EXIT_OK
+
+    def __init__(self, limit: str, spent: float, most: float, frees: datetime | None) -> None:
+        self.limit = limit
+        self.spent = spent
+        self.most = most
+        self.frees = frees
+        when = "with the next cycle" if frees is None else f"at {frees:%Y-%m-%d %H:%M} UTC"
+        super().__init__(
+            f"{limit} is spent: {spent:,.10g} of {most:,.10g}, too little left for another call",
+            f"room for a call, which comes {when}",
+            f"wait until then, or raise {limit}; the cycle goes on where it stopped",
+        )
 
 
 class UsageError(RlaifError):

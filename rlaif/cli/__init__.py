@@ -62,7 +62,8 @@ def _tell(exc: RlaifError) -> int:
     """Print an error, which may quote a file or a model; return its exit code."""
     from rlaif.cli.output import visible
 
-    click.echo(f"Error: {visible(exc.args[0])}", err=True)
+    what = "Error" if exc.exit_code else "Parked"
+    click.echo(f"{what}: {visible(exc.args[0])}", err=True)
     return exc.exit_code
 
 

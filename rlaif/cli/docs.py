@@ -10,14 +10,17 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from rlaif.artifacts import write_atomically
 from rlaif.cli import main
-from rlaif.config import ENV_PREFIX, RlaifConfig
+from rlaif.config import ENV_PREFIX, RlaifConfig, ServerConfig
 
 _MADE = "<!-- Made by `python -m rlaif.cli.docs`: edit the help texts in the code instead. -->"
 _NOUNS = {str: "text", bool: "true or false", int: "integer", float: "number"}
 _NAMESAKES = {"jurors": "judge"}
+_OWN_TABLES = {"judge": [("judge.server", ServerConfig)]}
+_TABLES = {ServerConfig: "a table of its own, below"}
 _BOUNDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
@@ -45,6 +48,7 @@ def settings_page() -> str:
     ]
     for name, field in RlaifConfig.model_fields.items():
         parts += _section(name, field.annotation)
+        parts += [part for inner in _OWN_TABLES.get(name, ()) for part in _section(*inner)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -85,13 +89,19 @@ def _section(name: str, model: Any) -> Iterator[str]:  # noqa: ANN401 - an annot
 
 
 def _setting(key: str, field: FieldInfo) -> str:
-    default = "absent" if field.default is None else f"`{_toml(field.default)}`"
+    default = "absent" if field.default in (None, PydanticUndefined) else _code(field.default)
     return _row(f"`{key}`", _values(field.annotation, field.metadata), default, field.description)
+
+
+def _code(value: object) -> str:
+    return f"`{_toml(value)}`"
 
 
 def _toml(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
@@ -102,10 +112,14 @@ def _values(annotation: Any, limits: Sequence[Any] = ()) -> str:  # noqa: ANN401
         return ", ".join(f'`"{kind}"`' for kind in kinds)
     if get_origin(annotation) is Annotated:
         return _values(kinds[0], kinds[1:])
+    if get_origin(annotation) is dict:
+        return f"a table of {_values(kinds[1])}"
+    if get_origin(annotation) is tuple:
+        return f"a list of {_values(kinds[0])}s"
     if kinds:
         return " or ".join(_values(kind) for kind in kinds if kind is not NoneType)
     if issubclass(annotation, BaseModel):
-        return "a table of the same settings as its namesake"
+        return _TABLES.get(annotation, "a table of the same settings as its namesake")
     return ", ".join([_NOUNS[annotation], *(words for limit in limits for words in _bounds(limit))])
 
 

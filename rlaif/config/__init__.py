@@ -31,6 +31,7 @@ from rlaif.config.optimisers import (
 from rlaif.config.ppo import PpoConfig
 from rlaif.config.reward_model import RewardModelConfig
 from rlaif.config.section import Section
+from rlaif.config.serving import BudgetConfig, ServerConfig
 from rlaif.errors import ConfigError
 from rlaif.records import digest_of
 from rlaif.toml_source import ContradictionError, TomlFile, read_toml
@@ -40,6 +41,7 @@ __all__ = [
     "ENV_PREFIX",
     "AuditConfig",
     "BestOfNConfig",
+    "BudgetConfig",
     "DpoConfig",
     "EmbedderConfig",
     "EvaluationConfig",
@@ -59,12 +61,14 @@ __all__ = [
     "RunConfig",
     "SamplingConfig",
     "Section",
+    "ServerConfig",
     "hide_model_hub_noise",
     "read_config",
 ]
 
 CONFIG_NAME = "rlaif.toml"
 ENV_PREFIX = "RLAIF_"
+PLACES = frozenset({"path", "pools", "ptx_path", "python", "endpoints", "key_variable", "key_file"})
 
 
 class RlaifConfig(Section):
@@ -73,6 +77,7 @@ class RlaifConfig(Section):
     run: RunConfig = RunConfig()
     policy: PolicyConfig = PolicyConfig()
     judge: JudgeConfig = JudgeConfig()
+    budget: BudgetConfig = BudgetConfig()
     jurors: Annotated[tuple[JudgeConfig, ...], Field(strict=False)] = ()
     rubric: RubricConfig = RubricConfig()
     embedder: EmbedderConfig = EmbedderConfig()
@@ -107,6 +112,17 @@ class RlaifConfig(Section):
                 f"= {self.generation.batch_size} holds not even one prompt's {n} completions",
                 "raise it",
             )
+        self._check_jury()
+        self.reward_model.check("reward_model")
+        self._check_optimizer()
+        return self
+
+    def _check_jury(self) -> None:
+        self.judge.check("judge")
+        for place, juror in enumerate(self.jurors):
+            juror.check("jurors", place)
+        if self.evaluation.judge is not None:
+            self.evaluation.judge.check("evaluation", "judge")
         names = [judge.display_name for judge in self.jury]
         for place, name in enumerate(names):
             if name in names[:place]:
@@ -115,9 +131,6 @@ class RlaifConfig(Section):
                     f"= {name!r}, as another judge is called",
                     "give each a name of its own",
                 )
-        self.reward_model.check("reward_model")
-        self._check_optimizer()
-        return self
 
     def _check_optimizer(self) -> None:
         """Check what the optimiser reads: its section, and of PPO's what all of them read."""
@@ -169,8 +182,7 @@ def _without_paths(value: Any) -> Any:  # noqa: ANN401 - any JSON value
         return [_without_paths(v) for v in value]
     if not isinstance(value, dict):
         return value
-    paths = {"path", "pools", "ptx_path", "python"}
-    return {k: _without_paths(v) for k, v in value.items() if k not in paths}
+    return {k: _without_paths(v) for k, v in value.items() if k not in PLACES}
 
 
 def read_config(path: Path) -> RlaifConfig:

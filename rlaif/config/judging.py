@@ -6,6 +6,10 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from rlaif.config.section import Section, Share
+from rlaif.config.serving import ServerConfig
+from rlaif.toml_source import ContradictionError
+
+Option = str | int | float | bool
 
 
 class JudgeConfig(Section):
@@ -15,8 +19,14 @@ class JudgeConfig(Section):
         "",
         description="what the critique log calls it; empty: the last part of its path",
     )
+    backend: str = Field(
+        "transformers",
+        description="transformers: the model at path, in this process; openai: the servers of "
+        "[judge.server]; or the name of an installed package's judge, which gets [judge.options]",
+    )
     path: str = Field(
-        "bundled:tiny-judge", description="judge: a folder, a hub id, or bundled:tiny-judge"
+        "bundled:tiny-judge",
+        description="judge in this process: a folder, a hub id, or bundled:tiny-judge",
     )
     template: str = Field(
         "compact",
@@ -34,12 +44,60 @@ class JudgeConfig(Section):
         0.5,
         description="a verdict whose labels hold less probability than this is unscored",
     )
-    batch_size: PositiveInt = Field(96, description="judgements decoded together")
+    batch_size: PositiveInt = Field(96, description="judgements decoded, or asked for, together")
+    server: ServerConfig | None = Field(
+        None, description="the servers that the backend openai asks"
+    )
+    options: dict[str, Option] = Field(
+        default_factory=dict, description="what an installed package's judge is told"
+    )
+
+    @property
+    def model(self) -> str:
+        """Who judges: the model at a path or on servers, or an installed package's judge."""
+        if self.backend == "transformers":
+            return self.path
+        return self.server.model if self.backend == "openai" and self.server else self.backend
 
     @property
     def display_name(self) -> str:
         """What people call this judge: the same on every machine."""
-        return self.name or re.split(r"[:/\\]", self.path.rstrip("/\\"))[-1]
+        return self.name or re.split(r"[:/\\]", self.model.rstrip("/\\"))[-1]
+
+    def check(self, *section: str | int) -> None:
+        """Check that what a backend needs is there.
+
+        Args:
+            *section: Where these settings stand, for instance ``"judge"``.
+
+        Raises:
+            ContradictionError: A backend without its table, a table without its backend, or a
+                template that only the bundled judge knows.
+        """
+        if self.backend == "openai":
+            if self.server is None:
+                raise ContradictionError(
+                    (*section, "backend"),
+                    '= "openai" without servers to ask',
+                    "name them in [judge.server] endpoints, and their model",
+                )
+            self.server.check(*section, "server")
+            if self.template == "compact":
+                raise ContradictionError(
+                    (*section, "template"),
+                    '= "compact" is how the bundled judge is asked',
+                    'take "detailed", "detailed-zh" or "brief"',
+                )
+        elif self.server is not None:
+            raise ContradictionError(
+                (*section, "backend"),
+                f"= {self.backend!r} beside a table of servers",
+                'set backend = "openai", or remove the table',
+            )
+        if self.options and self.backend in {"openai", "transformers"}:
+            raise ContradictionError(
+                (*section, "options"), f"are not for the backend {self.backend!r}", "remove them"
+            )
 
 
 class RubricConfig(Section):

@@ -24,10 +24,11 @@ from rlaif.cycle.drafting import (
     sampling,
 )
 from rlaif.cycle.judging import judging
+from rlaif.cycle.paying import LedgerReplies, budget_of
 from rlaif.cycle.preflight import preflight, verify_incumbent
 from rlaif.cycle.training import PPO, REWARD_MODEL, ppo, reward_model
 from rlaif.engines.local import LocalEngine
-from rlaif.errors import ConfigError, UsageError
+from rlaif.errors import BudgetSpentError, ConfigError, UsageError
 from rlaif.ledger.lock import ProjectLock
 from rlaif.ledger.rows import CycleRow
 from rlaif.ledger.writer import Ledger
@@ -36,6 +37,7 @@ from rlaif.policies import BASE, reconcile_link
 from rlaif.progress import Watcher
 from rlaif.project import Project
 
+PARKED = "parked"
 Stage = Callable[[CycleContext], None]
 Sections = dict[str, Any]
 
@@ -80,6 +82,7 @@ def run_cycles(
     Raises:
         UsageError: Both or neither of ``more`` and ``until`` are given.
         ProjectLockedError: Another process runs a cycle of this project.
+        BudgetSpentError: The budget has no room for another call to a judge: the cycle is parked.
         RlaifError: Whatever stops a cycle; all units committed before it stay.
     """
     if (more is None) == (until is None):
@@ -104,10 +107,14 @@ def _next_number(ledger: Ledger) -> int:
 
 def _run_cycle(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> None:
     ctx = _begin(project, ledger, number, watcher)
-    _run_stages(ctx, DRAFTING)
-    if _trains(ctx):
-        _run_stages(ctx, TRAINING)
-    _run_stages(ctx, DECIDING)
+    try:
+        _run_stages(ctx, DRAFTING)
+        if _trains(ctx):
+            _run_stages(ctx, TRAINING)
+        _run_stages(ctx, DECIDING)
+    except BudgetSpentError as exc:
+        ledger.add_event(PARKED, f"{exc.seen}; {exc.expected}", number)
+        raise
     ledger.finish_cycle(number)
 
 
@@ -131,7 +138,8 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
     """Begin a cycle, or go on with it; whatever can be wrong is found before a row is written."""
     known = ledger.cycle(number)
     config = settings_of(ledger, known, project.config) if known else project.config
-    crew = Crew(project, config)
+    budget = budget_of(ledger, project.config.budget, number)
+    crew = Crew(project, config, LedgerReplies(ledger, number), budget)
     hashes = preflight(project, ledger, config, crew)
     for stage, now in ((JUDGING, hashes[0]), (EVALUATION, hashes[-1])):
         for before in ledger.rubrics_used(number, stage):

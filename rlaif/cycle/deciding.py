@@ -174,7 +174,7 @@ def _summarise(
         kl_base_error=None if isnan(kl.error) else kl.error,
         kl_base_high=upper_bound(kl, config.confidence),
         rubric_hash=panel.rubric_hash,
-        judge_path=", ".join(j.path for j in jury) if panel.rubric.judge_criteria else "",
+        judge_path=", ".join(j.model for j in jury) if panel.rubric.judge_criteria else "",
         judge_is_trainer=jury == ctx.config.jury,
     )
     rows.add_report(EVALUATION, report)

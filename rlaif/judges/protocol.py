@@ -14,7 +14,9 @@ hold a clear verdict is unscored, with the reason: never a score, a default or a
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from rlaif.judges.samples import verdict_from_reply, verdict_from_samples
 from rlaif.judges.verdict_forms import DEFAULT, VerdictForm, read_label
 from rlaif.records import (
     Choice,
@@ -94,14 +96,19 @@ def verdict_of(request: JudgeRequest, reply: JudgeReply, min_label_mass: float) 
         return Unscored(reason="the judge wrote no critique")
     if reply.call.label_probs:
         return verdict_from_labels(reply.call.label_probs, request.labels, min_label_mass)
-    return parse_verdict(reply.call.reply, request.labels, request.form)
+    parse = partial(parse_verdict, form=request.form)
+    if reply.call.samples:
+        return verdict_from_samples(reply.call.samples, request.labels, parse)
+    return verdict_from_reply(reply.call.reply, request.labels, parse)
 
 
 def method_of(reply: JudgeReply) -> VerdictMethod | None:
     """Return what the verdict of a reply is read from, None where nothing came back."""
     if reply.call is None:
         return None
-    return "label_probs" if reply.call.label_probs else "words"
+    if reply.call.label_probs:
+        return "label_probs"
+    return "samples" if reply.call.samples else "words"
 
 
 def verdict_from_labels(

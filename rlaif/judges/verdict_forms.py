@@ -155,6 +155,37 @@ def read_label(reply: str, labels: Sequence[str], form: VerdictForm = DEFAULT) -
     return named.pop()
 
 
+def label_place(
+    reply: str, labels: Sequence[str], form: VerdictForm = DEFAULT
+) -> tuple[int, int] | Unscored:
+    """Find where a judge's words name their label, the last time where they name it repeatedly.
+
+    Returns:
+        Where what the judge writes for the label begins and ends in the reply, in characters;
+        unscored where :func:`read_label` is.
+    """
+    spoken, label = _spoken(form, labels), read_label(reply, labels, form)
+    if isinstance(spoken, Unscored):
+        return spoken
+    if isinstance(label, Unscored):
+        return label
+    places = []
+    if form.cue is not None:
+        places += [_inner(start, said) for start, said in _cued_matches(reply, form.cue)]
+    if form.phrase is not None:
+        places += [m.span(1) for m in _phrase_pattern(form.phrase, tuple(spoken)).finditer(reply)]
+    if form.whole is not None:
+        match = _whole_pattern(form.whole, tuple(spoken)).fullmatch(reply)
+        places += [match.span(1)] if match else []
+    return max(places)
+
+
+def _inner(start: int, said: str) -> tuple[int, int]:
+    """Return where the words after a cue, which begin at ``start``, stand undressed."""
+    begin = start + len(said) - len(said.lstrip(_LEFT))
+    return begin, begin + len(said.lstrip(_LEFT).rstrip(_RIGHT))
+
+
 def read_ranking(
     reply: str, labels: Sequence[str], form: VerdictForm = RANKING
 ) -> tuple[str, ...] | Unscored:
@@ -205,8 +236,18 @@ def _spoken(form: VerdictForm, labels: Sequence[str]) -> dict[str, str] | Unscor
 
 def _cued(reply: str, cue: str) -> list[str]:
     """Return what follows the cue on each line that begins with it."""
-    pattern = _cue_pattern(cue)
-    return [match[1] for line in reply.split("\n") if (match := pattern.fullmatch(line))]
+    return [said for _, said in _cued_matches(reply, cue)]
+
+
+def _cued_matches(reply: str, cue: str) -> list[tuple[int, str]]:
+    """Return what follows the cue on each line that begins with it, and where that begins."""
+    pattern, start = _cue_pattern(cue), 0
+    found = []
+    for line in reply.split("\n"):
+        if match := pattern.fullmatch(line):
+            found.append((start + match.start(1), match[1]))
+        start += len(line) + 1
+    return found
 
 
 def _not_one(lines: Sequence[str], form: VerdictForm, what: str) -> Unscored:

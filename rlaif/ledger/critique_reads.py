@@ -54,9 +54,7 @@ _VIEW = (
     "AND b.first_id = c.second_id AND b.second_id = c.first_id "
     "WHERE c.seq IN (SELECT value FROM json_each(?))"
 )
-_PROMPT_OF = (
-    "SELECT p.text FROM completions k JOIN prompts p ON p.id = k.prompt_id WHERE k.id = ?"
-)
+_PROMPT_OF = "SELECT p.text FROM completions k JOIN prompts p ON p.id = k.prompt_id WHERE k.id = ?"
 
 
 class Asked(TypedDict, total=False):

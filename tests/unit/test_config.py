@@ -267,3 +267,55 @@ def test_members_of_an_ensemble_are_adapters_where_there_is_a_rank(
     else:
         with pytest.raises(ConfigError, match=r"reward_model\.ensemble_kind"):
             read_config(path)
+
+
+SERVED = """
+[judge]
+backend = "openai"
+template = "detailed"
+[judge.server]
+endpoints = ["http://127.0.0.1:8000/v1"]
+model = "org/judge-8b"
+"""
+
+
+def test_a_judge_on_a_server_survives_a_trip_through_the_file(tmp_path: Path) -> None:
+    text = (
+        SERVED
+        + '[[jurors]]\nbackend = "brief"\n[jurors.options]\nlongest = 100\n"a b" = "\u5c0f"\n'
+    )
+    config = read_config(written(tmp_path, text))
+    assert [j.display_name for j in config.jury] == ["judge-8b", "brief"]
+    assert config.jurors[0].options == {"longest": 100, "a b": "\u5c0f"}
+    assert read_config(written(tmp_path, render_config(config))) == config
+
+
+def test_the_fingerprint_knows_the_model_but_not_where_it_is_served(tmp_path: Path) -> None:
+    config = read_config(written(tmp_path, SERVED))
+    moved = read_config(written(tmp_path, SERVED.replace("127.0.0.1", "10.0.0.7")))
+    other = read_config(written(tmp_path, SERVED.replace("8b", "70b")))
+    assert config.fingerprint() == moved.fingerprint() != other.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ('[judge]\nbackend = "openai"\n', 2, "without servers"),
+        (SERVED.replace('"detailed"', '"compact"'), 4, "how the bundled judge is asked"),
+        (SERVED.replace('backend = "openai"', 'backend = "transformers"'), 3, "table of servers"),
+        (SERVED.replace("model =", "# model ="), 5, "no model to ask for"),
+        ("[judge]\n[judge.options]\na = 1\n", 2, "are not for the backend"),
+        (f"{SERVED}samples = 3\n", 8, "would all be alike"),
+        (
+            '[evaluation]\n[evaluation.judge]\nbackend = "openai"\n',
+            3,
+            "without servers",
+        ),
+    ],
+)
+def test_a_backend_has_what_it_needs_and_nothing_else(
+    tmp_path: Path, text: str, line: int, words: str
+) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        read_config(written(tmp_path, text))
+    assert caught.value.line == line

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from rlaif.cli import main
 from rlaif.cli.docs import cli_page, settings_page, write_docs
-from rlaif.config import RlaifConfig
+from rlaif.config import RlaifConfig, ServerConfig
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -107,6 +107,9 @@ def test_every_setting_is_documented_with_its_default() -> None:
         section = page.split(f"\n## `[{name}]`\n", 1)[1].split("\n## ", 1)[0]
         assert isinstance(model, type)
         assert issubclass(model, BaseModel)
+        if name == "judge":
+            own = page.split("\n## `[judge.server]`\n", 1)[1].split("\n## ", 1)[0]
+            assert all(f"| `{key}` |" in own for key in ServerConfig.model_fields)
         for key, setting in model.model_fields.items():
             (row,) = [line for line in section.splitlines() if line.startswith(f"| `{key}` |")]
             assert setting.description

@@ -1,0 +1,179 @@
+"""How fast one process judges through a server, and what that costs it.
+
+Prints JSON, with a server process on loopback:
+
+- ``waiting``: the server answers after 500 ms; calls per second at 64 in flight as a share of the
+  ideal rate, 64 / 0.5 s = 128 a second (goal: 0.95), with replies kept by a store in memory and by
+  one that syncs a file for each group; the SDK alone beside it.
+- ``ceiling``: the server answers at once; calls per second and CPU milliseconds per call of this
+  process, and of the SDK alone.
+
+Run it with ``make bench-judging``; it takes about two minutes.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import openai
+
+from rlaif.config.serving import ServerConfig
+from rlaif.judges import PAIR_LABELS, JudgeRequest
+from rlaif.judges.remote import OpenAIJudge
+from rlaif.judges.replies import MemoryReplies, ReplyStore
+from rlaif.records import StoredReply
+
+ROOT = Path(__file__).resolve().parents[1]
+IN_FLIGHT = 64
+SECONDS = 0.5
+GOAL = 0.95
+TEXT = "Compare the answers.\n" + "The first answer is polite. The second answer is short. " * 20
+
+
+class SyncedReplies(MemoryReplies):
+    """Replies in a file that is synced for each group, as a ledger's are.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file = path.open("w", encoding="utf-8")
+
+    def put(self, replies: Sequence[StoredReply]) -> None:
+        """Write and sync."""
+        super().put(replies)
+        self._file.writelines(reply.model_dump_json() + "\n" for reply in replies)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+@contextmanager
+def server(seconds: float) -> Iterator[str]:
+    """Start a server process and yield its address."""
+    command = [sys.executable, "-m", "tests.servers.timed", "--seconds", str(seconds)]
+    process = subprocess.Popen(  # noqa: S603 - our own module
+        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+    try:
+        yield (process.stdout.readline() if process.stdout else "").strip()
+    finally:
+        process.terminate()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def measured(calls: int, work: Callable[[], object]) -> dict[str, float]:
+    """Time some calls: calls per second, and CPU milliseconds of this process per call."""
+    start, cpu = time.perf_counter(), time.process_time()
+    work()
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    return {"calls_per_second": calls / seconds, "cpu_ms_per_call": 1e3 * cpu / calls}
+
+
+def by_judge(address: str, calls: int, store: ReplyStore) -> dict[str, float]:
+    """Measure the judge; the first round opens no connection that counts."""
+    config = ServerConfig(endpoints=(address,), model="m", max_in_flight=IN_FLIGHT)
+    judge = OpenAIJudge(config, store)
+    judge.judge(_requests("warm", IN_FLIGHT))
+    asked = _requests("measured", calls)
+    found = measured(calls, lambda: judge.judge(asked))
+    if judge.counts.failures or judge.counts.replies != calls + IN_FLIGHT:
+        sys.exit(f"calls failed: {judge.counts}")
+    return found
+
+
+def by_sdk(address: str, calls: int) -> dict[str, float]:
+    """Measure the SDK alone: as many tasks, each asking one call after the other."""
+    return measured(calls, lambda: asyncio.run(_sdk(address, calls)))
+
+
+async def _sdk(address: str, calls: int) -> None:
+    left = iter(_requests("measured", calls))
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=IN_FLIGHT)
+    http = httpx2.AsyncClient(limits=limits, timeout=60.0)
+
+    async def work(client: openai.AsyncOpenAI) -> None:
+        for request in left:
+            await client.chat.completions.create(
+                model="m",
+                messages=[{"role": "user", "content": request.text}],
+                logprobs=True,
+                top_logprobs=20,
+                max_tokens=512,
+                temperature=0.0,
+            )
+
+    async with openai.AsyncOpenAI(
+        api_key="none", base_url=address, max_retries=0, http_client=http
+    ) as client:
+        await asyncio.gather(*(work(client) for _ in range(IN_FLIGHT)))
+
+
+def _requests(name: str, count: int) -> list[JudgeRequest]:
+    return [
+        JudgeRequest(text=f"{name} {i}: {TEXT}", labels=PAIR_LABELS, criterion="c", shown=())
+        for i in range(count)
+    ]
+
+
+def waiting(calls: int) -> dict[str, Any]:
+    """Measure against a server that takes its time."""
+    ideal = IN_FLIGHT / SECONDS
+    with server(SECONDS) as address, tempfile.TemporaryDirectory() as folder:
+        synced = SyncedReplies(Path(folder) / "replies.jsonl")
+        found = {
+            "in_memory": by_judge(address, calls, MemoryReplies()),
+            "synced": by_judge(address, calls, synced),
+            "sdk_alone": by_sdk(address, calls),
+        }
+        synced.close()
+    for one in found.values():
+        one["share_of_ideal"] = one["calls_per_second"] / ideal
+    found["synced"]["mean_group"] = calls / max(1, len(synced.groups))
+    return {"ideal_calls_per_second": ideal, **found}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=40, help="rounds of 64 calls")
+    calls = parser.parse_args().rounds * IN_FLIGHT
+    slow = waiting(calls)
+    with server(0.0) as address:
+        ceiling = {
+            "judge": by_judge(address, calls, MemoryReplies()),
+            "sdk_alone": by_sdk(address, calls),
+        }
+    report = {
+        "machine": {"cpus": os.cpu_count(), "python": platform.python_version()},
+        "openai": openai.__version__,
+        "calls": calls,
+        "in_flight": IN_FLIGHT,
+        "seconds": SECONDS,
+        "goal_reached": slow["in_memory"]["share_of_ideal"] >= GOAL,
+        "waiting": slow,
+        "ceiling": ceiling,
+    }
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""What a server is sent for one question, and the key of its reply."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rlaif.config.serving import ServerConfig
+from rlaif.judges.protocol import VERSION, JudgeRequest
+from rlaif.records import digest_of
+from rlaif.seeds import derive_seed
+
+ReplyFormat = Literal["text", "json_schema"]
+OPTIONAL = ("logprobs", "n", "response_format", "seed", "max_tokens")
+_SEED_RANGE = 2**31
+
+
+@dataclass(frozen=True)
+class Question:
+    """One call to make: a request, and which of its samples.
+
+    Attributes:
+        request: What is asked.
+        index: The sample, from 0; the first of them where one call draws several.
+        draws: How many samples the call draws.
+    """
+
+    request: JudgeRequest
+    index: int = 0
+    draws: int = 1
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question as it is put to a server, after what that server does not take.
+
+    Attributes:
+        key: Digest of all that leads to the reply.
+        format: The form of the reply that was asked for.
+        draws: Replies asked for.
+    """
+
+    key: str
+    format: ReplyFormat
+    draws: int
+
+
+class Asking:
+    """Puts questions into the words of OpenAI's chat completions.
+
+    Args:
+        config: The judge's settings.
+
+    Attributes:
+        digest: Digest of all settings that decide what a judge says; no address, no key.
+    """
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        self.digest = digest_of(
+            [
+                "openai",
+                config.model,
+                config.temperature,
+                config.samples,
+                config.samples_by,
+                config.max_tokens,
+                config.reply_format,
+                config.log_probs,
+            ]
+        )
+
+    def forms(self, question: Question) -> list[Asked]:
+        """List the ways to ask a question, the one that the settings name first."""
+        formats: list[ReplyFormat] = ["text"]
+        if self._config.reply_format == "json_schema":
+            formats.insert(0, "json_schema")
+        draws = [question.draws, 1] if question.draws > 1 else [1]
+        return [self._asked(question, form, drawn) for drawn in draws for form in formats]
+
+    def form(self, question: Question, refused: Collection[str]) -> Asked:
+        """Return how to ask a server that refuses some fields."""
+        format_: ReplyFormat = self._config.reply_format
+        if "response_format" in refused:
+            format_ = "text"
+        return self._asked(question, format_, 1 if "n" in refused else question.draws)
+
+    def body(
+        self, question: Question, asked: Asked, refused: Collection[str], top_logprobs: int
+    ) -> dict[str, Any]:
+        """Return a request's fields."""
+        config = self._config
+        limit = "max_completion_tokens" if "max_tokens" in refused else "max_tokens"
+        body: dict[str, Any] = {
+            "model": config.model,
+            "messages": _messages(question.request),
+            "temperature": config.temperature,
+            limit: config.max_tokens,
+        }
+        if config.log_probs and config.samples == 1 and "logprobs" not in refused:
+            body |= {"logprobs": True, "top_logprobs": top_logprobs}
+        if asked.draws > 1:
+            body["n"] = asked.draws
+        if config.temperature > 0.0 and "seed" not in refused:
+            body["seed"] = self._seed(question)
+        if asked.format == "json_schema":
+            body["response_format"] = _schema(question.request.labels)
+        return body
+
+    def _asked(self, question: Question, format_: ReplyFormat, draws: int) -> Asked:
+        parts = [
+            *(VERSION, self.digest, _messages(question.request), list(question.request.labels)),
+            *(format_, question.index, draws),
+        ]
+        return Asked(digest_of(parts), format_, draws)
+
+    def _seed(self, question: Question) -> int:
+        """Return a seed that follows from the question alone, another for each sample."""
+        first = derive_seed(0, "judge-sample", self.digest, question.request.text)
+        return (first + question.index) % _SEED_RANGE
+
+
+def _messages(request: JudgeRequest) -> list[dict[str, str]]:
+    return [{"role": "user", "content": request.text}]
+
+
+def _schema(labels: Collection[str]) -> dict[str, Any]:
+    return {
+        "type": "json_schema",
+        "json_schema": {
+            "name": "judgement",
+            "strict": True,
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "critique": {"type": "string", "description": "the critique, in words"},
+                    "verdict": {
+                        "type": "string",
+                        "enum": list(labels),
+                        "description": "the label of the verdict and nothing else",
+                    },
+                },
+                "required": ["critique", "verdict"],
+                "additionalProperties": False,
+            },
+        },
+    }

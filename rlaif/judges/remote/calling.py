@@ -1,0 +1,261 @@
+"""One call from its first attempt to its last: budget, time, back-off, fail-over."""
+
+import asyncio
+import math
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from rlaif.config.serving import ServerConfig
+from rlaif.judges.budget import Bill
+from rlaif.judges.remote.asking import Asked, Asking, Question
+from rlaif.judges.remote.completion import (
+    Completion,
+    MalformedReplyError,
+    names_model,
+    read_completion,
+)
+from rlaif.judges.remote.endpoints import Endpoint, NoEndpointError, Pool, Slot
+from rlaif.judges.remote.failures import AttemptError, RefusedFieldError
+from rlaif.judges.remote.keeping import GroupCommit
+from rlaif.judges.remote.limiter import Outcome
+from rlaif.judges.remote.run import Account, Counts, Stop
+from rlaif.judges.remote.sending import Sender
+from rlaif.judges.remote.waits import Backoff
+from rlaif.records import Spent, StoredReply
+from rlaif.text import quoted
+
+T = TypeVar("T")
+_BYTES_PER_TOKEN = 3
+_MILLION = 1e6
+
+
+class CallFailedError(Exception):
+    """A call brought no reply in all its attempts."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """A reply: how it was asked for, as it is kept, and as it reads."""
+
+    asked: Asked
+    stored: StoredReply
+    completion: Completion
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What calls are made with; all of it is shared by the calls of one ``judge()``."""
+
+    config: ServerConfig
+    asking: Asking
+    pool: Pool
+    sender: Sender
+    account: Account
+    keeping: GroupCommit
+    backoff: Backoff
+    counts: Counts
+    stop: Stop
+
+
+class Call:
+    """One call. Its time runs from its first attempt, not while it waits for the first place.
+
+    Args:
+        tools: What it is made with.
+        question: What is asked.
+    """
+
+    def __init__(self, tools: Tools, question: Question) -> None:
+        self._tools = tools
+        self._config = tools.config
+        self._question = question
+        self._estimate = _estimate(tools.config, question)
+        self._failures: list[AttemptError] = []
+        self._tried: set[Endpoint] = set()
+        self._deadline: float | None = None
+
+    async def run(self) -> Received:
+        """Ask until a reply comes; it is kept when this returns.
+
+        Raises:
+            CallFailedError: None came, with the reasons.
+            BudgetSpentError: The budget has no room for the call.
+            ModelError: Every call would fail alike.
+        """
+        while True:
+            bill = await self._wait(self._admission())
+            try:
+                slot = await self._wait(self._place())
+                received = await self._attempt(slot, bill)
+            except AttemptError as failed:
+                self._failures.append(failed)
+                self._tried.add(slot.endpoint)
+            else:
+                await self._tools.keeping.keep(received.stored)
+                self._tools.counts.replies += 1
+                return received
+            finally:
+                self._tools.account.end(bill)
+            if not self._goes_on():
+                raise self._failed()
+
+    async def _wait(self, what: Coroutine[Any, Any, T]) -> T:
+        """Wait for something before an attempt, no longer than the call may last."""
+        try:
+            with self._tools.stop.waiting():
+                async with asyncio.timeout_at(self._deadline):
+                    return await what
+        except TimeoutError:
+            raise self._failed(f"no reply within {self._config.total_seconds:g} s") from None
+        finally:
+            what.close()
+
+    async def _admission(self) -> Bill:
+        """Rest after a failure, unless another endpoint is left; then wait for the budget."""
+        if self._failures and len(self._tried) >= len(self._config.endpoints):
+            await asyncio.sleep(self._tools.backoff.seconds(len(self._failures)))
+        return await self._tools.account.begin(self._estimate)
+
+    async def _place(self) -> Slot:
+        now = asyncio.get_running_loop().time()
+        left = self._config.total_seconds if self._deadline is None else self._deadline - now
+        try:
+            slot = await self._tools.pool.acquire(left, self._tried)
+        except NoEndpointError as exc:
+            raise self._failed(str(exc)) from None
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + left
+        return slot
+
+    async def _attempt(self, slot: Slot, bill: Bill) -> Received:
+        """Make an attempt, and give its place back with what it taught."""
+        outcome: Outcome = "other"
+        alive: bool | None = None
+        pause: float | None = None
+        try:
+            received = await self._in_time(slot.endpoint, bill)
+            outcome, alive = "ok", True
+        except AttemptError as exc:
+            slot.endpoint.last_failure = exc.reason
+            alive, pause = exc.alive, exc.pause
+            if exc.kind == "overload" or exc.slow:
+                outcome = "overload"
+            raise
+        finally:
+            self._tools.pool.release(slot, outcome, alive=alive, pause=pause)
+        return received
+
+    async def _in_time(self, endpoint: Endpoint, bill: Bill) -> Received:
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                return await self._sent(endpoint, bill)
+        except TimeoutError:
+            bill.add(Spent(calls=1))
+            reason = f"{endpoint.address}: no reply within {self._config.total_seconds:g} s"
+            raise AttemptError("final", reason, slow=True, alive=False) from None
+
+    async def _sent(self, endpoint: Endpoint, bill: Bill) -> Received:
+        """Send the question, without the fields that the server refuses one after the other."""
+        asking = self._tools.asking
+        while True:
+            asked = asking.form(self._question, endpoint.refused)
+            body = asking.body(self._question, asked, endpoint.refused, endpoint.top_logprobs)
+            self._tools.counts.calls += 1
+            self._tools.counts.retries += bool(self._failures)
+            start = time.perf_counter()
+            try:
+                raw = await self._tools.sender.post(endpoint.address, body)
+            except RefusedFieldError as refused:
+                endpoint.refuse(refused.name, body)
+            except AttemptError as exc:
+                bill.add(Spent(calls=int(exc.sent)))
+                raise
+            else:
+                return self._received(endpoint, asked, raw, time.perf_counter() - start, bill)
+
+    def _received(
+        self, endpoint: Endpoint, asked: Asked, raw: str, latency: float, bill: Bill
+    ) -> Received:
+        """Read the envelope of a reply and book what it cost.
+
+        Raises:
+            AttemptError: It is no completion, of another model, or without a word.
+        """
+        try:
+            completion = read_completion(raw)
+        except MalformedReplyError as exc:
+            bill.add(Spent(calls=1))
+            raise AttemptError("trouble", f"{endpoint.address}: {exc}") from None
+        stored = self._stored(asked, raw, completion, latency)
+        tokens = stored.prompt_tokens + stored.reply_tokens
+        bill.add(Spent(calls=1, tokens=tokens, money=stored.cost))
+        if self._config.check_model and not names_model(completion.model, self._config.model):
+            reason = (
+                f"{endpoint.address}: the reply is of the model {quoted(completion.model)}, not of "
+                f"{quoted(self._config.model)} (judge.server.check_model = false takes it)"
+            )
+            raise AttemptError("elsewhere", reason)
+        if not any((said.content or "").strip() for said in completion.said):
+            reason = f"{endpoint.address}: the reply has no words ({_why_silent(completion)})"
+            raise AttemptError("final", reason, alive=True)
+        return Received(asked, stored, completion)
+
+    def _stored(
+        self, asked: Asked, raw: str, completion: Completion, latency: float
+    ) -> StoredReply:
+        """Return what is kept of a reply; tokens that the server does not count are estimated."""
+        read, written = completion.prompt_tokens, completion.reply_tokens
+        if read is None:
+            read = self._estimate.tokens - self._config.max_tokens * self._question.draws
+        if written is None:
+            words = "".join(said.content or "" for said in completion.said)
+            written = _tokens_of(words)
+        return StoredReply(
+            key=asked.key,
+            judge=self._tools.asking.digest,
+            model=completion.model or self._config.model,
+            raw=raw,
+            prompt_tokens=read,
+            reply_tokens=written,
+            latency=latency,
+            cost=_cost(self._config, read, written),
+        )
+
+    def _goes_on(self) -> bool:
+        """Tell whether another attempt may help."""
+        last = self._failures[-1].kind
+        if self._tools.stop.error is not None or len(self._failures) >= self._config.attempts:
+            return False
+        if last == "elsewhere":
+            return len(self._tried) < len(self._config.endpoints)
+        return last != "final"
+
+    def _failed(self, reason: str = "") -> CallFailedError:
+        """Say how often the call was tried and what came of it the last time."""
+        last = self._failures[-1].reason if self._failures else ""
+        tried = f"attempt {len(self._failures)}: {last}" if last else ""
+        return CallFailedError("; ".join(part for part in (reason, tried) if part))
+
+
+def _why_silent(completion: Completion) -> str:
+    said = completion.said[0]
+    if said.refusal is not None:
+        return f"refusal: {quoted(said.refusal)}"
+    return f"finish_reason: {quoted(said.finish)}"
+
+
+def _estimate(config: ServerConfig, question: Question) -> Spent:
+    """Return the most that a call is likely to take."""
+    read = _tokens_of(question.request.text)
+    written = config.max_tokens * question.draws
+    return Spent(calls=1, tokens=read + written, money=_cost(config, read, written))
+
+
+def _tokens_of(text: str) -> int:
+    return math.ceil(len(text.encode("utf-8")) / _BYTES_PER_TOKEN)
+
+
+def _cost(config: ServerConfig, read: int, written: int) -> float:
+    return (read * config.prompt_price + written * config.reply_price) / _MILLION

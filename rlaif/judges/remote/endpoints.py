@@ -1,0 +1,205 @@
+"""The servers of a judge: which takes the next call, and what each is known not to take."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlaif.judges.remote.breaker import Breaker
+from rlaif.judges.remote.limiter import Limiter, Outcome
+
+TOP_LOGPROBS = (20, 5)
+
+
+class NoEndpointError(Exception):
+    """No endpoint takes a call for longer than the call may last."""
+
+
+@dataclass(eq=False)
+class Endpoint:
+    """One server.
+
+    Attributes:
+        address: Where it is, up to and with ``/v1``.
+        limiter: How many calls it takes at once.
+        breaker: Whether it takes any.
+        paused_until: It asked to be left alone until then, in seconds of the monotonic clock.
+        refused: Fields of a request that it refused.
+        top_logprobs: How many alternatives of a token to ask for; lower once it refused more.
+        last_failure: The last thing that went wrong with it.
+    """
+
+    address: str
+    limiter: Limiter
+    breaker: Breaker
+    paused_until: float = float("-inf")
+    refused: set[str] = field(default_factory=set)
+    top_logprobs: int = TOP_LOGPROBS[0]
+    last_failure: str = ""
+
+    def refuse(self, name: str, body: Mapping[str, Any]) -> None:
+        """Remember a field that the server refused; too many alternatives are asked for fewer.
+
+        Args:
+            name: The field.
+            body: The request that it refused; others may have taught it more since.
+        """
+        if name == "top_logprobs" and body["top_logprobs"] > TOP_LOGPROBS[-1]:
+            self.top_logprobs = TOP_LOGPROBS[-1]
+        else:
+            self.refused.add("logprobs" if name == "top_logprobs" else name)
+
+    def takes_from(self, now: float) -> float:
+        """Return when it takes calls again, if nothing else happens."""
+        return max(self.breaker.admits_from(now), self.paused_until)
+
+    def takes(self, now: float) -> bool:
+        """Tell whether a call may begin now."""
+        return self.limiter.has_room and now >= self.paused_until and self.breaker.admits(now)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for one attempt on an endpoint."""
+
+    endpoint: Endpoint
+    began: float
+    probe: bool
+
+
+class Pool:
+    """All endpoints of a judge.
+
+    Args:
+        endpoints: The servers.
+        clock: Seconds of a steady clock.
+    """
+
+    def __init__(
+        self, endpoints: Sequence[Endpoint], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._endpoints = tuple(endpoints)
+        self._clock = clock
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def acquire(self, patience: float, avoid: Collection[Endpoint] = ()) -> Slot:
+        """Wait for a place: of the endpoints that are closed the least loaded goes first.
+
+        Args:
+            patience: Seconds; where no endpoint takes calls for longer than this, waiting is vain.
+            avoid: Endpoints to take only if no other has room.
+
+        Raises:
+            NoEndpointError: Waiting is vain.
+        """
+        first = False
+        while True:
+            now = self._clock()
+            endpoint = self._best(now, avoid)
+            if endpoint is not None:
+                endpoint.limiter.begin()
+                slot = Slot(endpoint, now, endpoint.breaker.begin())
+                self._wake()
+                return slot
+            await self._change(self._until_one_takes(now, patience), first=first)
+            first = True
+
+    def release(
+        self, slot: Slot, outcome: Outcome, *, alive: bool | None, pause: float | None = None
+    ) -> None:
+        """Give a place back.
+
+        Args:
+            slot: The place.
+            outcome: What the attempt says about the endpoint's load.
+            alive: What it says about its health; None: nothing.
+            pause: Seconds that the endpoint asked to be left alone for.
+        """
+        now = self._clock()
+        endpoint = slot.endpoint
+        endpoint.limiter.end(outcome, slot.began, now)
+        if pause is not None:
+            endpoint.paused_until = max(endpoint.paused_until, now + pause)
+        if alive is None:
+            endpoint.breaker.abandon(probe=slot.probe)
+        elif alive:
+            endpoint.breaker.succeed()
+        else:
+            endpoint.breaker.fail(now, probe=slot.probe)
+        self._wake(everyone=pause is not None or alive is False)
+
+    def _best(self, now: float, avoid: Collection[Endpoint]) -> Endpoint | None:
+        ready = [endpoint for endpoint in self._endpoints if endpoint.takes(now)]
+        return min(ready, key=lambda one: _preference(one, now, avoid), default=None)
+
+    def _until_one_takes(self, now: float, patience: float) -> float | None:
+        """Return the seconds until time alone makes a place; None: a call has to end first.
+
+        Raises:
+            NoEndpointError: All are shut for longer than ``patience``.
+        """
+        opening = min(endpoint.takes_from(now) for endpoint in self._endpoints)
+        if opening > now + patience:
+            raise NoEndpointError(self._why(now))
+        later = [
+            endpoint.takes_from(now)
+            for endpoint in self._endpoints
+            if endpoint.limiter.has_room and endpoint.takes_from(now) > now
+        ]
+        return min(later) - now if later else None
+
+    def _why(self, now: float) -> str:
+        shut = [
+            f"{one.address} for {one.takes_from(now) - now:.3g} s more (last: {one.last_failure})"
+            for one in self._endpoints
+        ]
+        return f"no endpoint takes calls: {'; '.join(shut)}"
+
+    async def _change(self, seconds: float | None, *, first: bool) -> None:
+        """Wait until there is a place, or for so long.
+
+        Args:
+            seconds: The time; None: no end.
+            first: Whether to go before all others: one that was woken and found its place taken.
+        """
+        future = asyncio.get_running_loop().create_future()
+        if first:
+            self._waiting.appendleft(future)
+        else:
+            self._waiting.append(future)
+        try:
+            await asyncio.wait_for(future, seconds)
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:
+            self._forget(future)
+            self._wake()
+            raise
+        self._forget(future)
+
+    def _forget(self, future: asyncio.Future[None]) -> None:
+        if future in self._waiting:
+            self._waiting.remove(future)
+
+    def _wake(self, *, everyone: bool = False) -> None:
+        """Wake whoever has waited longest if there is a place, who wakes the next in turn.
+
+        Everyone looks again where an endpoint was shut: waiting may be vain from now on.
+        """
+        now = self._clock()
+        while self._waiting and (everyone or any(one.takes(now) for one in self._endpoints)):
+            future = self._waiting.popleft()
+            if not future.done():
+                future.set_result(None)
+                if not everyone:
+                    return
+
+
+def _preference(
+    endpoint: Endpoint, now: float, avoid: Collection[Endpoint]
+) -> tuple[bool, bool, float]:
+    """Sort endpoints: those not to avoid, then those in good health, then the least loaded."""
+    load = endpoint.limiter.in_flight / endpoint.limiter.limit
+    return endpoint in avoid, endpoint.breaker.state(now) != "closed", load

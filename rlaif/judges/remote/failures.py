@@ -1,0 +1,168 @@
+"""What can come of an attempt instead of a reply, and what follows from it."""
+
+import json
+import re
+import time
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from rlaif.errors import ModelError
+from rlaif.judges.remote.waits import retry_after
+from rlaif.text import shortened
+
+Kind = Literal["overload", "trouble", "elsewhere", "final"]
+SHOWN = 300
+_UNKNOWN_MODEL = re.compile("not found|does not exist|pinned to|unknown model|invalid model", re.I)
+_NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached"}
+_OVERLOADED = {429, 503}
+_UNREADABLE = {400, 422}
+_TRY_AGAIN = {408, 409, 425}  # request time-out, conflict, too early
+
+
+class AttemptError(Exception):
+    """An attempt brought no reply.
+
+    Args:
+        kind: ``overload``: try later, with fewer calls at once; ``trouble``: try again, the
+            endpoint may be broken; ``elsewhere``: try endpoints that were not tried yet;
+            ``final``: trying again is vain.
+        reason: What happened, in words that show no key.
+        pause: Seconds that the server asked to be left alone for.
+        sent: Whether the server may have done the work, and charged for it.
+        slow: Whether time ran out, which is a sign of overload too.
+        alive: Whether the endpoint is in order all the same; None: that is not known.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        reason: str,
+        *,
+        pause: float | None = None,
+        sent: bool = False,
+        slow: bool = False,
+        alive: bool | None = None,
+    ) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.reason = reason
+        self.pause = pause
+        self.sent = sent
+        self.slow = slow
+        self.alive = False if kind == "trouble" else alive
+
+
+class RefusedFieldError(Exception):
+    """The server does not take a field of the request."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def refusal(
+    status: int, text: str, headers: Mapping[str, str], address: str, body: Mapping[str, Any]
+) -> Exception:
+    """Return what a status other than success means.
+
+    Args:
+        status: The HTTP status.
+        text: The reply's body, without keys.
+        headers: The reply's headers.
+        address: The endpoint's.
+        body: What was asked.
+
+    Returns:
+        A ``ModelError`` where every call would fail alike (the key, the model, the account), a
+        ``RefusedFieldError`` where the request can do without a field, else an ``AttemptError``.
+    """
+    said = _Said(text)
+    fatal = _fatal(status, said, address, str(body["model"]))
+    if fatal is not None:
+        return fatal
+    reason = f"{address} answered {status}: {shortened(said.message, SHOWN)}"
+    pause = retry_after(headers, datetime.fromtimestamp(time.time(), UTC))
+    if status in _OVERLOADED:
+        alive = None if status == 429 or pause is not None else False
+        return AttemptError("overload", reason, pause=pause, alive=alive)
+    if status in _UNREADABLE:
+        name = said.refused_field(body)
+        if name is not None:
+            return RefusedFieldError(name)
+    elif status >= 500 or status in _TRY_AGAIN:
+        return AttemptError("trouble", reason, pause=pause)
+    return AttemptError("final", reason, alive=True)
+
+
+def _fatal(status: int, said: "_Said", address: str, model: str) -> ModelError | None:
+    seen = f"the judge's server {address} answered {status}: {shortened(said.message, SHOWN)}"
+    if status in {401, 403}:
+        return ModelError(
+            seen,
+            f"a key that may use {model}",
+            "check the key that judge.server.key_variable or key_file names, and what it may do",
+        )
+    if status == 402 or said.code in _NO_CREDIT:
+        return ModelError(seen, "an account with credit", "pay the provider, then run again")
+    unknown = model in said.message and _UNKNOWN_MODEL.search(said.message)
+    if status == 404 or (status in _UNREADABLE and (said.code == "model_not_found" or unknown)):
+        return ModelError(
+            seen,
+            f"a server of chat completions that has the model {model}",
+            "check judge.server.model, and that the address ends as the server's do, often in /v1",
+        )
+    return None
+
+
+class _Said:
+    """The body of a refusal: what OpenAI's, FastAPI's and other servers put into it."""
+
+    def __init__(self, text: str) -> None:
+        try:
+            found = json.loads(text)
+        except (ValueError, RecursionError):
+            found = None
+        self._body = found if isinstance(found, dict) else {}
+        inner = self._body.get("error")
+        self._error = inner if isinstance(inner, dict) else self._body
+        self.message = _words(self._error.get("message") or inner or self._body.get("detail"))
+        self.message = self.message or text.strip() or "nothing"
+        self.code = str(self._error.get("code") or self._error.get("type") or "")
+
+    def refused_field(self, body: Mapping[str, Any]) -> str | None:
+        """Return the optional field of a request that the refusal names."""
+        names = [name for name in _droppable(body) if self._names(name)]
+        return names[0] if names else None
+
+    def _names(self, name: str) -> bool:
+        if name == "max_tokens" and "max_completion_tokens" not in self.message:
+            return False  # its value may be too high, which another name would not mend
+        if self._error.get("param") == name or name in self._places():
+            return True
+        pattern = rf"\b{name}\b" if len(name) > 1 else rf"['\"`]{name}['\"`]"
+        return bool(re.search(pattern, self.message[:SHOWN]))
+
+    def _places(self) -> list[Any]:
+        """List the places in the request that FastAPI found fault with."""
+        detail = self._body.get("detail")
+        faults = detail if isinstance(detail, list) else []
+        return [part for fault in faults if isinstance(fault, dict) for part in _list(fault)]
+
+
+def _droppable(body: Mapping[str, Any]) -> list[str]:
+    """List the fields that a request can do without, or can ask for less of."""
+    optional = ("top_logprobs", "logprobs", "n", "response_format", "seed", "max_tokens")
+    return [name for name in optional if name in body]
+
+
+def _words(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return a message: FastAPI's lists as their own messages, without what was asked."""
+    if isinstance(value, list):
+        return "; ".join(_words(one.get("msg")) for one in value if isinstance(one, dict))
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
+
+
+def _list(fault: Mapping[str, Any]) -> Collection[Any]:
+    place = fault.get("loc")
+    return place if isinstance(place, list) else []

@@ -1,0 +1,60 @@
+"""Replies are kept before they are read, those that come together in one go."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from rlaif.judges.replies import ReplyStore
+from rlaif.records import StoredReply
+
+_PATIENCE = 2.0
+_LONGEST = 0.1
+
+
+class GroupCommit:
+    """Puts replies into a store; each waits until it is durable, and shares the wait with others.
+
+    The first of a group waits for others twice as long as the last group took to put, so that a
+    slow disk takes a third of the time at most, and a fast store keeps nobody waiting.
+
+    Args:
+        store: The store.
+    """
+
+    def __init__(self, store: ReplyStore) -> None:
+        self._store = store
+        self._took = 0.0
+        self._pending: list[StoredReply] = []
+        self._done: asyncio.Future[None] | None = None
+
+    async def keep(self, reply: StoredReply) -> None:
+        """Keep a reply; it is durable when this returns.
+
+        Raises:
+            Exception: What the store raised; none of the group is kept then.
+        """
+        loop = asyncio.get_running_loop()
+        if self._done is None:
+            self._done = loop.create_future()
+            loop.call_later(min(_LONGEST, _PATIENCE * self._took), self.flush)
+        self._pending.append(reply)
+        await asyncio.shield(self._done)
+
+    def flush(self) -> None:
+        """Put what waits into the store now."""
+        replies, done = self._take()
+        if done is None:
+            return
+        start = time.perf_counter()
+        try:
+            self._store.put(replies)
+        except Exception as exc:  # noqa: BLE001 - it goes to everyone who waits for it
+            done.set_exception(exc)
+        else:
+            done.set_result(None)
+        self._took = time.perf_counter() - start
+
+    def _take(self) -> tuple[Sequence[StoredReply], asyncio.Future[None] | None]:
+        replies, done = self._pending, self._done
+        self._pending, self._done = [], None
+        return replies, done

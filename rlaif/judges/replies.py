@@ -1,0 +1,53 @@
+"""Where servers' replies are kept, raw, before they are read."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rlaif.records import StoredReply
+
+
+class ReplyStore(Protocol):
+    """A store of replies by the hash of all that led to them.
+
+    It is used from the thread that called ``judge()`` only. Failures are never put into it.
+    """
+
+    def get(self, key: str) -> StoredReply | None:
+        """Return the reply with a key, or None."""
+        ...
+
+    def put(self, replies: Sequence[StoredReply]) -> None:
+        """Keep replies, all or none; they are durable when this returns.
+
+        A key that is there already keeps the reply that it has.
+        """
+        ...
+
+
+class MemoryReplies:
+    """A store that lasts as long as the process.
+
+    Attributes:
+        groups: How many replies each ``put`` brought, in order.
+    """
+
+    def __init__(self) -> None:
+        self._replies: dict[str, StoredReply] = {}
+        self.groups: list[int] = []
+
+    def get(self, key: str) -> StoredReply | None:
+        """Return the reply with a key, or None."""
+        return self._replies.get(key)
+
+    def put(self, replies: Sequence[StoredReply]) -> None:
+        """Keep replies; the first with a key stays."""
+        self.groups.append(len(replies))
+        for reply in replies:
+            self._replies.setdefault(reply.key, reply)
+
+    def __len__(self) -> int:
+        return len(self._replies)
+
+    def all(self) -> list[StoredReply]:
+        """Return every reply, in the order in which they came."""
+        return list(self._replies.values())

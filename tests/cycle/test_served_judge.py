@@ -1,0 +1,184 @@
+"""A judge on a server: whole cycles, kills that pay for nothing twice, budgets that park."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rlaif.config import BudgetConfig, ServerConfig
+from rlaif.cycle import run_cycles
+from rlaif.cycle.paying import LedgerReplies, budget_of
+from rlaif.errors import BudgetSpentError
+from rlaif.judges import PAIR_LABELS, JudgeRequest, verdict_of
+from rlaif.judges.remote import OpenAIJudge
+from rlaif.ledger.reader import LedgerReader
+from rlaif.ledger.writer import Ledger
+from rlaif.progress import Silent
+from rlaif.project import Project, load_project
+from rlaif.records import Choice, Spent, StoredReply
+from tests.cycle.conftest import JUDGED, Maker
+from tests.servers.loopback import Asked, Loopback, completion, replying
+
+pytestmark = pytest.mark.enable_socket
+
+KEY = "sk-test-0123456789abcdef"
+KEY_NAME = "SERVED_JUDGE_KEY"
+FEWER_PROMPTS = {"prompts_per_cycle": 4, "eval_prompts": 2, "duplicate_similarity": 1.0}
+
+
+def short_is_kind(asked: Asked) -> dict[str, Any]:
+    """Prefer short answers; rate by length."""
+    answers = re.findall(r"<answer>\n(.*?)\n</answer>", asked.text, re.DOTALL)
+    if len(answers) == 2:
+        label = "A" if len(answers[0]) <= len(answers[1]) else "B"
+    else:
+        label = "3" if len(answers[0]) < 25 else "1"
+    return completion(f"It is as long as it is.\nVerdict: {label}", model="judge-8b", usage=(40, 8))
+
+
+class Stopped(Exception):  # noqa: N818 - stands for a kill, not for an error
+    """Raised in place of a kill."""
+
+
+class StopAt(Silent):
+    """Raises when a batch of a stage is done."""
+
+    def __init__(self, noun: str, done: int) -> None:
+        self.noun, self.done = noun, done
+
+    def units(self, done: int, total: int, noun: str) -> None:  # noqa: ARG002 - the protocol's
+        if (noun, done) == (self.noun, self.done):
+            raise Stopped
+
+
+def served(make: Maker, server: Loopback, name: str = "project", **changes: Any) -> Project:
+    judge = {
+        "backend": "openai",
+        "template": "detailed",
+        "batch_size": 4,
+        "server": {
+            "endpoints": [server.address],
+            "model": "judge-8b",
+            "key_variable": KEY_NAME,
+            "prompt_price": 1.0,
+            "reply_price": 10.0,
+        },
+    }
+    given = {"audit": {"probe_share": 0.0}, "sampling": FEWER_PROMPTS, **changes}
+    return make(name, rubric=JUDGED, judge=judge, **given)
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_NAME, KEY)
+
+
+def test_a_cycle_is_judged_on_a_server_and_every_label_says_how(make_project: Maker) -> None:
+    with Loopback(replying(short_is_kind)) as server:
+        project = served(make_project, server)
+        assert run_cycles(project, more=1, watcher=Silent()) == [1]
+        assert {asked.headers["authorization"] for asked in server.asked} == {f"Bearer {KEY}"}
+    with LedgerReader.open(project.ledger_path) as reads:
+        judged = reads.judgements(cycle=1, stage="judging")
+        assert {(j.judge, j.method) for j in judged} == {("judge-8b", "words")}
+        assert {j.critique for j in judged} == {"It is as long as it is."}
+        calls = [j.call for j in judged if j.call is not None]
+        assert len(calls) == len(judged)
+        assert [c.cost for c in calls] == [pytest.approx(40e-6 + 80e-6)] * len(calls)
+        spent = reads.spent(cycle=1)
+        assert spent.calls == len(server.asked)
+        assert spent.money == pytest.approx(spent.calls * 120e-6)
+        assert reads.preferences() != []
+    assert KEY not in everything(project.root)
+
+
+def everything(root: Path) -> str:
+    """Return all that a project holds, as text."""
+    files = [p for p in root.rglob("*") if p.is_file() and not p.is_symlink()]
+    return "".join(p.read_bytes().decode("latin-1") for p in files)
+
+
+def test_a_killed_cycle_asks_for_nothing_that_it_has_paid_for(make_project: Maker) -> None:
+    with Loopback(replying(short_is_kind)) as server:
+        whole = served(make_project, server, "whole")
+        run_cycles(whole, more=1, watcher=Silent())
+        calls = len(server.asked)
+        killed = served(make_project, server, "killed")
+        for noun, done in (("batches of ratings", 1), ("batches of comparisons", 1)):
+            with pytest.raises(Stopped):
+                run_cycles(killed, more=1, watcher=StopAt(noun, done))
+        run_cycles(killed, more=1, watcher=Silent())
+        assert len(server.asked) == 2 * calls
+    digests = []
+    for project in (whole, killed):
+        with LedgerReader.open(project.ledger_path) as reads:
+            digests.append(reads.digest())
+    assert digests[0] == digests[1]
+
+
+def test_replies_are_found_again_by_whoever_opens_the_ledger_next(tmp_path: Path) -> None:
+    """A kill between a reply and its unit's commit costs nothing."""
+    path = tmp_path / "ledger.db"
+    request = JudgeRequest("Which?", PAIR_LABELS, "kind", ("a", "b"))
+    with Loopback(replying(lambda _: completion("Fine.\nVerdict: B", model="m"))) as server:
+        config = ServerConfig(endpoints=(server.address,), model="m")
+        for cycle in (1, 1, 2):
+            with Ledger.open(path) as ledger:
+                begin(ledger, cycle)
+                (reply,) = OpenAIJudge(config, LedgerReplies(ledger, cycle)).judge([request])
+                assert verdict_of(request, reply, 0.5) == Choice(p_first=0.0)
+                assert ledger.spent(cycle=cycle).calls == (1 if cycle == 1 else 0)
+        assert len(server.asked) == 1
+
+
+def begin(ledger: Ledger, cycle: int) -> None:
+    known = ledger.latest_cycle()
+    if known is not None and known.number < cycle:
+        ledger.finish_cycle(known.number)
+    ledger.add_rubric("h", "r", "1", "text")
+    ledger.register_base("v0000", "d", "p", {})
+    ledger.begin_cycle(
+        cycle, run_seed=1, config={}, config_hash="c", rubric_hash="h", incumbent="v0000"
+    )
+
+
+def test_the_budget_knows_what_was_spent_before_the_process_began(tmp_path: Path) -> None:
+    reply = StoredReply(
+        key="k",
+        judge="j",
+        model="m",
+        raw="{}",
+        prompt_tokens=30,
+        reply_tokens=12,
+        latency=0.1,
+        cost=0.5,
+    )
+    with Ledger.open(tmp_path / "ledger.db") as ledger:
+        begin(ledger, 1)
+        LedgerReplies(ledger, 1).put([reply])
+        begin(ledger, 2)
+        LedgerReplies(ledger, 2).put([reply.model_copy(update={"key": "k2"})])
+        budget = budget_of(ledger, BudgetConfig(), 2)
+    assert budget.cycle == Spent(calls=1, tokens=42, money=0.5)
+    assert budget.day == Spent(calls=2, tokens=84, money=1.0)
+
+
+def test_a_spent_budget_parks_the_cycle_and_a_larger_one_lets_it_go_on(
+    make_project: Maker,
+) -> None:
+    with Loopback(replying(short_is_kind)) as server:
+        project = served(make_project, server, budget={"cycle_calls": 10})
+        for _ in range(2):
+            with pytest.raises(BudgetSpentError, match="cycle_calls is spent: 10 of 10"):
+                run_cycles(project, more=1, watcher=Silent())
+            assert len(server.asked) == 10
+        with LedgerReader.open(project.ledger_path) as reads:
+            assert reads.cycles()[0].status == "running"
+            parked = [e for e in reads.events() if e.kind == "parked"]
+            assert len(parked) == 2
+            assert "budget.cycle_calls is spent" in parked[0].message
+        text = project.config_path.read_text(encoding="utf-8")
+        raised = text.replace("cycle_calls = 10", "cycle_calls = 1000")
+        project.config_path.write_text(raised, encoding="utf-8")
+        assert run_cycles(load_project(project.root), more=1, watcher=Silent()) == [1]

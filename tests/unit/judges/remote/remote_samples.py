@@ -1,0 +1,68 @@
+"""Settings and requests that the tests of judges behind servers share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rlaif.config.secrets import Secret
+from rlaif.config.serving import ServerConfig
+from rlaif.judges import PAIR_LABELS, JudgeReply, JudgeRequest
+from rlaif.judges.budget import Budget
+from rlaif.judges.remote import OpenAIJudge
+from rlaif.judges.replies import MemoryReplies, ReplyStore
+from tests.servers.loopback import Asked, Loopback, completion
+
+SPOKEN = "It is polite.\nVerdict: A"
+QUICK: Mapping[str, Any] = {
+    "model": "m",
+    "backoff_seconds": 0.001,
+    "breaker_failures": 100,
+    "breaker_seconds": 0.05,
+    "connect_seconds": 1.0,
+    "read_seconds": 2.0,
+    "total_seconds": 5.0,
+    "attempts": 4,
+}
+
+
+def request(text: str = "Which is better?", labels: tuple[str, ...] = PAIR_LABELS) -> JudgeRequest:
+    return JudgeRequest(text=text, labels=labels, criterion="c", shown=())
+
+
+def requests(count: int) -> list[JudgeRequest]:
+    return [request(f"问题 {number} 🙂 e\u0301 \u05d0?") for number in range(count)]
+
+
+def settings(*servers: Loopback, **changes: Any) -> ServerConfig:
+    addresses = [server.address for server in servers]
+    return ServerConfig.model_validate({**QUICK, "endpoints": addresses, **changes})
+
+
+def judge_at(
+    *servers: Loopback,
+    store: ReplyStore | None = None,
+    key: Secret | None = None,
+    budget: Budget | None = None,
+    **changes: Any,
+) -> OpenAIJudge:
+    config = settings(*servers, **changes)
+    kept = MemoryReplies() if store is None else store
+    return OpenAIJudge(config, kept, key=key, budget=budget)
+
+
+def spoken(_asked: Asked) -> dict[str, Any]:
+    return completion(SPOKEN)
+
+
+def failures(replies: Sequence[JudgeReply]) -> list[str | None]:
+    return [reply.failure for reply in replies]
+
+
+def piece(text: str, probability: float = 1.0, **alternatives: float) -> dict[str, Any]:
+    """Return a token with its log-prob and alternatives, itself among them."""
+    import math
+
+    def entry(token: str, p: float) -> dict[str, Any]:
+        return {"token": token, "logprob": math.log(p), "bytes": list(token.encode("utf-8"))}
+
+    listed = {text: probability, **alternatives}
+    return {**entry(text, probability), "top_logprobs": [entry(t, p) for t, p in listed.items()]}

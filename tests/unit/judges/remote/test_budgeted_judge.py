@@ -1,0 +1,110 @@
+"""A budget is checked before each call, and what it lets through is kept."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from remote_samples import failures, judge_at, request, requests, spoken
+
+from rlaif.config.serving import BudgetConfig
+from rlaif.errors import BudgetSpentError
+from rlaif.judges.budget import Budget
+from rlaif.judges.replies import MemoryReplies
+from rlaif.records import Spent
+from tests.servers.hostile import hanging, refusing, saying
+from tests.servers.loopback import Behaviour, Loopback, completion, in_turn, replying
+
+pytestmark = pytest.mark.enable_socket
+
+PRICES = {"prompt_price": 1e6, "reply_price": 2e6}  # 1 a prompt token, 2 a reply token
+
+
+def budget(**limits: Any) -> Budget:
+    return Budget(BudgetConfig(**limits), lambda: datetime(2026, 11, 29, tzinfo=UTC))
+
+
+def test_calls_up_to_the_limit_are_made_and_kept() -> None:
+    store = MemoryReplies()
+    of = budget(cycle_calls=7)
+    with Loopback(replying(spoken, 0.02)) as server:
+        with pytest.raises(BudgetSpentError) as raised:
+            judge_at(server, store=store, budget=of, max_in_flight=4).judge(requests(20))
+        assert len(server.asked) == len(store) == 7
+        assert (raised.value.limit, raised.value.spent) == ("budget.cycle_calls", 7)
+        assert of.cycle == Spent(calls=7, tokens=7 * 15)
+        more = judge_at(server, store=store, budget=budget(cycle_calls=13))
+        assert failures(more.judge(requests(20))) == [None] * 20
+        assert len(server.asked) == 20
+
+
+def test_what_the_store_holds_costs_nothing() -> None:
+    store = MemoryReplies()
+    with Loopback(replying(spoken)) as server:
+        first = judge_at(server, store=store).judge(requests(5))
+        spent = budget(cycle_calls=1, day_money=0.001)
+        assert judge_at(server, store=store, budget=spent).judge(requests(5)) == first
+    assert spent.cycle == Spent()
+
+
+def test_calls_under_way_are_waited_for_and_kept() -> None:
+    store = MemoryReplies()
+    with Loopback(replying(spoken, 0.3)) as server:
+        judge = judge_at(server, store=store, budget=budget(cycle_calls=3), max_in_flight=8)
+        start = time.monotonic()
+        with pytest.raises(BudgetSpentError):
+            judge.judge(requests(30))
+        assert time.monotonic() - start >= 0.3
+    assert len(store) == 3
+
+
+def test_money_and_tokens_are_counted_as_the_server_counts_them() -> None:
+    of = budget()
+    with Loopback(replying(lambda _: completion("x\nVerdict: A", usage=(30, 4)))) as server:
+        replies = judge_at(server, budget=of, **PRICES).judge(requests(3))
+    assert of.cycle == of.day == Spent(calls=3, tokens=102, money=114.0)
+    assert [reply.call.cost for reply in replies if reply.call] == [38.0] * 3
+
+
+def test_no_limit_is_passed_by_calls_that_run_at_once() -> None:
+    """Each call may take 10 tokens of prompt and 50 of reply: five fit at once, then one by one."""
+    of = budget(day_tokens=300)
+    asked = [request(f"{number:030d}") for number in range(64)]
+    with Loopback(replying(spoken, 0.02)) as server:
+        judge = judge_at(server, budget=of, max_tokens=50)
+        with pytest.raises(BudgetSpentError, match=r"budget\.day_tokens is spent: 255 of 300"):
+            judge.judge(asked)
+    assert server.most_at_once == 5
+    assert of.day == Spent(calls=17, tokens=255)
+
+
+@pytest.mark.parametrize(
+    ("bad", "calls"),
+    [
+        (refusing(429, "slow down"), 1),
+        (refusing(500, "oops"), 1),
+        (hanging, 2),
+        (saying(b"garbage"), 2),
+    ],
+)
+def test_attempts_that_a_provider_may_charge_for_count(bad: Behaviour, calls: int) -> None:
+    of = budget()
+    with Loopback(in_turn(bad, replying(spoken))) as server:
+        replies = judge_at(server, budget=of, read_seconds=0.2).judge([request()])
+    assert failures(replies) == [None]
+    assert of.cycle.calls == calls
+
+
+def test_each_attempt_needs_room() -> None:
+    of = budget(cycle_calls=2)
+    with Loopback(saying(b"garbage")) as server, pytest.raises(BudgetSpentError):
+        judge_at(server, budget=of, attempts=9).judge([request()])
+    assert len(server.asked) == 2
+    assert of.cycle.calls == 2
+
+
+def test_a_reply_of_the_wrong_model_is_paid_for() -> None:
+    of = budget()
+    with Loopback(replying(lambda _: completion("x", model="another"))) as server:
+        judge_at(server, budget=of).judge([request()])
+    assert of.cycle == Spent(calls=1, tokens=15)

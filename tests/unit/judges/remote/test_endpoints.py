@@ -1,0 +1,152 @@
+"""Which endpoint takes the next call, and who waits."""
+
+import asyncio
+import time
+
+import pytest
+
+from rlaif.judges.remote.breaker import Breaker
+from rlaif.judges.remote.endpoints import Endpoint, NoEndpointError, Pool, Slot
+from rlaif.judges.remote.limiter import Limiter
+
+
+def endpoint(name: str, most: int = 4) -> Endpoint:
+    return Endpoint(name, Limiter(most), Breaker(2, 5.0), last_failure=f"{name} broke")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def take(pool: Pool, count: int, *avoid: Endpoint) -> list[Slot]:
+    async def several() -> list[Slot]:
+        return [await pool.acquire(10.0, avoid) for _ in range(count)]
+
+    return asyncio.run(several())
+
+
+def names(slots: list[Slot]) -> str:
+    return "".join(slot.endpoint.address for slot in slots)
+
+
+def test_the_least_loaded_goes_first() -> None:
+    a, b = endpoint("a", 6), endpoint("b", 2)
+    assert names(take(Pool([a, b], Clock()), 8)) == "abaaabaa"
+
+
+def test_one_that_failed_a_call_is_taken_last() -> None:
+    a, b = endpoint("a"), endpoint("b")
+    assert names(take(Pool([a, b], Clock()), 6, a)) == "bbbbaa"
+
+
+def test_one_in_doubt_is_taken_after_those_in_health() -> None:
+    clock = Clock()
+    a, b = endpoint("a"), endpoint("b", 3)
+    for _ in range(2):
+        a.breaker.fail(clock(), probe=False)
+    clock.now += 5.0
+    slots = take(Pool([a, b], clock), 4)
+    assert names(slots) == "bbba"
+    assert [slot.probe for slot in slots] == [False, False, False, True]
+
+
+def test_all_shut_for_too_long_is_said_at_once_with_the_reasons() -> None:
+    clock = Clock()
+    a, b = endpoint("a"), endpoint("b")
+    a.breaker.fail(clock(), probe=False)
+    a.breaker.fail(clock(), probe=False)
+    b.paused_until = clock() + 60.0
+    pool = Pool([a, b], clock)
+    with pytest.raises(NoEndpointError) as raised:
+        asyncio.run(pool.acquire(4.9))
+    for part in ("a for 5 s more (last: a broke)", "b for 60 s more (last: b broke)"):
+        assert part in str(raised.value)
+
+
+def test_whoever_waits_longest_gets_the_place_that_is_given_back() -> None:
+    async def scenario() -> list[str]:
+        pool = Pool([endpoint("a", 1)])
+        order: list[str] = []
+
+        async def work(name: str) -> None:
+            slot = await pool.acquire(10.0)
+            order.append(name)
+            await asyncio.sleep(0)
+            pool.release(slot, "ok", alive=True)
+
+        await asyncio.gather(*(work(name) for name in "abcdefgh"))
+        return order
+
+    assert asyncio.run(scenario()) == list("abcdefgh")
+
+
+def test_those_who_wait_are_told_when_all_shut() -> None:
+    async def scenario() -> list[object]:
+        pool = Pool([endpoint("a", 2)])
+        slots = [await pool.acquire(1.0) for _ in range(2)]
+        waiting = [asyncio.create_task(pool.acquire(1.0)) for _ in range(5)]
+        await asyncio.sleep(0.01)
+        for slot in slots:
+            pool.release(slot, "other", alive=False)
+        return list(await asyncio.gather(*waiting, return_exceptions=True))
+
+    found = asyncio.run(scenario())
+    assert [type(one) for one in found] == [NoEndpointError] * 5
+
+
+def test_a_pause_is_waited_for_and_then_taken_by_all() -> None:
+    async def scenario() -> float:
+        one = endpoint("a", 8)
+        pool = Pool([one])
+        pool.release(await pool.acquire(5.0), "overload", alive=None, pause=0.2)
+        one.limiter.limit = 8.0
+        start = time.monotonic()
+        await asyncio.gather(*(pool.acquire(5.0) for _ in range(8)))
+        return time.monotonic() - start
+
+    assert 0.19 <= asyncio.run(scenario()) < 1.0
+
+
+def test_a_waiter_that_is_cancelled_does_not_take_the_place_along() -> None:
+    async def scenario() -> None:
+        pool = Pool([endpoint("a", 1)])
+        slot = await pool.acquire(1.0)
+        first, second = (asyncio.create_task(pool.acquire(1.0)) for _ in range(2))
+        await asyncio.sleep(0)
+        pool.release(slot, "ok", alive=True)
+        first.cancel()
+        assert isinstance(await asyncio.wait_for(second, 1.0), Slot)
+        await asyncio.gather(first, return_exceptions=True)
+        assert first.cancelled()
+
+    asyncio.run(scenario())
+
+
+def test_waiting_costs_no_time_while_nothing_happens() -> None:
+    async def scenario() -> float:
+        one = endpoint("a", 2)
+        one.paused_until = time.monotonic() + 0.3
+        pool = Pool([one])
+        cpu = time.process_time()
+        tasks = [asyncio.create_task(pool.acquire(5.0)) for _ in range(50)]
+        await asyncio.sleep(0.4)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return time.process_time() - cpu
+
+    assert asyncio.run(scenario()) < 0.15
+
+
+def test_what_was_refused_is_remembered() -> None:
+    one = endpoint("a")
+    one.refuse("n", {"n": 3})
+    for _ in range(3):
+        one.refuse("top_logprobs", {"top_logprobs": 20})
+    assert (one.top_logprobs, one.refused) == (5, {"n"})
+    one.refuse("top_logprobs", {"top_logprobs": 5})
+    assert one.refused == {"n", "logprobs"}

@@ -1,0 +1,101 @@
+"""Verdicts from objects, and from several replies."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rlaif.judges import PAIR_LABELS, parse_verdict, rating_labels
+from rlaif.judges.samples import (
+    NotAJudgementError,
+    read_object,
+    verdict_from_reply,
+    verdict_from_samples,
+)
+from rlaif.records import Choice, Rating, Unscored
+
+A, B, NONE = "x\nVerdict: A", '{"critique": "x", "verdict": "B"}', "I cannot say."
+
+
+def test_the_share_of_samples_is_the_verdict() -> None:
+    assert verdict_from_samples([A, B, A, A], PAIR_LABELS, parse_verdict) == Choice(p_first=0.75)
+
+
+def test_ratings_are_averaged() -> None:
+    said = ["x\nVerdict: 1", "x\nVerdict: 5", "x\nVerdict: 4"]
+    verdict = verdict_from_samples(said, rating_labels(5), parse_verdict)
+    assert isinstance(verdict, Rating)
+    assert verdict.score == pytest.approx((0.0 + 1.0 + 0.75) / 3)
+
+
+@pytest.mark.parametrize(
+    ("samples", "share"),
+    [([A, NONE], 1.0), ([A, B, NONE, NONE], 0.5), ([NONE, NONE, A], None), ([], None)],
+)
+def test_more_than_half_without_a_verdict_is_unscored(
+    samples: list[str], share: float | None
+) -> None:
+    verdict = verdict_from_samples(samples, PAIR_LABELS, parse_verdict)
+    if share is None:
+        assert isinstance(verdict, Unscored)
+        assert f"of {len(samples)} samples have no verdict" in verdict.reason
+        assert not samples or "no verdict line" in verdict.reason
+    else:
+        assert verdict == Choice(p_first=share)
+
+
+def test_an_object_is_read_strictly_and_words_as_words() -> None:
+    assert verdict_from_reply(B, PAIR_LABELS, parse_verdict) == Choice(p_first=0.0)
+    assert verdict_from_reply(A, PAIR_LABELS, parse_verdict) == Choice(p_first=1.0)
+    found = verdict_from_reply("{}\nVerdict: A", PAIR_LABELS, parse_verdict)
+    assert isinstance(found, Unscored)
+    assert "not JSON" in found.reason
+
+
+@given(st.text(max_size=40), st.sampled_from(PAIR_LABELS), st.booleans(), st.booleans())
+def test_an_object_survives_its_trip(
+    critique: str, label: str, verdict_first: bool, escaped: bool
+) -> None:
+    pairs = [("critique", critique), ("verdict", label)]
+    reply = json.dumps(dict(reversed(pairs) if verdict_first else pairs), ensure_ascii=escaped)
+    if not critique.strip():
+        with pytest.raises(NotAJudgementError, match="expected words"):
+            read_object(reply, PAIR_LABELS)
+        return
+    found = read_object(reply, PAIR_LABELS)
+    assert (found.critique, found.verdict) == (critique, label)
+    assert reply[slice(*found.place)] == label
+    assert reply[: found.place[0]].endswith('"verdict": "')
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        "null",
+        "[]",
+        "7",
+        '"A"',
+        "{}",
+        '{"critique": "x"}',
+        '{"verdict": "A"}',
+        '{"critique": "x", "verdict": ["A"]}',
+        '{"critique": "x", "verdict": 1}',
+        '{"critique": 1, "verdict": "A"}',
+        '{"critique": null, "verdict": "A"}',
+        '{"critique": "x", "verdict": "A "}',
+        '{"critique": "x", "verdict": "\\u0041"}',
+        '```json\n{"critique": "x", "verdict": "A"}\n```',
+        '{"critique": "x", "verdict": "A"} {"critique": "x", "verdict": "B"}',
+        "[" * 100_000,
+    ],
+)
+def test_all_else_is_no_judgement(reply: str) -> None:
+    with pytest.raises(NotAJudgementError):
+        read_object(reply, PAIR_LABELS)
+
+
+@given(st.text(max_size=60))
+def test_garbage_has_no_verdict(text: str) -> None:
+    assert isinstance(verdict_from_reply("{" + text, PAIR_LABELS, parse_verdict), Unscored)
