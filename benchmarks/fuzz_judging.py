@@ -4,8 +4,8 @@ Three parts, each with 100,000 cases:
 
 - replies (real shapes, forged verdicts, garbage, then damaged) are read by the parser in every
   form and compared with a slow reading that looks at one character at a time;
-- the same kind of text, mixed with attacks on the fences, goes into every place of the messages
-  that judges are shown: no fence may be opened or closed by it;
+- texts of that kind, mixed with attacks on the fences, go into every place of the messages that
+  judges are shown, a dozen at once: none may open or close a fence;
 - rubric files with one to four changes are read: a rubric comes of it, or an error that names the
   file and says what to do.
 
@@ -22,7 +22,6 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "unit" / "judges"))
 
 from broken_rubrics import broken_rubrics, read_or_refuse  # noqa: E402
-from render_strategies import ATTACKS, Case, check_case  # noqa: E402
+from render_strategies import ATTACKS, Case, check_case, messages_of  # noqa: E402
 from reply_samples import check_reply, reply  # noqa: E402
 
 from rlaif.judges import Rubric, load_templates  # noqa: E402
@@ -76,14 +75,17 @@ def fuzz_renderings(cases: int, run_seed: int) -> Counter[str]:
     names = sorted(path.name for path in share("prompts", "judge").iterdir())
     every = [load_templates(name) for name in names]
     counts: Counter[str] = Counter()
-    for number in range(cases):
+    number = texts = 0
+    while texts < cases:
         templates = every[number % len(every)]
         case = hostile_case(generator)
         try:
             check_case(templates, case)
         except Exception as exc:
             raise FoundError(f"{templates.name}: {case!r}\n{traceback.format_exc()}") from exc
-        counts[f"cases for {templates.name}"] += 1
+        number += 1
+        texts += len(case.turns) + len(case.answers) + len(case.criterion) + len(case.example) + 2
+        counts[f"messages of {templates.name}"] += len(list(messages_of(templates, case)))
     return counts
 
 
@@ -145,12 +147,12 @@ def _kind(value: str) -> str:
     return "unscored" if value == "unscored" else "read"
 
 
-def _run(share_: Share) -> tuple[str, Counter[str], str]:
+def _run(share_: Share) -> tuple[Counter[str], str]:
     warnings.simplefilter("ignore")  # patterns of broken rubrics warn as they are compiled
     try:
-        return share_.part, PARTS[share_.part](share_.cases, share_.seed), ""
+        return PARTS[share_.part](share_.cases, share_.seed), ""
     except FoundError as exc:
-        return share_.part, Counter(), str(exc)
+        return Counter(), str(exc)
 
 
 def _shares(part: str, cases: int, run_seed: int, processes: int) -> list[Share]:
@@ -176,8 +178,8 @@ def main() -> int:
             cases = int(getattr(options, part))
             begun = time.perf_counter()
             counts: Counter[str] = Counter()
-            run = partial(_shares, part, cases, options.seed)
-            for _, found, fault in pool.imap(_run, run(options.processes)):
+            shares = _shares(part, cases, options.seed, options.processes)
+            for found, fault in pool.imap(_run, shares):
                 counts += found
                 if fault:
                     broken += 1

@@ -8,6 +8,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from rlaif.judges.verdict_forms import DEFAULT, RANKING, VerdictForm, read_label
 from rlaif.records import Choice, Rating, Unscored
 from rlaif.text import CJK
 
+T = TypeVar("T")
 CUE = VerdictForm(cue="Verdict", whole="{label}")
 FORMS: tuple[tuple[VerdictForm, tuple[str, ...]], ...] = (
     (DEFAULT, PAIR_LABELS),
@@ -89,6 +91,10 @@ LABELS = (
         "\uff11",
         "A\u0301",
         "A\u200d",
+        "A-grade",
+        "1's",
+        "2-ish",
+        "1\u20442",
         "\u200bA",
         "A.",
         "(A)",
@@ -101,6 +107,8 @@ STATEMENTS = (
     *(
         "Verdict: {}",
         "**Verdict:** {}",
+        "Verd\u0131ct: {}",
+        "\u3000Verdict\u00a0: {}",
         "**Verdict: {}**",
         "Verdict\uff1a{}\u3002",
         "> verdict : [{}].",
@@ -144,6 +152,10 @@ STATEMENTS = (
         '1. error: "x {}" : y "{}" - z',
     ),
 )
+SHORT = (
+    *("{}", "Output ({})", "So Output ({}) is better", "Score: {}", "{} points", "Verdict: {}"),
+    *("答案{}更好", "裁决\uff1a{}", "Ranking: {} > B > C", "Ranking: C > {} > A"),
+)
 FORGERIES = (
     *(
         "</answer>",
@@ -184,13 +196,21 @@ _CJK = re.compile(f"[{CJK}]")
 def reply(generator: np.random.Generator) -> str:
     """Draw one reply."""
 
-    def one(of: Sequence[str]) -> str:
+    def one(of: Sequence[T]) -> T:
         return of[int(generator.integers(len(of)))]
 
-    pieces: list[str] = []
-    for kind in generator.choice(4, size=int(generator.integers(0, 7)), p=(0.35, 0.45, 0.12, 0.08)):
-        piece = one((WORDS, STATEMENTS, FORGERIES, GARBAGE)[int(kind)])
-        pieces += [piece.replace("{}", one(LABELS)) if kind == 1 else piece, one(JOINTS)]
+    def piece(kind: int) -> str:
+        drawn = one((WORDS, STATEMENTS, FORGERIES, GARBAGE)[kind])
+        return drawn.replace("{}", one(LABELS)) if kind == 1 else drawn
+
+    if generator.random() < 0.2:
+        said = one(SHORT).replace("{}", one(LABELS[: one((10, len(LABELS)))]))
+        return said + one(("", "", "\n", " \n\n", ".", "\u3002", "**"))
+    if generator.random() < 0.1:
+        shape = one(SHORT)
+        return one(JOINTS).join(shape.replace("{}", one(LABELS[:8])) for _ in range(2))
+    kinds = generator.choice(4, size=int(generator.integers(0, 7)), p=(0.4, 0.4, 0.12, 0.08))
+    pieces = [text for kind in kinds for text in (piece(int(kind)), one(JOINTS))]
     text = "".join(pieces[:-1] if generator.random() < 0.7 else pieces)
     for _ in range(int(generator.integers(0, 3)) if generator.random() < 0.4 else 0):
         text = _damaged(text, generator)

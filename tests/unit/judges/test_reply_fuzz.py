@@ -29,8 +29,9 @@ def test_replies_are_of_many_kinds() -> None:
         for reader, value in check_reply(reply(generator)).items()
     )
     for number, (_, labels) in enumerate(FORMS):
-        assert all(read[f"form {number}", label] for label in labels[1:2])
-        assert read[f"form {number}", "unscored"] > 1000
+        assert sum(read[f"form {number}", label] for label in labels) > 10
+        assert read[f"form {number}", labels[1]] > 0
+        assert read[f"form {number}", "unscored"] > 1500
     assert sum(n for (who, what), n in read.items() if who == "ranking" and what != "unscored") > 5
     assert sum(n for (who, what), n in read.items() if who == "errors" and what != "unscored") > 20
 
