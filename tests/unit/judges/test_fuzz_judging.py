@@ -1,4 +1,4 @@
-"""The fuzzer of the judges' readers: its three parts in small, and that it sees a broken promise."""
+"""The fuzzer of the judges' readers: its three parts in small, and broken promises that it sees."""
 
 import sys
 from collections.abc import Iterator
