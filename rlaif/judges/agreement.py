@@ -232,12 +232,15 @@ def length_figures(
         quality: What the verdict should be, P(first is better) of humans or an oracle: then the
             slope is what length does beyond it.
         confidence: Of the intervals.
+
+    Raises:
+        ValueError: There are more of one than of another.
     """
+    if not len(verdicts) == len(differences) == len(quality if quality is not None else verdicts):
+        raise ValueError(f"{len(verdicts)} verdicts and {len(differences)} differences")
     kept = [i for i, p in enumerate(verdicts) if p is not None]
     target = np.array([verdicts[i] for i in kept], dtype=np.float64)
     gap = np.array([differences[i] for i in kept], dtype=np.float64)
-    if len(verdicts) != len(differences):
-        raise ValueError(f"{len(verdicts)} verdicts and {len(differences)} differences")
     followed = (target - 0.5) * gap
     decided = followed != 0
     deviation = float(np.sqrt(np.mean(gap**2))) if len(gap) else 0.0

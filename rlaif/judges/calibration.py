@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from scipy.optimize import isotonic_regression, minimize_scalar
 
 from rlaif.figures import calibration_error
@@ -64,6 +64,12 @@ class Calibration(Record):
     temperature: Annotated[float, Field(gt=0.0)] | None = None
     knots: tuple[tuple[Probability, Probability], ...] = ()
     labels: int
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "Calibration":
+        if (self.temperature is None) == (not self.knots):
+            raise ValueError("either a temperature or knots")
+        return self
 
     def apply(self, p: float) -> float:
         """Return the calibrated label of a soft label; 1 - p becomes what is missing to 1.

@@ -239,6 +239,10 @@ def test_pairs_of_one_length_have_no_slope() -> None:
     assert length_figures([], []).slope is None
     with pytest.raises(ValueError, match="1 verdicts and 2 differences"):
         length_figures([0.5], [1.0, 2.0])
+    with pytest.raises(ValueError, match="2 verdicts and 1 differences"):
+        length_figures([0.5, 0.5], [1.0])
+    with pytest.raises(ValueError, match="1 verdicts"):
+        length_figures([0.5], [1.0], quality=[])
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(-50, 50)), min_size=2, max_size=12))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
@@ -246,3 +247,9 @@ def test_a_calibration_is_stored_and_read_back(method: Method) -> None:
     again = Calibration.model_validate_json(found.model_dump_json())
     assert again == found
     assert again.apply(0.83) == found.apply(0.83)
+
+
+def test_a_calibration_has_a_temperature_or_knots() -> None:
+    for broken in ({}, {"temperature": 2.0, "knots": ((0.5, 0.5), (1.0, 1.0))}):
+        with pytest.raises(ValidationError, match="either a temperature or knots"):
+            Calibration(method="temperature", labels=1, **broken)  # type: ignore[arg-type]
