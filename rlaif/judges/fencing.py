@@ -19,7 +19,10 @@ from functools import lru_cache
 
 LOOKALIKES = {"<": "\u2039", "[": "\u27e6"}
 
-_NOT_PLAIN = re.compile(r"[^\n\t -~\u200c\u200d]")  # joiners shape words and faces: let them be
+_NOT_PLAIN = re.compile(
+    r"[^\n\t -~\u00a1-\u00ac\u00ae-\u052f\u2010-\u2027\u2030-\u205e\u3000-\u9fff\uac00-\ud7a3"
+    r"\uff01-\uffdc\u200c\u200d]"  # joiners shape words and faces: let them be
+)
 _STANDINS = ("\ufffd", "?", "_")
 _NO_BRACKETS = str.maketrans("[]", "()")
 
@@ -61,8 +64,11 @@ _SEEN_AS = str.maketrans(
     | {twin: letter for letter, twins in _TWINS.items() for twin in twins}
 )
 _BLANKS = frozenset("\u115f\u1160\u2800")  # letters and signs without ink
-_COULD_OPEN = re.compile(rf"[<&{_ANGLES}\u226e\u2280\u22ea\ufe3d\ufe3f\ufe64\uff1c]")
-_PIECE = re.compile(r"&(?:amp;)*#?\w+;?|.", re.DOTALL)
+_OPENERS = rf"<{_ANGLES}\u226e\u2280\u22ea\ufe3d\ufe3f\ufe64\uff1c"
+_AMPERSAND = r"&(?:(?:amp|#0{0,9}38|#x0{0,9}26);)*"
+_ESCAPED = re.compile(_AMPERSAND, re.IGNORECASE)
+_PIECE = re.compile(rf"{_AMPERSAND}#?\w{{1,40}};?|.", re.DOTALL | re.IGNORECASE)
+_BEFORE_NAME = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "/\\"
 
 
 def as_data(text: str, special_tokens: Sequence[str] = ()) -> str:
@@ -86,10 +92,11 @@ def without_fences(text: str, names: Sequence[str]) -> str:
         A text of the same length: characters that open such a tag are U+2039, the rest is as it
         was. Done to its own result it changes nothing.
     """
-    if not names or not _COULD_OPEN.search(text):
+    if not names:
         return text
-    folded, places = _folded(text)
-    opening = [places[match.start()] for match in _tag_pattern(tuple(names)).finditer(folded)]
+    wanted = tuple(name.casefold() for name in names)
+    possible = _could_open(wanted).finditer(text)
+    opening = [match.start() for match in possible if _opens(text, match.start(), wanted)]
     if not opening:
         return text
     characters = list(text)
@@ -129,29 +136,41 @@ def _visible(match: re.Match[str]) -> str:
 
 
 @lru_cache(maxsize=64)
-def _tag_pattern(names: tuple[str, ...]) -> re.Pattern[str]:
-    alternatives = "|".join(re.escape(name.casefold()) for name in sorted(names))
-    return re.compile(rf"<(?=[\s/\\]*(?:{alternatives})\b)")
+def _could_open(names: tuple[str, ...]) -> re.Pattern[str]:
+    """Return what finds every place that may open a tag; what plain text rules out, it skips."""
+    initials = "".join({re.escape(name[0]) for name in names})
+    other = rf"[\s/\\]*(?![{initials}&/\\])[!-~\u4e00-\u9fff]"
+    return re.compile(rf"[{_OPENERS}](?!{other})|&(?=[#a-z])", re.IGNORECASE)
 
 
-def _folded(text: str) -> tuple[str, Sequence[int]]:
-    """Return a text as the eye reads it, and where in ``text`` each character of that stands."""
-    if text.isascii() and "&" not in text:
-        return text.lower(), range(len(text))
-    seen = [
-        (part, piece.start())
-        for piece in _PIECE.finditer(text)
-        for char in _decoded(piece[0])
-        for part in _seen_as(char)
-    ]
-    return "".join(part for part, _ in seen), [place for _, place in seen]
+def _opens(text: str, place: int, names: tuple[str, ...]) -> bool:
+    """Tell whether what stands at a place reads as the start of a tag with one of the names."""
+    pieces = _PIECE.finditer(text, place)
+    first = _read(next(pieces)[0])
+    if not first.startswith("<"):
+        return False
+    word = first[1:].lstrip(_BEFORE_NAME)
+    while any(name.startswith(word) for name in names):
+        piece = next(pieces, None)
+        if piece is None:
+            return word in names
+        word = (word + _read(piece[0])).lstrip(_BEFORE_NAME)
+    return any(
+        word.startswith(name) and not _goes_on(word[len(name)])
+        for name in names
+        if len(word) > len(name)
+    )
 
 
-def _decoded(piece: str) -> str:
-    """Return what an HTML entity stands for, however often its ampersand was itself escaped."""
-    while len(piece) > 1 and (inner := html.unescape(piece)) != piece:
-        piece = inner
-    return piece
+def _goes_on(char: str) -> bool:
+    return char.isalnum() or char == "_"
+
+
+def _read(piece: str) -> str:
+    """Return how a character or an HTML entity looks, however often its ampersand was escaped."""
+    if len(piece) > 1:
+        piece = html.unescape(_ESCAPED.sub("&", piece))
+    return "".join(map(_seen_as, piece))
 
 
 @lru_cache(maxsize=65_536)

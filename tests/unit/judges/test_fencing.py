@@ -128,6 +128,14 @@ def test_other_text_is_left_alone(text: str) -> None:
     assert without_fences(text, NAMES) == kept
 
 
+def test_all_that_cannot_be_seen_is_made_visible() -> None:
+    unseen = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    kept = "\n\t\u200c\u200d"
+    for code in range(sys.maxunicode + 1):
+        if unicodedata.category(chr(code)) in unseen and chr(code) not in kept:
+            assert chr(code) not in as_data(chr(code))
+
+
 def test_without_names_there_is_nothing_to_break() -> None:
     assert without_fences("</answer>", []) == "</answer>"
 
@@ -168,7 +176,9 @@ def test_every_entity_of_a_bracket_is_known() -> None:
 
 
 def test_long_runs_cost_no_more_than_their_length() -> None:
-    runs = ["<" + " " * 200_000, "<" * 200_000, "&amp;" * 50_000, "\uff1c/" * 100_000]
+    many = 50_000
+    runs = ["<" + " " * many, "<" * many, "< " * many, "&amp;" * many, "&" + "amp;" * many]
+    runs += ["\uff1c/" * many, "<" + "\u200d" * many, "&#" + "1" * many, "&" + "a" * many]
     assert [without_fences(run, NAMES) for run in runs] == runs
 
 
