@@ -20,6 +20,7 @@ from rlaif.records import (
     Unscored,
     Verdict,
 )
+from rlaif.text import words_of
 
 LETTERS = 400
 CYCLES = 50
@@ -30,18 +31,16 @@ CRITERIA = ("helpful", "courteous", "honest", "harmless", "concise", "on-topic")
 JUDGES = ("large-judge", "middle-judge", "small-judge")
 TAGS = ("billing", "refunds", "travel", "maths", "chitchat")
 RARE_TAG, GONE_WORD = "legal", "brusque"
-HEAD = (
+HEAD = words_of(
     "the answer is and it to a of not that does in polite with but reply says user what first "
     "second for this on rude how as question asked long be too clear tone gives was have more "
     "correct word than would no help which are from by its at an good done only right they "
     "refund capital vague short plain apology promise amount date wrong kind curt facts"
-).split()
-CHARACTERS = "的是不了在有这个人我他们大来上国到说以要地出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心本前开但因只从想实日军者意无力它与长把机十民第公此已工使情明性知全三又关点正业外将两高间由问很最重并物手应战向头文体政美相见被利什二等产或新己制身果加西斯月话合回特代内信表化老给世位次度门任常先海通教儿原东声提立及比员解水名真论处走义各入几口认条平系气题活尔更别打女变四神总何电数安少报才结反受目太量再感建务做接必场件计管期市直德资命山金指克许统区保至队形社便空决治展马科司五基眼书非则听白却界达光放强即像难且权思王象完设式色路记南品住告类求据程北边死张该交规万取拉格望觉术领共确传师观清今切院让识候带导争运礼貌"
-SYLLABLES = [
-    c + v
-    for c in "b c d f g h k l m n p r s t v w st tr pl".split()
-    for v in "a e i o u ea or in".split()
-]
+)
+CHARACTERS = (
+    "的是不了在有这个人我他们没" + "".join(chr(0x4E00 + 17 * i) for i in range(500)) + "礼貌"
+)
+SYLLABLES = [c + v for c in "bcdfghklmnprstvw" for v in ("a", "e", "i", "o", "u", "ea", "or", "in")]
 
 
 @dataclass

@@ -108,7 +108,7 @@ def verdict_names(kind: str, value: float | None) -> tuple[VerdictName, ...]:
 
 def margin_of(value: float | None) -> float | None:
     """Return how decided a verdict is: 0 in the middle, 1 at either end, None where unscored."""
-    return None if value is None else abs(2 * value - 1)
+    return None if value is None else round(abs(2 * value - 1), 9)
 
 
 def flipped(p_forward: float | None, p_backward: float | None) -> bool:

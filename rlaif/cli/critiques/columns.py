@@ -1,6 +1,6 @@
 """Texts side by side, however wide their characters are on a terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from rich.cells import cell_len
@@ -9,21 +9,38 @@ from rlaif.cli.output import visible
 
 LEAST_WIDTH = 24
 _BETWEEN = "  │ "
+_INDENT = "  "
+
+Section = tuple[str, str]
+"""A heading of ours, and what a model wrote under it."""
 
 
-def side_by_side(left: str, right: str, width: int) -> str:
-    """Return two texts in columns of the same width, or below each other where there is no room.
+def below_each_other(sections: Sequence[Section], width: int) -> list[str]:
+    """Return sections as lines, an empty one after each.
+
+    What a model wrote is indented, so that no line of it looks like a heading.
+    """
+    return [line for section in sections for line in (*_lines_of(section, width), "")]
+
+
+def side_by_side(left: Sequence[Section], right: Sequence[Section], width: int) -> list[str]:
+    """Return sections in two columns, each beside its like; below each other where it is narrow.
 
     Args:
-        left: The left one; what a model wrote is made visible.
-        right: The right one.
+        left: The left column; what a model wrote is made visible.
+        right: The right column.
         width: Columns of the terminal.
     """
     each = (width - cell_len(_BETWEEN)) // 2
     if each < LEAST_WIDTH:
-        return "\n".join([*wrapped(left, width), "", *wrapped(right, width)])
-    pairs = zip_longest(wrapped(left, each), wrapped(right, each), fillvalue="")
-    return "\n".join(f"{_padded(a, each)}{_BETWEEN}{b}".rstrip() for a, b in pairs)
+        return below_each_other([*left, *right], width)
+    lines = []
+    for pair in zip_longest(left, right, fillvalue=("", "")):
+        one, other = (_lines_of(section, each) for section in pair)
+        for a, b in zip_longest(one, other, fillvalue=""):
+            lines.append(f"{a}{' ' * (each - cell_len(a))}{_BETWEEN}{b}".rstrip())
+        lines.append("")
+    return lines
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -58,5 +75,8 @@ def _fitting(row: str, width: int) -> int:
     return len(row)
 
 
-def _padded(line: str, width: int) -> str:
-    return line + " " * (width - cell_len(line))
+
+def _lines_of(section: Section, width: int) -> list[str]:
+    heading, body = section
+    inner = wrapped(body, width - len(_INDENT)) if body else []
+    return [*wrapped(heading, width), *(f"{_INDENT}{line}" for line in inner)]

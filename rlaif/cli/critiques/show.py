@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from rlaif.cli.critiques.columns import side_by_side, wrapped
+from rlaif.cli.critiques.columns import Section, below_each_other, side_by_side
 from rlaif.cli.critiques.printing import verdict_words
 from rlaif.cli.documented import Command
 from rlaif.cli.output import emit_json, hanging, json_option, number, one_line, percent, visible
@@ -50,41 +50,38 @@ def _page(found: Lineage, width: int) -> Iterator[str]:
     for message in found.messages:
         yield hanging("prompt" if len(found.messages) == 1 else message.role, message.content)
     yield ""
+    told = list(_told(found.told))
     if found.other is None:
-        yield from wrapped(_told(found.told), width)
+        yield from below_each_other(told, width)
     else:
-        yield side_by_side(_told(found.told), _told(found.other), width)
-    yield ""
+        yield from side_by_side(told, list(_told(found.other)), width)
     yield from _up(found)
     yield ""
     yield from _down(found)
 
 
-def _told(told: Told) -> str:
-    """Return one order: the answers as the judge saw them, what it said, and what it was asked."""
+def _told(told: Told) -> Iterator[Section]:
+    """Yield one order: the answers as the judge saw them, what it said, and what it was asked."""
     view = told.view
     labels = ("answer",) if len(view.completions) == 1 else ("first", "second")
-    parts = [
-        f"{label}  ({completion.id})\n{completion.text}"
-        for label, completion in zip(labels, view.completions, strict=True)
-    ]
-    parts.append(f"critique  ({view.id})\n{view.critique}")
-    parts.append(f"verdict\n{verdict_words(view.verdict)}")
+    for label, completion in zip(labels, view.completions, strict=True):
+        yield f"{label} ({completion.id})", completion.text
+    yield f"critique ({view.id})", view.critique
+    yield "verdict", verdict_words(view.verdict)
     if told.call is not None:
-        parts += _call(told.call, view.judge, view.method)
-    return "\n\n".join(parts)
+        yield from _call(told.call, view.judge, view.method)
 
 
-def _call(call: JudgeCall, judge: str | None, method: str | None) -> Iterator[str]:
+def _call(call: JudgeCall, judge: str | None, method: str | None) -> Iterator[Section]:
     probs = ", ".join(f"{label} {value:.3f}" for label, value in sorted(call.label_probs.items()))
     tokens = f"{call.prompt_tokens} + {call.reply_tokens} tokens"
-    yield f"judge\n{judge or call.judge}, verdict read from {method or 'nothing'}"
-    yield f"labels\n{probs or 'no probabilities'}"
-    yield f"took\n{call.latency:.2f} s, {tokens}, cost {call.cost:g}"
-    yield f"request  ({call.request_hash[:_DIGEST]})\n{call.request}"
-    yield f"reply\n{call.reply}"
+    yield "judge", f"{judge or call.judge}, verdict read from {method or 'nothing'}"
+    yield "labels", probs or "no probabilities"
+    yield "took", f"{call.latency:.2f} s, {tokens}, cost {call.cost:g}"
+    yield f"request ({call.request_hash[:_DIGEST]})", call.request
+    yield "reply", call.reply
     for place, sample in enumerate(call.samples[1:], start=2):
-        yield f"reply {place}\n{sample}"
+        yield f"reply {place}", sample
 
 
 def _up(found: Lineage) -> Iterator[str]:

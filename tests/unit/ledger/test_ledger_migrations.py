@@ -2,6 +2,7 @@
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlite_utils import Database
@@ -84,3 +85,51 @@ def test_a_reader_waits_for_a_writer_to_bring_it_up_to_date(old: Path) -> None:
     Ledger.open(old).close()
     with LedgerReader.open(old) as reader:
         assert len(reader.judgements()) == 4
+
+
+def test_critiques_of_the_first_release_are_found_by_words_and_facts(old: Path) -> None:
+    connection = sqlite3.connect(old, isolation_level=None)
+    later: tuple[tuple[str, tuple[str | float | None, ...]], ...] = (
+        ("prompts", (2, "q", MESSAGES, "A refund, please?", '["billing"]', "train")),
+        ("completions", ("b", "q", "d2", 0, "No.", 1, 1, None)),
+        ("completions", ("c", "q", "d", 1, "Yes.", 1, 1, None)),
+        ("critiques", (7, "j7", *PLACE, "h", "kind", "pairwise", "b", "c", "\u592a\u51b7", "c1")),
+        ("critiques", (8, "j8", *PLACE, "h", "kind", "pairwise", "c", "b", "Too curt.", "c2")),
+        ("verdicts", ("j7", "choice", 0.75, None)),
+        ("verdicts", ("j8", "choice", 0.875, None)),
+        ("pair_verdicts", (*PLACE, "b", "c", 0.4, 0.75, 0.125, "it flips", None)),
+    )
+    for table, values in later:
+        marks = ", ".join("?" * len(values))
+        connection.execute(f"INSERT INTO {table} VALUES ({marks})", values)  # noqa: S608 - constants
+    connection.close()
+    with Ledger.open(old) as ledger:
+        before = ledger.digest()
+
+        def found(**asked: Any) -> list[str]:
+            return [view.id for view in ledger.critiques(**asked)]
+
+        assert found() == ["j8", "j7", "j4", "j3", "j2", "j1"]
+        assert found(search="\u51b7") == ["j7"]
+        assert found(search="efun") == found(tag="billing") == ["j8", "j7"]
+        assert found(quarantined=True, flipped=True, search="curt") == ["j8"]
+        assert found(policy="v0000", verdict="rating") == ["j4", "j2", "j1"]
+        assert found(policy="d2") == ["j8", "j7"]
+        assert found(judge=JUDGE[:12], unscored=True) == ["j3"]
+        assert found(margin_min=0.75) == ["j8", "j2"]
+        assert ledger.critiques("j7")[0].quarantined == "it flips"
+        with ledger.unit(1, "judging", "more") as unit:
+            unit.add_judgements("h", [])
+        assert ledger.connection.execute("SELECT count(*) FROM critiques_fts").fetchone()[0] == 6
+    with Ledger.open(old) as ledger:
+        assert ledger.digest() != before
+        assert found_tables(ledger) == {"critiques_fts", "critique_words", "critique_values"}
+
+
+def found_tables(ledger: Ledger) -> set[str]:
+    """Return the tables of the log, and any that the first release's search left behind."""
+    sql = (
+        "SELECT name FROM sqlite_master WHERE name IN ('critique_words', 'critique_values') OR "
+        "(sql LIKE '%fts5%' AND type = 'table') OR type = 'trigger'"
+    )
+    return {row["name"] for row in ledger.connection.execute(sql)}
