@@ -10,23 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rlaif.ledger.critique_facts import Named, Own, fact, own_tokens, values_of
+from rlaif.ledger.critique_view import CRITIQUES, JUDGE, PAIR
 from rlaif.ledger.search_words import SIGN, folded, tokens
 
 _KNOWN_AT_MOST = 500_000
 _AT_ONCE = 5_000
 _ENTRY = (
-    "SELECT c.seq, c.critique, p.text, c.stage, c.criterion, "
-    "coalesce(nullif(c.judge, ''), j.judge), p.tags, f.policy, s.policy, c.cycle, p.seq, "
-    "v.type, v.value, coalesce(a.quarantined, b.quarantined), "
-    "coalesce(a.p_forward, b.p_forward), coalesce(a.p_backward, b.p_backward) "
-    "FROM critiques c JOIN verdicts v ON v.critique_id = c.id "
-    "JOIN completions f ON f.id = c.first_id JOIN prompts p ON p.id = f.prompt_id "
-    "LEFT JOIN completions s ON s.id = c.second_id "
-    "LEFT JOIN judge_calls j ON j.id = c.call_id "
-    "LEFT JOIN pair_verdicts a ON a.cycle = c.cycle AND a.stage = c.stage "
-    "AND a.first_id = c.first_id AND a.second_id = c.second_id "
-    "LEFT JOIN pair_verdicts b ON b.cycle = c.cycle AND b.stage = c.stage "
-    "AND b.first_id = c.second_id AND b.second_id = c.first_id "
+    f"SELECT c.seq, c.critique, p.text, c.stage, c.criterion, {JUDGE}, p.tags, f.policy, "
+    f"s.policy, c.cycle, p.seq, v.type, v.value, {PAIR} {CRITIQUES}"
 )
 _NAMED = slice(3, 3 + len(Named._fields))
 _OWN = slice(_NAMED.stop, _NAMED.stop + len(Own._fields))

@@ -5,7 +5,8 @@ from typing import Any
 
 from rlaif.errors import LedgerError
 from rlaif.ledger import rows
-from rlaif.ledger.critique_reads import CritiqueReads, CritiqueView
+from rlaif.ledger.critique_reads import CritiqueReads
+from rlaif.ledger.critique_view import CritiqueView
 from rlaif.records import GateDecision, JudgeCall, Message, PairVerdict, Preference, Record
 
 _LEAST_OF_ID = 4

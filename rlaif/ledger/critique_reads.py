@@ -6,28 +6,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack
 
-from rlaif.ledger import rows
 from rlaif.ledger.connected import Connected
 from rlaif.ledger.critique_facts import (
     ValueField,
     VerdictName,
     any_of,
     fact,
-    flipped,
     margin_of,
     margins_between,
 )
 from rlaif.ledger.critique_search import Needle, Plan, Term, plan_of, term_of
+from rlaif.ledger.critique_view import VIEW_OF_SEQS, CritiqueView, view_from
 from rlaif.ledger.faults import translated
 from rlaif.ledger.search_words import TOO_LONG, folded, search_terms
-from rlaif.records import Record, Verdict
 
 Order = Literal["newest", "oldest", "rank"]
 
 PROBED = 3_000
 RANKED = 100_000
 _LEAST_OF_DIGEST = 4
-_ALL_MARGINS = (0.0, 1.0)
 _TOUCHING = 1e-9
 _REMEMBERED = 10_000
 _WORDS: dict[str, str] = {
@@ -36,24 +33,6 @@ _WORDS: dict[str, str] = {
     "start": "word >= ?1 AND word < ?1 || char(0x10ffff)",
     "end": "substr(word, -length(?1)) = ?1",
 }
-_VIEW = (
-    "SELECT c.seq, c.id, c.cycle, c.stage, c.criterion, c.kind, c.rubric_hash, c.critique, "
-    "v.type, v.value, v.reason, v.method, coalesce(nullif(c.judge, ''), j.judge) AS judge, "
-    "j.label_probs, j.reply, "
-    "p.id AS prompt_id, p.text AS prompt, p.tags, f.id AS first_id, f.text AS first_text, "
-    "f.policy AS first_policy, s.id AS second_id, s.text AS second_text, "
-    "s.policy AS second_policy, coalesce(a.quarantined, b.quarantined) AS quarantined, "
-    "coalesce(a.p_forward, b.p_forward) AS p_forward, "
-    "coalesce(a.p_backward, b.p_backward) AS p_backward "
-    "FROM critiques c JOIN verdicts v ON v.critique_id = c.id "
-    "JOIN completions f ON f.id = c.first_id JOIN prompts p ON p.id = f.prompt_id "
-    "LEFT JOIN completions s ON s.id = c.second_id LEFT JOIN judge_calls j ON j.id = c.call_id "
-    "LEFT JOIN pair_verdicts a ON a.cycle = c.cycle AND a.stage = c.stage "
-    "AND a.first_id = c.first_id AND a.second_id = c.second_id "
-    "LEFT JOIN pair_verdicts b ON b.cycle = c.cycle AND b.stage = c.stage "
-    "AND b.first_id = c.second_id AND b.second_id = c.first_id "
-    "WHERE c.seq IN (SELECT value FROM json_each(?))"
-)
 _PROMPT_OF = "SELECT p.text FROM completions k JOIN prompts p ON p.id = k.prompt_id WHERE k.id = ?"
 
 
@@ -89,45 +68,6 @@ class Asked(TypedDict, total=False):
     search: str | None
     before: int | None
     after: int | None
-
-
-class JudgedText(Record):
-    """A completion as the judge saw it; ``policy`` is the digest of what wrote it."""
-
-    id: str
-    text: str
-    policy: str
-
-
-class CritiqueView(Record):
-    """A critique with all that it is about, for people to read.
-
-    ``seq`` counts critiques in the order in which they were written. ``completions`` are in the
-    order in which the judge saw them. ``judge``, ``label_probs`` and ``reply`` are None for
-    criteria that ask no model. ``margin`` is how decided the verdict is, from 0 to 1, None where
-    it is unscored. ``flipped`` and ``quarantined`` (the reason) are those of the pair.
-    """
-
-    seq: int
-    id: str
-    cycle: int
-    stage: str
-    criterion: str
-    kind: str
-    rubric_hash: str
-    prompt_id: str
-    prompt: str
-    tags: tuple[str, ...]
-    completions: tuple[JudgedText, ...]
-    critique: str
-    verdict: Verdict
-    method: str | None
-    margin: float | None
-    flipped: bool
-    quarantined: str | None
-    judge: str | None
-    label_probs: dict[str, float] | None
-    reply: str | None
 
 
 class _Query(NamedTuple):
@@ -192,7 +132,7 @@ class CritiqueReads(Connected):
 
     def critique_views(self, seqs: Sequence[int]) -> list[CritiqueView]:
         """Return critiques by their numbers, in the order given; unknown numbers are left out."""
-        found = {r["seq"]: _view(r) for r in self._all(_VIEW, json.dumps(list(seqs)))}
+        found = {r["seq"]: view_from(r) for r in self._all(VIEW_OF_SEQS, json.dumps(list(seqs)))}
         return [found[seq] for seq in seqs if seq in found]
 
     def critique_texts(self, after: int, limit: int) -> list[tuple[int, str, str]]:
@@ -395,7 +335,7 @@ class _Checks:
 
     def passes(self, row: sqlite3.Row) -> bool:
         """Whether a critique passes all checks."""
-        if self._margins is not None and not self._margin_fits(row["id"]):
+        if self._margins is not None and not self._margin_fits(row["id"], *self._margins):
             return False
         if not self._needles:
             return True
@@ -406,10 +346,9 @@ class _Checks:
             for needle in self._needles
         )
 
-    def _margin_fits(self, critique_id: str) -> bool:
+    def _margin_fits(self, critique_id: str, low: float, high: float) -> bool:
         sql = "SELECT value FROM verdicts WHERE critique_id = ?"
         margin = margin_of(self._connection.execute(sql, (critique_id,)).fetchone()[0])
-        low, high = self._margins or _ALL_MARGINS
         return margin is not None and low - _TOUCHING <= margin <= high + _TOUCHING
 
     def _prompt(self, answer: str) -> str:
@@ -420,18 +359,3 @@ class _Checks:
             text = self._connection.execute(_PROMPT_OF, (answer,)).fetchone()[0]
             self._prompts[answer] = folded(text)
         return self._prompts[answer]
-
-
-def _view(row: sqlite3.Row) -> CritiqueView:
-    fields = {name: row[name] for name in CritiqueView.model_fields if name in row.keys()}  # noqa: SIM118 - sqlite3.Row iterates values
-    fields["completions"] = tuple(
-        JudgedText(id=row[f"{place}_id"], text=row[f"{place}_text"], policy=row[f"{place}_policy"])
-        for place in ("first", "second")
-        if row[f"{place}_id"] is not None
-    )
-    fields["tags"] = tuple(json.loads(row["tags"]))
-    fields["verdict"] = rows.verdict_from(row)
-    fields["margin"] = margin_of(row["value"])
-    fields["flipped"] = flipped(row["p_forward"], row["p_backward"])
-    fields["label_probs"] = None if row["label_probs"] is None else json.loads(row["label_probs"])
-    return CritiqueView(**fields)

@@ -75,7 +75,6 @@ def _fitting(row: str, width: int) -> int:
     return len(row)
 
 
-
 def _lines_of(section: Section, width: int) -> list[str]:
     heading, body = section
     inner = wrapped(body, width - len(_INDENT)) if body else []

@@ -8,7 +8,8 @@ import click
 
 from rlaif.cli.critiques.printing import csv_text, shown
 from rlaif.cli.output import harmless_json
-from rlaif.ledger.critique_reads import Asked, CritiqueView
+from rlaif.ledger.critique_reads import Asked
+from rlaif.ledger.critique_view import CritiqueView
 from rlaif.ledger.lock import lock_holder
 from rlaif.ledger.reader import LedgerReader
 from rlaif.project import Project

@@ -50,7 +50,7 @@ def critiques_alike(
         return []
     found = cosines(rows, encoder.encode([like])[0])
     best = _best(found, max(PROBED, limit))
-    if prompt_or_id is None and not any(asked.values()):
+    if prompt_or_id is None and all(value is None or value is False for value in asked.values()):
         return [(int(seqs[i]), float(found[i])) for i in best[:limit]]
     chosen = reads.critiques_among([int(seqs[i]) for i in best], prompt_or_id, **asked)
     matching = [i for i in best if int(seqs[i]) in chosen]

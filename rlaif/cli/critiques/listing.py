@@ -14,7 +14,8 @@ from rlaif.cli.critiques.printing import csv_text, shown
 from rlaif.cli.documented import Command
 from rlaif.cli.output import emit_json, json_option
 from rlaif.cli.place import Place
-from rlaif.ledger.critique_reads import Asked, CritiqueView
+from rlaif.ledger.critique_reads import Asked
+from rlaif.ledger.critique_view import CritiqueView
 
 SHOWN = 20
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import click
 
 from rlaif.cli.output import hanging, one_line, percent, visible
-from rlaif.ledger.critique_reads import CritiqueView
+from rlaif.ledger.critique_view import CritiqueView
 from rlaif.records import Choice, Rating, Unscored, Verdict
 
 COLUMNS = (
