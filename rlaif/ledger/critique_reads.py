@@ -16,7 +16,7 @@ from rlaif.ledger.critique_facts import (
     margins_between,
 )
 from rlaif.ledger.critique_search import Needle, Plan, Term, plan_of, term_of
-from rlaif.ledger.critique_view import VIEW_OF_SEQS, CritiqueView, view_from
+from rlaif.ledger.critique_view import VIEW, CritiqueView, view_from
 from rlaif.ledger.faults import translated
 from rlaif.ledger.search_words import TOO_LONG, folded, search_terms
 
@@ -132,7 +132,8 @@ class CritiqueReads(Connected):
 
     def critique_views(self, seqs: Sequence[int]) -> list[CritiqueView]:
         """Return critiques by their numbers, in the order given; unknown numbers are left out."""
-        found = {r["seq"]: view_from(r) for r in self._all(VIEW_OF_SEQS, json.dumps(list(seqs)))}
+        sql = VIEW + "WHERE c.seq IN (SELECT value FROM json_each(?))"
+        found = {r["seq"]: view_from(r) for r in self._all(sql, json.dumps(list(seqs)))}
         return [found[seq] for seq in seqs if seq in found]
 
     def critique_texts(self, after: int, limit: int) -> list[tuple[int, str, str]]:

@@ -22,14 +22,14 @@ CRITIQUES = (
     "LEFT JOIN pair_verdicts b ON b.cycle = c.cycle AND b.stage = c.stage "
     "AND b.first_id = c.second_id AND b.second_id = c.first_id "
 )
-VIEW_OF_SEQS = (
-    "SELECT c.seq, c.id, c.cycle, c.stage, c.criterion, c.kind, c.rubric_hash, c.critique, "
-    f"v.type, v.value, v.reason, v.method, {JUDGE} AS judge, j.label_probs, j.reply, "
-    "p.id AS prompt_id, p.text AS prompt, p.tags, f.id AS first_id, f.text AS first_text, "
-    "f.policy AS first_policy, s.id AS second_id, s.text AS second_text, "
-    f"s.policy AS second_policy, {PAIR} {CRITIQUES}"
-    "WHERE c.seq IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
+_COLUMNS = (
+    *("c.seq", "c.id", "c.cycle", "c.stage", "c.criterion", "c.kind", "c.rubric_hash"),
+    *("c.critique", "v.type", "v.value", "v.reason", "v.method", f"{JUDGE} AS judge"),
+    *("j.label_probs", "j.reply", "p.id AS prompt_id", "p.text AS prompt", "p.tags"),
+    *("f.id AS first_id", "f.text AS first_text", "f.policy AS first_policy"),
+    *("s.id AS second_id", "s.text AS second_text", "s.policy AS second_policy", PAIR),
 )
+VIEW = f"SELECT {', '.join(_COLUMNS)} {CRITIQUES}"
 
 
 class JudgedText(Record):
@@ -72,7 +72,7 @@ class CritiqueView(Record):
 
 
 def view_from(row: sqlite3.Row) -> CritiqueView:
-    """Return the critique of a row of ``VIEW_OF_SEQS``."""
+    """Return the critique of a row of ``VIEW``."""
     fields = {name: row[name] for name in CritiqueView.model_fields if name in row.keys()}  # noqa: SIM118 - sqlite3.Row iterates values
     fields["completions"] = tuple(
         JudgedText(id=row[f"{place}_id"], text=row[f"{place}_text"], policy=row[f"{place}_policy"])
