@@ -132,7 +132,7 @@ class CritiqueReads(Connected):
 
     def critique_views(self, seqs: Sequence[int]) -> list[CritiqueView]:
         """Return critiques by their numbers, in the order given; unknown numbers are left out."""
-        sql = VIEW + "WHERE c.seq IN (SELECT value FROM json_each(?))"
+        sql = VIEW + "WHERE c.seq IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
         found = {r["seq"]: view_from(r) for r in self._all(sql, json.dumps(list(seqs)))}
         return [found[seq] for seq in seqs if seq in found]
 
