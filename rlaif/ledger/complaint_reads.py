@@ -20,7 +20,7 @@ class ComplaintReads(CritiqueReads):
 
         A complaint is the critique of a rating under a third, or of one under two thirds where
         the answer lost a comparison in that cycle. Comparisons' own critiques speak of two answers
-        and are left out, as are quarantined pairs.
+        and are left out, as are quarantined pairs, and what was said of answers with attacks.
         """
         low = list(self.critique_seqs(**asked | {"verdict": "low"}))
         middling = list(self.critique_seqs(**asked | {"verdict": "middle"}))
@@ -36,6 +36,7 @@ class ComplaintReads(CritiqueReads):
     def _places(self, seqs: list[int]) -> list[tuple[int, int, str]]:
         sql = (
             "SELECT seq, cycle, first_id FROM critiques "
-            "WHERE seq IN (SELECT value FROM json_each(?))"
+            "WHERE seq IN (SELECT value FROM json_each(?)) "
+            "AND first_id NOT IN (SELECT probe_id FROM probes)"
         )
         return [tuple(r) for r in self._all(sql, json.dumps(seqs))]
