@@ -3,6 +3,9 @@
 A word is a run of letters and digits. Characters of scripts that are written without spaces, and
 every other sign, stand alone. So any part of a text is a run of whole words but for its two ends,
 and can be found through the index whatever it is made of.
+
+The index was made by these rules, and an entry is taken out by making it once more: other rules
+need a migration that makes the index anew.
 """
 
 import re
