@@ -33,6 +33,7 @@ class Crew:
         config: The settings that name the models.
         replies: Where servers' replies are kept.
         budget: What judging on servers may cost; None: anything.
+        rubric_path: The rubric's file, where it is not the one of the settings.
 
     Attributes:
         config: The settings that name the models.
@@ -44,7 +45,9 @@ class Crew:
         config: RlaifConfig,
         replies: ReplyStore | None = None,
         budget: Budget | None = None,
+        rubric_path: Path | None = None,
     ) -> None:
+        self._own_rubric_path = rubric_path
         self._replies = replies or MemoryReplies()
         self._budget = budget
         self._project = Project(project.root, config)
@@ -140,4 +143,4 @@ class Crew:
 
     @property
     def _rubric_path(self) -> Path:
-        return self._project.file(self.config.rubric.path)
+        return self._own_rubric_path or self._project.file(self.config.rubric.path)

@@ -92,7 +92,8 @@ def _read_inputs(project: Project) -> None:
     from rlaif.stages.supervised import read_examples
 
     config = project.config
-    load_rubric(project.file(config.rubric.path))
+    if not project.ledger_path.is_file():  # later a broken rubric is refused, and the last one kept
+        load_rubric(project.file(config.rubric.path))
     pool = read_pools(project.root, config.sampling.pools, config.sampling.eval_share)
     if config.supervised_text is not None:
         read_examples(project.file(config.supervised_text), pool)

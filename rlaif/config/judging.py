@@ -154,6 +154,11 @@ class PreferencesConfig(Section):
         "ratings",
         description="pairs that were rated but not compared: labelled from the ratings, or dropped",
     )
+    earlier_rubrics: Literal["drop", "train"] = Field(
+        "drop",
+        description="labels of earlier cycles under another rubric, judge or template: dropped, or "
+        "replayed in training like those of this one; they never measure",
+    )
     ties: Literal["drop", "keep"] = Field("drop", description="drop ties, or keep them as 0.5")
     heldout_share: Share = Field(
         0.15, description="share of prompts whose pairs only measure the reward model"

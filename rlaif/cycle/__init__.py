@@ -26,6 +26,7 @@ from rlaif.cycle.drafting import (
 from rlaif.cycle.judging import judging
 from rlaif.cycle.paying import LedgerReplies, budget_of
 from rlaif.cycle.preflight import preflight, verify_incumbent
+from rlaif.cycle.rubrics import rubric_file
 from rlaif.cycle.training import PPO, REWARD_MODEL, ppo, reward_model
 from rlaif.engines.local import LocalEngine
 from rlaif.errors import BudgetSpentError, ConfigError, UsageError
@@ -139,7 +140,8 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
     known = ledger.cycle(number)
     config = settings_of(ledger, known, project.config) if known else project.config
     budget = budget_of(ledger, project.config.budget, number)
-    crew = Crew(project, config, LedgerReplies(ledger, number), budget)
+    rubric = rubric_file(project, ledger, config, known, watcher)
+    crew = Crew(project, config, LedgerReplies(ledger, number), budget, rubric)
     hashes = preflight(project, ledger, config, crew)
     for stage, now in ((JUDGING, hashes[0]), (EVALUATION, hashes[-1])):
         for before in ledger.rubrics_used(number, stage):

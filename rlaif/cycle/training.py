@@ -221,10 +221,17 @@ def _missing_eos_score(ctx: CycleContext) -> float | None:
 
 
 def _pairs(ctx: CycleContext) -> tuple[RewardPair, ...]:
-    """Return this cycle's preferences and a seeded replay of earlier ones of the same rubric."""
+    """Return this cycle's preferences and a seeded replay of earlier ones.
+
+    Those of the same rubric train and measure; others, where the settings let them, only train.
+    """
     rubric = ctx.crew.panel(ctx.config.jury).rubric_hash
     own = ctx.ledger.preferences(cycle=ctx.number, rubric_hash=rubric)
-    earlier = _still_training(ctx, ctx.ledger.preferences(ctx.number - 1, rubric_hash=rubric))
+    others = ctx.config.preferences.earlier_rubrics == "train"
+    before = ctx.ledger.preferences(ctx.number - 1, rubric_hash=None if others else rubric)
+    earlier = [
+        p for p in _still_training(ctx, before) if p.rubric_hash == rubric or p.split == "train"
+    ]
     return _as_pairs(ctx, [*_replay(ctx, earlier, len(own)), *own])
 
 

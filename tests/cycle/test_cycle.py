@@ -8,7 +8,13 @@ import pytest
 
 from rlaif.artifacts import verify
 from rlaif.cycle import run_cycles
-from rlaif.errors import ConfigError, ProjectLockedError, PromptFileError, UsageError
+from rlaif.errors import (
+    ConfigError,
+    ProjectLockedError,
+    PromptFileError,
+    RubricError,
+    UsageError,
+)
 from rlaif.ledger.lock import ProjectLock
 from rlaif.ledger.reader import LedgerReader
 from rlaif.models.adapters import base_of
@@ -137,16 +143,57 @@ def test_a_judge_that_says_nothing_usable_changes_nothing(make_project: Maker) -
         }
 
 
-def test_the_rubric_may_not_change_under_way(make_project: Maker) -> None:
-    project = make_project()
+class Notes(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def test_a_rubric_changed_under_way_waits_for_the_next_cycle(make_project: Maker) -> None:
+    project, notes = make_project(), Notes()
     with pytest.raises(Stopped):
         run_cycles(project, more=1, watcher=StopAfter(2))
     rubric = project.root / "rubric.toml"
     rubric.write_text(RULES.replace("max_words = 4", "max_words = 9"), encoding="utf-8")
-    with pytest.raises(ConfigError, match="another rubric"):
-        run_cycles(project, more=1, watcher=Silent())
+    assert run_cycles(project, more=2, watcher=notes) == [1, 2]
+    assert [n for n in notes.notes if "rubric.toml was changed" in n] == notes.notes != []
+    with LedgerReader.open(project.ledger_path) as reads:
+        first, second = reads.cycles()
+        assert {p.rubric_hash for p in reads.preferences(cycle=1)} == {first.rubric_hash}
+        assert {p.rubric_hash for p in reads.preferences(cycle=2)} == {second.rubric_hash}
+        assert first.rubric_hash != second.rubric_hash
+        assert [e.kind for e in reads.events() if e.kind.startswith("rubric")] == ["rubric-kept"]
+    undisturbed = make_project("undisturbed")
+    run_cycles(undisturbed, more=1, watcher=Silent())
+    labels = []
+    for one in (project, undisturbed):
+        with LedgerReader.open(one.ledger_path) as reads:
+            labels.append(reads.preferences(cycle=1))
+    assert labels[0] == labels[1] != []
+
+
+def test_a_rubric_that_is_none_is_refused_and_the_last_one_kept(make_project: Maker) -> None:
+    project, notes = make_project(), Notes()
+    rubric = project.root / "rubric.toml"
+    rubric.write_text(RULES.replace("weight = 0.7", "weight = much"), encoding="utf-8")
+    with pytest.raises(RubricError):
+        run_cycles(project, more=1, watcher=notes)
     rubric.write_text(RULES, encoding="utf-8")
-    assert run_cycles(project, more=1, watcher=Silent()) == [1]
+    run_cycles(project, more=1, watcher=notes)
+    assert notes.notes == []
+    rubric.write_text(RULES.replace("weight = 0.7", "weight = much"), encoding="utf-8")
+    run_cycles(project, more=1, watcher=notes)
+    (note,) = notes.notes
+    assert note.startswith("the rubric is refused, the one before stays in use: ")
+    assert "rubric.toml:8" in note
+    with LedgerReader.open(project.ledger_path) as reads:
+        first, second = reads.cycles()
+        assert first.rubric_hash == second.rubric_hash
+        assert "rubric-refused" in [e.kind for e in reads.events()]
 
 
 class StopIn(Silent):

@@ -1,0 +1,89 @@
+"""Which rubric a cycle judges by: the owner's file as it is now, or as it was.
+
+An edited file is taken up by the next cycle. A cycle under way ends under the rubric that it began
+to judge with, and a file that is no rubric any more is refused with the reason: both go on with the
+text that the ledger keeps.
+"""
+
+from pathlib import Path
+
+from rlaif.artifacts import write_atomically
+from rlaif.config import RlaifConfig
+from rlaif.errors import RubricError
+from rlaif.judges import load_rubric
+from rlaif.ledger.rows import CycleRow
+from rlaif.ledger.writer import Ledger
+from rlaif.progress import Watcher
+from rlaif.project import Project
+
+REFUSED, KEPT = "rubric-refused", "rubric-kept"
+
+
+def rubric_file(
+    project: Project, ledger: Ledger, config: RlaifConfig, known: CycleRow | None, watcher: Watcher
+) -> Path:
+    """Return the file that a cycle reads its rubric from.
+
+    Args:
+        project: The project.
+        ledger: Keeps the texts of the rubrics that were used.
+        config: The settings of the cycle, which name the file.
+        known: The cycle, where it has begun; None for a new one.
+        watcher: Told where the file is not what is used.
+
+    Returns:
+        The owner's file, or a copy under ``state/rubrics`` of the text that was used before.
+
+    Raises:
+        RubricError: The file is no rubric, and none was used before.
+    """
+    path = project.file(config.rubric.path)
+    if known is not None and ledger.done_units(known.number, "judging"):
+        return _as_begun(project, ledger, path, known, watcher)
+    try:
+        load_rubric(path)
+    except RubricError as exc:
+        last = ledger.latest_cycle()
+        if last is None:
+            raise
+        message = f"the rubric is refused, the one before stays in use: {exc.args[0]}"
+        _tell(ledger, watcher, REFUSED, message, last.number)
+        return _copy(project, ledger, last.rubric_hash)
+    return path
+
+
+def _as_begun(
+    project: Project, ledger: Ledger, path: Path, known: CycleRow, watcher: Watcher
+) -> Path:
+    """Return the file for a cycle that has judged: the owner's while its text is the same."""
+    row = ledger.rubric(known.rubric_hash)
+    if row is None or (path.is_file() and path.read_text(encoding="utf-8") == row.text):
+        return path
+    message = (
+        f"{path.name} was changed: cycle {known.number} ends under the rubric that it began with, "
+        "the next one takes the change up"
+    )
+    _tell(ledger, watcher, KEPT, message, known.number)
+    return _copy(project, ledger, known.rubric_hash)
+
+
+def _copy(project: Project, ledger: Ledger, rubric_hash: str) -> Path:
+    """Write a rubric's text as it was used; named by its hash, it is the same whenever written."""
+    row = ledger.rubric(rubric_hash)
+    if row is None:
+        raise RubricError(
+            f"the ledger does not hold the rubric {rubric_hash[:12]}",
+            "the text of each rubric that was used",
+            "put the rubric's file back as it was",
+        )
+    path = project.root / "state" / "rubrics" / f"{rubric_hash[:16]}.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, row.text)
+    return path
+
+
+def _tell(ledger: Ledger, watcher: Watcher, kind: str, message: str, cycle: int) -> None:
+    """Say so, and keep it once as an event."""
+    watcher.note(message)
+    if not any(e.kind == kind and e.message == message for e in ledger.events(limit=20)):
+        ledger.add_event(kind, message, cycle)
