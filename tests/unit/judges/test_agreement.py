@@ -256,9 +256,9 @@ def test_swapping_the_answers_changes_no_slope(pairs: list[tuple[float, int]]) -
 
 
 def test_self_consistency_by_hand() -> None:
-    # Pairs of samples that agree: 3 of 3; 1 of 3 (A A B); nothing to compare; 0 of 1.
-    found = self_consistency([["A", "A", "A"], ["A", "A", "B"], ["A", None], ["A", "B", None]])
-    assert found.rate == pytest.approx((1 + 1 / 3 + 0) / 3)
+    # Pairs of samples that agree: 1 of 1; 3 of 6 (A A A B); nothing to compare; 0 of 1.
+    found = self_consistency([["A", "A"], ["A", "A", "A", "B"], ["A", None], ["A", "B", None]])
+    assert found.rate == pytest.approx((1 + 1 / 2 + 0) / 3)
     assert (found.count, found.unscored) == (3, 1)
 
 
