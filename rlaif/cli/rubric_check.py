@@ -13,6 +13,7 @@ from rlaif.cli.place import Place
 from rlaif.config import CONFIG_NAME
 from rlaif.errors import ConfigError, RubricError
 from rlaif.judges.rubric import AnyCriterion, JudgeCriterion, Rubric, load_rubric
+from rlaif.project import Project
 from rlaif.text import normalised
 from rlaif.toml_source import Location, read_toml
 
@@ -87,16 +88,16 @@ class Report:
 
 
 def check_rubric(place: Place, path: Path) -> Report:
-    """Check a rubric file, and in a project whether its judge's template can show all of it.
+    """Check a rubric file, and in a project whether that could judge by it.
 
     Raises:
-        ConfigError: The project's settings or its template are wrong.
+        ConfigError: The project's settings are wrong.
     """
     errors = find_errors(path)
     if errors:
         return Report(None, tuple(errors))
     rubric = load_rubric(path)
-    return Report(rubric, (), (*find_warnings(path, rubric), *find_misfits(place, rubric)))
+    return Report(rubric, (), (*find_warnings(path, rubric), *find_misfits(place, rubric, path)))
 
 
 def find_errors(path: Path) -> list[RubricError]:
@@ -131,25 +132,37 @@ def find_warnings(path: Path, rubric: Rubric) -> list[Warned]:
     return sorted(found, key=lambda warned: warned.line or 0)
 
 
-def find_misfits(place: Place, rubric: Rubric) -> Iterator[Warned]:
-    """Yield why the project's judge template cannot put a rubric's questions, if it cannot.
+def find_misfits(place: Place, rubric: Rubric, path: Path) -> Iterator[Warned]:
+    """Yield why the project could not judge by a rubric: its templates, its functions.
 
     Raises:
-        ConfigError: The project's settings or its template are wrong.
+        ConfigError: The project's settings are wrong.
     """
-    if not rubric.judge_criteria or not (place.root / CONFIG_NAME).is_file():
+    if not (place.root / CONFIG_NAME).is_file():
         return
+    project = place.project()
+    for check in (_check_templates, _check_code):
+        try:
+            check(project, rubric, path)
+        except ConfigError as exc:
+            yield Warned(None, f"the project could not judge by it: {_bare(exc)}", exc.action)
+
+
+def _check_templates(project: Project, rubric: Rubric, _: Path) -> None:
     from rlaif.judges.rendering import load_templates
 
-    project = place.project()
-    templates = load_templates(project.config.judge.template, project.root)
-    has_references = bool(getattr(rubric, "references", ()))
-    try:
-        templates.require(
-            rubric.judge_criteria, ("pointwise", "pairwise"), reference=has_references
-        )
-    except ConfigError as exc:
-        yield Warned(None, f"the project could not judge by it: {_bare(exc)}", exc.action)
+    judges = project.config.jury if rubric.judge_criteria else ()
+    for name in dict.fromkeys(judge.template for judge in judges):
+        templates = load_templates(name, project.root)
+        kinds = ("pointwise", "pairwise")
+        templates.require(rubric.judge_criteria, kinds, reference=bool(rubric.references))
+
+
+def _check_code(project: Project, rubric: Rubric, path: Path) -> None:
+    from rlaif.judges.code_sources import load_code
+
+    name = project.config.rubric.python
+    load_code(rubric, path, None if name == "off" else project.file(name))
 
 
 def _bare(exc: ConfigError) -> str:

@@ -128,10 +128,10 @@ def _criterion_lines(criterion: AnyCriterion, share: float) -> Iterator[str]:
         yield hanging("asks", criterion.text, _WIDTH)
         for place, choice in enumerate(criterion.choices):
             yield hanging(f"{place / (len(criterion.choices) - 1):.2f}", choice, _WIDTH)
+        for example in criterion.examples:
+            yield hanging("example", _plain(example.model_dump()), _WIDTH)
     for key, value in _own_fields(criterion):
         yield hanging(key, value, _WIDTH)
-    for example in getattr(criterion, "examples", ()):
-        yield hanging("example", _plain(example.model_dump(exclude_none=True)), _WIDTH)
     if criterion.veto:
         yield hanging(
             "veto", f"below {criterion.threshold:g} here the whole answer scores 0", _WIDTH
@@ -167,7 +167,7 @@ def _both(field: str, old: object, new: object) -> Iterator[str]:
 
 
 def _references(rubric: Rubric) -> dict[str, str]:
-    return {found.prompt: found.answer for found in getattr(rubric, "references", ())}
+    return {found.prompt: found.answer for found in rubric.references}
 
 
 def _changed(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

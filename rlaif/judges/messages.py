@@ -66,15 +66,18 @@ def examples_shown(criterion: JudgeCriterion, kind: str) -> list[Values]:
 
     Rated examples belong to ``pointwise``, compared ones to ``pairwise``; others take none.
     """
-    if kind not in REQUIRED:
-        return []
-    wanted = "answer" if kind == "pointwise" else "first"
-    given = [example.model_dump() for example in getattr(criterion, "examples", ())]
-    return [
-        {**example, "label": _label(criterion, example)}
-        for example in given
-        if example.get(wanted) is not None
-    ]
+    if kind == "pointwise":
+        return [
+            {**example.model_dump(), "label": str(1 + criterion.choices.index(example.choice))}
+            for example in criterion.rating_examples
+        ]
+    if kind == "pairwise":
+        letters = dict(zip(("first", "second"), ANSWER_LABELS, strict=False))
+        return [
+            {**example.model_dump(), "label": letters[example.better]}
+            for example in criterion.pair_examples
+        ]
+    return []
 
 
 def labelled(answers: Sequence[str]) -> list[Values]:
@@ -88,9 +91,3 @@ def labelled(answers: Sequence[str]) -> list[Values]:
     return [
         {"label": label, "text": text} for label, text in zip(ANSWER_LABELS, answers, strict=False)
     ]
-
-
-def _label(criterion: JudgeCriterion, example: Values) -> str:
-    if example.get("better") is not None:
-        return ANSWER_LABELS[("first", "second").index(example["better"])]
-    return str(1 + criterion.choices.index(example["choice"]))

@@ -11,13 +11,12 @@ import torch
 from cli.conftest import Rlaif
 from rlaif.cli.rubric_check import find_errors
 from rlaif.config import JudgeConfig, JudgingConfig
-from rlaif.judges import Juror, Rubric, RubricJudge, TransformersJudge, load_rubric, load_templates
+from rlaif.judges import Juror, RubricJudge, TransformersJudge, load_rubric, load_templates
 from rlaif.models.loading import load_language_model
 from rlaif.project import Project, share
 from rlaif.records import Completion, Message, Prompt, Rating
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "rubric-in-five-minutes.md"
-KNOWS_EXAMPLES = "references" in Rubric.model_fields
 
 WHOLE = """\
 name = "desk"
@@ -416,7 +415,6 @@ def test_choices_that_are_not_clearly_reversed_are_left_alone(
     assert warnings(rlaif, write(tmp_path, text)) == []
 
 
-@pytest.mark.skipif(not KNOWS_EXAMPLES, reason="rubrics have no references yet")
 def test_a_template_that_cannot_show_a_reference_is_a_warning(
     here: Rlaif, rlaif: Rlaif, tmp_path: Path
 ) -> None:
@@ -424,6 +422,59 @@ def test_a_template_that_cannot_show_a_reference_is_a_warning(
     ((_, seen),) = warnings(here, path)
     assert "the judge template 'compact' does not show reference" in seen
     assert warnings(lambda *args: rlaif("--project", tmp_path, *args), path) == []
+
+
+EXAMPLE = """
+[[criteria.examples]]
+prompt = "2 + 2?"
+answer = "5"
+critique = "It is 4."
+choice = "wrong"
+"""
+
+
+def test_a_jurors_template_is_looked_at_too(here: Rlaif, project: Project, tmp_path: Path) -> None:
+    head, one, rest = WHOLE.split("[[criteria]]", 2)
+    with_example = "[[criteria]]".join([head, one + EXAMPLE, rest])
+    path = write(tmp_path, with_example)
+    settings = project.config_path.read_text(encoding="utf-8")
+    better = settings.replace('template = "compact"', 'template = "detailed"', 1)
+    project.config_path.write_text(better, encoding="utf-8")
+    assert warnings(here, path) == []
+    shown = here("rubric", "show", path).stdout
+    assert "  example   prompt: 2 + 2?\n            answer: 5\n" in shown
+    juror = '\n[[jurors]]\nname = "other"\ntemplate = "compact"\n'
+    project.config_path.write_text(better + juror, encoding="utf-8")
+    ((_, seen),) = warnings(here, path)
+    assert "the judge template 'compact' does not show examples" in seen
+
+
+def test_an_error_in_an_example_is_named_and_hides_no_other(tmp_path: Path) -> None:
+    head, one, rest = WHOLE.split("[[criteria]]", 2)
+    wrong = EXAMPLE.replace('choice = "wrong"', 'choice = "icy"')
+    text = "[[criteria]]".join([head, one + wrong, rest]).replace("max_words = 40", "max_words = 0")
+    first, second = find_errors(write(tmp_path, text))
+    assert "'icy' is none of the criterion's choices" in str(first)
+    assert text.splitlines()[(first.line or 0) - 1] == 'choice = "icy"'
+    assert "rule.max_words = 0" in str(second)
+
+
+def test_a_function_that_is_not_there_is_a_warning(
+    here: Rlaif, rlaif: Rlaif, project: Project, tmp_path: Path
+) -> None:
+    python = '\n[[criteria]]\nname = "f"\nkind = "python"\nweight = 1\nfunction = "kind_words"\n'
+    path = write(tmp_path, WHOLE + python)
+    ((_, seen),) = warnings(here, path)
+    assert seen.startswith("the project could not judge by it: ")
+    assert "kind_words" in seen
+    assert warnings(lambda *args: rlaif("--project", tmp_path, *args), path) == []
+    settings = project.config_path.read_text(encoding="utf-8")
+    assert settings.count('python = "off"') == 1
+    named = settings.replace('python = "off"', 'python = "criteria.py"')
+    project.config_path.write_text(named, encoding="utf-8")
+    code = project.root / "criteria.py"
+    code.write_text("def kind_words(prompt, completion, context): ...\n", encoding="utf-8")
+    assert warnings(here, path) == []
 
 
 def test_diff_goes_criterion_by_criterion(rlaif: Rlaif, tmp_path: Path) -> None:
@@ -498,7 +549,6 @@ def test_another_order_is_a_difference(rlaif: Rlaif, tmp_path: Path) -> None:
     assert "~ the order of the criteria\nlabels: kept apart" in shown
 
 
-@pytest.mark.skipif(not KNOWS_EXAMPLES, reason="rubrics have no references yet")
 def test_references_are_compared_and_shown(rlaif: Rlaif, tmp_path: Path) -> None:
     reference = '\n[[references]]\nprompt = "2 + 2?"\nanswer = "{}"\n'
     old = write(tmp_path, WHOLE + reference.format("4"), "old.toml")
@@ -528,8 +578,9 @@ def test_the_guides_rubric_is_one(rlaif: Rlaif, tmp_path: Path) -> None:
     path = write(tmp_path, "\n".join(plain), "our-desk.toml")
     assert warnings(rlaif, path) == []
     assert sum(c.weight for c in load_rubric(path).criteria) == pytest.approx(1.0)
-    if KNOWS_EXAMPLES:
-        load_rubric(write(tmp_path, "\n".join([*plain, examples, reference])))
+    whole = load_rubric(write(tmp_path, "\n".join([*plain, examples, reference])))
+    assert whole.reference_for(whole.references[0].prompt) == "On Thursday."
+    assert len(whole.judge_criteria[-1].examples) == 2
 
 
 def test_the_guides_commands_work(

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from judge_samples import judge_criterion
 
 from rlaif.judges import JudgeCriterion, Templates, as_data
-from rlaif.records import Message, Prompt, Record
+from rlaif.judges.rubric import PairExample, RatingExample
+from rlaif.records import Message, Prompt
 
 NAMES = (
     *("system_prompt", "user_turn", "assistant_turn", "answer", "reference", "critique"),
@@ -79,25 +80,6 @@ hostile = st.lists(
     ),
     max_size=8,
 ).map("".join)
-
-
-class Rated(Record):
-    """A worked example with one answer, as rubrics have them."""
-
-    prompt: str
-    answer: str
-    critique: str
-    choice: str
-
-
-class Compared(Record):
-    """A worked example with two answers."""
-
-    prompt: str
-    first: str
-    second: str
-    critique: str
-    better: str
 
 
 @dataclass(frozen=True)
@@ -242,8 +224,10 @@ def a_criterion(
     if example is not None:
         asked, answer, critique = example
         shared = {"prompt": asked, "critique": critique}
-        one = Rated(**shared, answer=answer, choice="best")
-        two = Compared(**shared, first=answer, second=f"not {answer}", better="second")
+        one = RatingExample.model_construct(**shared, answer=answer, choice="best")
+        two = PairExample.model_construct(
+            **shared, first=answer, second=f"not {answer}", better="second"
+        )
         changed |= {"examples": (one, two)}  # type: ignore[dict-item]
     return judge_criterion("kind").model_copy(update=changed)
 
