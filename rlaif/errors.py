@@ -7,6 +7,7 @@ RlaifError                     exit 1
   ConfigError                  exit 78   rlaif.toml, or a file that it names, is wrong
     RubricError                          a rubric file
     PromptFileError                      a pool of prompts
+    FeedbackFileError                    a file of human feedback
     ModelError                           a policy, judge or embedder that cannot serve
   LedgerError                            the database cannot be read or written
     DiskFullError                        there is no room left for a unit
@@ -120,6 +121,10 @@ class RubricError(ConfigError):
 
 class PromptFileError(ConfigError):
     """A pool of prompts has a broken line, or no usable line at all."""
+
+
+class FeedbackFileError(ConfigError):
+    """A file of human feedback has a line that cannot be taken; nothing of it was."""
 
 
 class ModelError(ConfigError):

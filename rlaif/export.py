@@ -21,7 +21,8 @@ class PreferenceRow(Record):
 
     ``label`` is the soft label P(chosen is better), at least 0.5; ``margin`` is P(chosen is
     better) - P(rejected is better), from 0 for a tie to 1. TRL's reward trainer subtracts a
-    column of that name from the difference of rewards; drop the column to train without.
+    column of that name from the difference of rewards; drop the column to train without. ``weight``
+    is what the pair's loss is multiplied by.
     """
 
     prompt: tuple[Message, ...]
@@ -37,6 +38,7 @@ class PreferenceRow(Record):
     split: str
     origin: str
     rubric_hash: str
+    weight: float
 
 
 def preference_rows(reads: LedgerReads, cycle: int | None = None) -> Iterator[PreferenceRow]:
@@ -189,13 +191,15 @@ def _row(
         split=preference.split,
         origin=preference.origin,
         rubric_hash=preference.rubric_hash,
+        weight=preference.weight,
     )
 
 
 def _arrow_schema(pa: Any) -> Any:  # noqa: ANN401 - pyarrow is imported late and has no types
     turns = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
     types = {"prompt": turns, "chosen": turns, "rejected": turns}
-    types |= {"label": pa.float64(), "margin": pa.float64(), "cycle": pa.int64()}
+    types |= {"label": pa.float64(), "margin": pa.float64(), "weight": pa.float64()}
+    types |= {"cycle": pa.int64()}
     return pa.schema([(n, types.get(n, pa.string())) for n in PreferenceRow.model_fields])
 
 

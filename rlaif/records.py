@@ -1,6 +1,6 @@
 """One frozen record per arrow of the pipeline, in pipeline order.
 
-    Prompt -> Completion -> Judgement -> CompletionScore, PairVerdict -> Preference
+    Prompt -> Completion -> Judgement -> CompletionScore, PairVerdict (, HumanLabel) -> Preference
            -> RewardModelReport -> PolicyReport -> EvaluationReport -> GateDecision
 
 Identifiers are digests of names (run-independent places, never clocks), so that the same run
@@ -273,15 +273,41 @@ class AuditReport(Record):
         return tuple(figure for figure in self.figures if figure.breached)
 
 
-PreferenceOrigin = Literal["comparison", "ratings"]
+LabelForm = Literal["rating", "pair", "ranking", "edit"]
+
+
+class HumanLabel(Record):
+    """What a human said of one answer, or of two, as the judge's verdicts are measured by it.
+
+    ``value`` is a rating in [0, 1] where there is no ``second_id``, else P(first is better); 0.5 is
+    a tie. The two of a pair are in the order of their ids, so that one saying has one row. ``form``
+    tells how it was said: a ranking is all its pairs, an edit prefers what was made of an answer to
+    the answer. ``criterion`` is empty where it is about the whole. ``frozen`` labels only ever
+    measure the judge: they neither calibrate nor train.
+    """
+
+    id: str
+    prompt_id: str
+    form: LabelForm
+    first_id: str
+    second_id: str | None = None
+    value: Probability
+    criterion: str = ""
+    rater: str = ""
+    weight: float = Field(1.0, gt=0.0)
+    note: str = ""
+    frozen: bool
+
+
+PreferenceOrigin = Literal["comparison", "ratings", "human"]
 
 
 class Preference(Record):
     """A pair with its soft label P(first is better), and where that came from.
 
     ``origin`` is ``comparison`` where the judge saw both, ``ratings`` where the label follows from
-    the two answers' own scores. ``split`` is ``heldout`` for pairs that only measure the reward
-    model.
+    the two answers' own scores, ``human`` where a human said it. ``split`` is ``heldout`` for pairs
+    that only measure the reward model. ``weight`` is what the pair's loss is multiplied by.
     """
 
     id: str
@@ -292,6 +318,7 @@ class Preference(Record):
     split: Literal["train", "heldout"]
     rubric_hash: str
     origin: PreferenceOrigin
+    weight: float = Field(1.0, gt=0.0)
 
 
 class ArtifactRef(Record):

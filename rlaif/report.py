@@ -70,6 +70,16 @@ class OracleFigures(Record):
     judge_agreement: float | None
 
 
+class JudgeFigures(Record):
+    """The judge by the humans' frozen labels; ``drift`` says in words how that has changed."""
+
+    labels: int
+    agreement: float | None
+    ci: tuple[float, float]
+    drift_found: bool
+    drift: str
+
+
 class CycleFigures(Record):
     """A cycle in figures; what it has not reached yet is None. ``seconds`` are by stage."""
 
@@ -79,6 +89,7 @@ class CycleFigures(Record):
     judgements: int
     unscored: int
     preferences: int
+    judge: JudgeFigures | None
     reward_model: RewardModelFigures | None
     ppo: PpoFigures | None
     evaluation: EvaluationFigures | None
@@ -138,6 +149,7 @@ def cycle_figures(reads: LedgerReads, number: int) -> CycleFigures:
     return CycleFigures(
         cycle=number,
         **dict(counts),
+        judge=_judge(reads.report(number, "calibration")),
         reward_model=_reward_model(reads, number),
         ppo=_ppo(reads, number, evaluation),
         evaluation=None if evaluation is None else _win_rates(evaluation),
@@ -260,6 +272,19 @@ def _gate(decision: GateDecision | None) -> GateFigures | None:
     if decision is None:
         return None
     return GateFigures(decision=decision.decision, reasons=decision.reasons)
+
+
+def _judge(content: dict[str, Any] | None) -> JudgeFigures | None:
+    if content is None:
+        return None
+    frozen, drift = content["frozen"], content["drift"]
+    return JudgeFigures(
+        labels=content["labels"],
+        agreement=frozen["agreement"],
+        ci=(frozen["low"], frozen["high"]),
+        drift_found=drift["found"],
+        drift=drift["reason"],
+    )
 
 
 def _oracle(content: dict[str, Any] | None) -> OracleFigures | None:

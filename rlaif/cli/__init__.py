@@ -21,6 +21,7 @@ COMMANDS = {
     "critiques": "rlaif.cli.critiques:critiques",
     "rubric": "rlaif.cli.rubric:rubric",
     "judge": "rlaif.cli.judge:judge",
+    "feedback": "rlaif.cli.feedback:feedback",
     "policy": "rlaif.cli.policy:policy",
     "export": "rlaif.cli.export:export",
     "ledger": "rlaif.cli.ledger:ledger",

@@ -50,7 +50,8 @@ def print_report(found: Report, console: Console) -> None:
     if not found.cycles:
         console.print("No cycle was begun yet: rlaif run")
         return
-    for shown in (_results(found), _oracle(found), _training(found), _work(found)):
+    tables = (_results(found), _oracle(found), _judge(found), _training(found), _work(found))
+    for shown in tables:
         if shown is not None:
             console.print(shown, "")
     for figures in found.cycles:
@@ -154,6 +155,24 @@ def _oracle(found: Report) -> Table | None:
         scores = (number(value, 3) for value in (o.base, o.incumbent, o.challenger))
         shares = (o.correct_base, o.correct_challenger, o.win_rate_vs_base, o.judge_agreement)
         shown.add_row(str(cycle), *scores, *map(percent, shares))
+    return shown
+
+
+def _judge(found: Report) -> Table | None:
+    measured = [(c.cycle, c.judge) for c in found.cycles if c.judge is not None]
+    if not measured:
+        return None
+    shown = table(
+        "Judge and humans (agreement with the frozen labels)",
+        *("cycle", "labels", "agreement", "drift", ""),
+        words=("drift",),
+        prose=("",),
+    )
+    for cycle, judge in measured:
+        low, high = map(percent, judge.ci)
+        rate = "-" if judge.agreement is None else f"{percent(judge.agreement)} [{low}, {high}]"
+        drift = "yes" if judge.drift_found else "no"
+        shown.add_row(str(cycle), str(judge.labels), rate, drift, cell(judge.drift))
     return shown
 
 

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from rlaif.config.answering import GenerationConfig, PolicyConfig, RunConfig, SamplingConfig
 from rlaif.config.auditing import AuditConfig
 from rlaif.config.deciding import EvaluationConfig, GateConfig, OracleConfig
+from rlaif.config.feedback import FeedbackConfig
 from rlaif.config.judging import (
     EmbedderConfig,
     JudgeConfig,
@@ -45,6 +46,7 @@ __all__ = [
     "DpoConfig",
     "EmbedderConfig",
     "EvaluationConfig",
+    "FeedbackConfig",
     "GateConfig",
     "GenerationConfig",
     "GrpoConfig",
@@ -86,6 +88,7 @@ class RlaifConfig(Section):
     judging: JudgingConfig = JudgingConfig()
     audit: AuditConfig = AuditConfig()
     preferences: PreferencesConfig = PreferencesConfig()
+    feedback: FeedbackConfig = FeedbackConfig()
     reward_model: RewardModelConfig = RewardModelConfig()
     ppo: PpoConfig = PpoConfig()
     dpo: DpoConfig = DpoConfig()

@@ -12,19 +12,21 @@ from pydantic import ValidationError
 
 from rlaif.config import RlaifConfig
 from rlaif.crew import Crew
+from rlaif.cycle.calibrating import calibration, has_labels
 from rlaif.cycle.context import CycleContext
 from rlaif.cycle.deciding import EVALUATION, PROMOTION, evaluation, promotion
 from rlaif.cycle.drafting import (
+    CALIBRATION,
     GENERATION,
     JUDGING,
     PREFERENCES,
     SAMPLING,
     generation,
-    preferences,
     sampling,
 )
 from rlaif.cycle.judging import judging
 from rlaif.cycle.paying import LedgerReplies, budget_of
+from rlaif.cycle.preferring import preferences
 from rlaif.cycle.preflight import preflight, verify_incumbent
 from rlaif.cycle.rubrics import rubric_file
 from rlaif.cycle.training import PPO, REWARD_MODEL, ppo, reward_model
@@ -46,6 +48,7 @@ DRAFTING: tuple[tuple[str, Stage], ...] = (
     (SAMPLING, sampling),
     (GENERATION, generation),
     (JUDGING, judging),
+    (CALIBRATION, calibration),
     (PREFERENCES, preferences),
 )
 TRAINING: tuple[tuple[str, Stage], ...] = (
@@ -58,11 +61,12 @@ STAGE_SECTIONS = {
     SAMPLING: ("run", "embedder", "sampling"),
     GENERATION: ("policy.path", "generation"),
     JUDGING: ("judge", "jurors", "rubric", "judging"),
-    PREFERENCES: ("preferences", "audit"),
+    CALIBRATION: ("feedback.calibration", "feedback.min_labels", "feedback.max_drift"),
+    PREFERENCES: ("preferences", "audit", "feedback.train_weight"),
     REWARD_MODEL: ("reward_model",),
     PPO: ("policy.optimizer", "ppo", "dpo", "rloo", "grpo", "best_of_n"),
     EVALUATION: ("evaluation",),
-    PROMOTION: ("gate",),
+    PROMOTION: ("gate", "feedback.on_drift"),
 }
 
 
@@ -123,6 +127,8 @@ def _run_stages(ctx: CycleContext, stages: tuple[tuple[str, Stage], ...]) -> Non
     for name, stage in stages:
         if ctx.ledger.stage_done(ctx.number, name):
             continue
+        if name == CALIBRATION and not has_labels(ctx):
+            continue
         ctx.ledger.begin_stage(ctx.number, name)
         ctx.watcher.stage(ctx.number, name)
         stage(ctx)
@@ -143,7 +149,11 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
     rubric = rubric_file(project, ledger, config, known, watcher)
     crew = Crew(project, config, LedgerReplies(ledger, number), budget, rubric)
     hashes = preflight(project, ledger, config, crew)
-    for stage, now in ((JUDGING, hashes[0]), (EVALUATION, hashes[-1])):
+    for stage, now in (
+        (JUDGING, hashes[0]),
+        (CALIBRATION, hashes[0]),
+        (EVALUATION, hashes[-1]),
+    ):
         for before in ledger.rubrics_used(number, stage):
             crew.refuse_other_rubric(before, now, number)
     base = project.resolve(config.policy.path)

@@ -6,6 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from rlaif.artifacts import verify
+from rlaif.cycle.calibrating import judge_calibration
 from rlaif.cycle.context import CycleContext
 from rlaif.cycle.drafting import EVAL, audit_quarantine, sample_answers
 from rlaif.cycle.judging import compare, rate
@@ -28,7 +29,7 @@ from rlaif.records import (
     RewardModelReport,
 )
 from rlaif.stages.evaluation import Duel, kl_to, upper_bound, win_rate
-from rlaif.stages.promotion import decide, hold, refuse_stranger, write_policy
+from rlaif.stages.promotion import decide, drift_check, hold, refuse_stranger, write_policy
 from rlaif.text import distinct_bigrams
 
 EVALUATION, PROMOTION = "evaluation", "promotion"
@@ -220,7 +221,10 @@ def _decide(ctx: CycleContext, rows: Unit) -> None:
         return
     report = EvaluationReport.model_validate(found)
     ppo_report = PolicyReport.model_validate(learned)
-    decision = decide(ctx.config.gate, report, RewardModelReport.model_validate(trained))
+    measured = judge_calibration(ctx, ctx.number)
+    drift = None if measured is None else drift_check(ctx.config.feedback, measured.drift)
+    reward_report = RewardModelReport.model_validate(trained)
+    decision = decide(ctx.config.gate, report, reward_report, drift)
     rows.add_gate_decision(decision)
     if decision.decision == "hold":
         return

@@ -1,4 +1,4 @@
-"""The stages that make preferences, but for judging: sampling, generation, preferences."""
+"""The stages before judging: sampling and generation."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,14 +9,10 @@ from rlaif.policies import policy_path
 from rlaif.records import AuditReport, Completion, Prompt
 from rlaif.stages.generation import GenerationUnit, generate, plan_units
 from rlaif.stages.pools import drop_near_duplicates, read_pools, require_both_splits
-from rlaif.stages.preferences import (
-    labels_of_comparisons,
-    labels_of_ratings,
-    make_preferences,
-)
 from rlaif.stages.sampling import choose_held_out_prompts, choose_training_prompts
 
 SAMPLING, GENERATION, JUDGING, PREFERENCES = "sampling", "generation", "judging", "preferences"
+CALIBRATION = "calibration"
 AUDIT: Final = "judge_audit"
 TRAIN: Final = "train"
 EVAL: Final = "eval"
@@ -113,28 +109,3 @@ def audit_quarantine(ctx: CycleContext) -> str:
     if found is None or ctx.config.audit.on_breach != "quarantine":
         return ""
     return "; ".join(breach.told for breach in AuditReport.model_validate(found).breaches)
-
-
-def preferences(ctx: CycleContext) -> None:
-    """Turn this cycle's verdicts and ratings into preferences."""
-
-    def work(rows: Unit) -> None:
-        if audit_quarantine(ctx):
-            return
-        completions = ctx.ledger.completions(ctx.number, TRAIN)
-        verdicts = ctx.ledger.pair_verdicts(ctx.number, JUDGING)
-        labelled = labels_of_comparisons(verdicts)
-        if ctx.config.preferences.uncompared == "ratings":
-            scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, JUDGING)}
-            temperature = ctx.config.judging.score_temperature
-            labelled += labels_of_ratings(completions, scores, verdicts, temperature)
-        rows.add_preferences(
-            make_preferences(
-                labelled,
-                {c.id: c.prompt_id for c in completions},
-                ctx.config.preferences,
-                ctx.crew.panel(ctx.config.jury).rubric_hash,
-            )
-        )
-
-    ctx.run_once(PREFERENCES, "preferences", work)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rlaif.cycle.context import CycleContext
-from rlaif.cycle.drafting import AUDIT, JUDGING, TRAIN
+from rlaif.cycle.drafting import AUDIT, CALIBRATION, JUDGING, TRAIN
 from rlaif.errors import StageError
 from rlaif.judges import RubricJudge
 from rlaif.judges.probes import load_attacks
@@ -18,6 +18,7 @@ from rlaif.records import (
     ProbeKind,
     ProbeOutcome,
     Prompt,
+    make_id,
 )
 from rlaif.stages.audit import audit
 from rlaif.stages.preferences import by_prompt, choose_pairs
@@ -132,7 +133,7 @@ def rate(
         ids = {completion.id for _, completion in part}
         own = tuple((kind, original) for kind, original in attacked if original.id in ids)
         units.append(RatingUnit(f"ratings-{purpose}-{number:04d}", part, own))
-    ctx.run_units(stage, units, work, _recorder(panel), "batches of ratings")
+    ctx.run_units(stage, units, work, _recorder(ctx, panel, stage), "batches of ratings")
 
 
 def compare(
@@ -189,21 +190,31 @@ def compare(
         )
         for number, start in enumerate(starts)
     ]
-    ctx.run_units(stage, units, work, _recorder(panel), "batches of comparisons")
+    ctx.run_units(stage, units, work, _recorder(ctx, panel, stage), "batches of comparisons")
 
 
-def _recorder(panel: RubricJudge) -> Callable[[Unit, Judged], None]:
+def _recorder(ctx: CycleContext, panel: RubricJudge, stage: str) -> Callable[[Unit, Judged], None]:
     """Return what turns the judgements of a unit into rows."""
 
     def record(rows: Unit, found: Judged) -> None:
         for probe, outcome in zip(found.probes, found.outcomes, strict=True):
             rows.add_completions(PROBED[outcome.method], [probe])
-        rows.add_judgements(panel.rubric_hash, found.judgements)
+        rows.add_judgements(panel.rubric_hash, _named(ctx, stage, found.judgements))
         rows.add_scores(found.scores)
         rows.add_pair_verdicts(found.verdicts)
         rows.add_probes(found.outcomes)
 
     return record
+
+
+def _named(ctx: CycleContext, stage: str, judgements: list[Judgement]) -> list[Judgement]:
+    """Return judgements with ids of their cycle where every cycle judges the same anew."""
+    if stage != CALIBRATION:
+        return judgements
+    return [
+        j.model_copy(update={"id": make_id("judgement", j.id, stage, ctx.number)})
+        for j in judgements
+    ]
 
 
 def _audit(ctx: CycleContext, panel: RubricJudge, rows: Unit) -> None:

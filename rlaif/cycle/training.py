@@ -232,11 +232,15 @@ def _pairs(ctx: CycleContext) -> tuple[RewardPair, ...]:
     earlier = [
         p for p in _still_training(ctx, before) if p.rubric_hash == rubric or p.split == "train"
     ]
-    return _as_pairs(ctx, [*_replay(ctx, earlier, len(own)), *own])
+    fresh = sum(p.origin != "human" for p in own)
+    return _as_pairs(ctx, [*_replay(ctx, earlier, fresh), *own])
 
 
 def _still_training(ctx: CycleContext, earlier: Sequence[Preference]) -> list[Preference]:
-    """Drop what is held out by now, and split the rest by today's share."""
+    """Drop what is held out by now, and split the rest by today's share.
+
+    Humans' pairs are dropped too: every cycle has them among its own.
+    """
     held_out = {p.id for p in ctx.ledger.cycle_prompts(ctx.number, EVAL)}
     prompts = ctx.ledger.prompts(list(dict.fromkeys(p.prompt_id for p in earlier)))
     held_out |= {p.id for p in prompts if p.split == "eval"}
@@ -244,7 +248,7 @@ def _still_training(ctx: CycleContext, earlier: Sequence[Preference]) -> list[Pr
     return [
         p.model_copy(update={"split": preference_split(p.prompt_id, share)})
         for p in earlier
-        if p.prompt_id not in held_out
+        if p.prompt_id not in held_out and p.origin != "human"
     ]
 
 
@@ -271,6 +275,7 @@ def _as_pairs(ctx: CycleContext, chosen: Sequence[Preference]) -> tuple[RewardPa
             second_length=second.length,
             label=p.label,
             split=p.split,
+            weight=p.weight,
         )
         for p in chosen
         for first, second in [(completions[p.first_id], completions[p.second_id])]

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 
 from rlaif.config import JudgingConfig
 from rlaif.errors import StageError
+from rlaif.judges.agreement import OrderedPair
 from rlaif.judges.combining import Combine
 from rlaif.judges.rubric import AnyCriterion, JudgeCriterion, Rubric
 from rlaif.records import (
@@ -190,6 +191,29 @@ def pair_verdict(
     )
 
 
+def orders_by_criterion(
+    rubric: Rubric,
+    settings: VerdictSettings,
+    completions: tuple[Completion, Completion],
+    judgements: Sequence[Judgement],
+) -> dict[str, OrderedPair]:
+    """Return the judge's P(first is better) in both orders, under each criterion that compares.
+
+    Args:
+        rubric: The rubric.
+        settings: Weights.
+        completions: First and second; two with the same words are not compared.
+        judgements: As for :func:`pair_verdict`.
+
+    Raises:
+        StageError: A comparison is missing.
+    """
+    criteria = criteria_to_compare(rubric, settings)
+    if not criteria or completions[0].text == completions[1].text:
+        return {}
+    return _Orders.of(criteria, completions, judgements).by_criterion
+
+
 def _doubt(settings: VerdictSettings, orders: "_Orders", disagreement: float | None) -> str | None:
     """Say why a pair's comparison is not to be trusted, if so."""
     flip = orders.flip(settings.flip_threshold)
@@ -257,6 +281,13 @@ class _Orders:
         )
 
     @property
+    def by_criterion(self) -> dict[str, OrderedPair]:
+        return {
+            c.name: OrderedPair(_known(self._forward[c.name]), _known(self._backward[c.name]))
+            for c in self._criteria
+        }
+
+    @property
     def forward(self) -> float:
         return self._mean(self._forward)
 
@@ -308,6 +339,10 @@ def _why_not(verdict: Choice | Unscored) -> str:
 
 def _p_shown_first(judgement: Judgement) -> float:
     return judgement.verdict.p_first if isinstance(judgement.verdict, Choice) else math.nan
+
+
+def _known(probability: float) -> float | None:
+    return None if math.isnan(probability) else _clip(probability)
 
 
 def _without_score(score: CompletionScore) -> list[str]:

@@ -15,9 +15,11 @@ from rlaif.judges.aggregation import (
     VerdictSettings,
     criteria_to_compare,
     judged_preference,
+    orders_by_criterion,
     pair_verdict,
     score_completion,
 )
+from rlaif.judges.agreement import OrderedPair
 from rlaif.judges.backend import SentenceEncoder
 from rlaif.judges.code_criteria import LoadedFunction, digests_of, judge_by_code
 from rlaif.judges.combining import Merged, merge
@@ -227,6 +229,15 @@ class RubricJudge:
         """Return the jury's own P(first is better) of what :meth:`compare` returned."""
         return [
             judged_preference(self.rubric, self.settings, (first, second), merged.judgements)
+            for (_, first, second), merged in zip(items, self._merge(judged), strict=True)
+        ]
+
+    def orders(
+        self, items: Sequence[ComparedItem], judged: Sequence[Sequence[Judgement]]
+    ) -> list[dict[str, OrderedPair]]:
+        """Take apart what :meth:`compare` returned; see ``aggregation.orders_by_criterion``."""
+        return [
+            orders_by_criterion(self.rubric, self.settings, (first, second), merged.judgements)
             for (_, first, second), merged in zip(items, self._merge(judged), strict=True)
         ]
 

@@ -35,7 +35,7 @@ _ABOUT_ONLY = (
 _LAST_MEAN = (
     "SELECT prompt_id, max(cycle), mean FROM (SELECT k.prompt_id, t.cycle, avg({value}) AS mean "
     "FROM {table} t JOIN completions k ON k.id = t.{key} WHERE t.{column} IS NOT NULL "
-    "GROUP BY k.prompt_id, t.cycle) GROUP BY prompt_id"
+    "AND t.stage != 'calibration' GROUP BY k.prompt_id, t.cycle) GROUP BY prompt_id"
 )
 _LAST_SCORES = _LAST_MEAN.format(
     value="t.score", table="scores", key="completion_id", column="score"
@@ -215,7 +215,8 @@ class ContentReads(Connected):
 
         A prompt is hard where the answers to it scored low, or where the judge could not tell
         them apart: min(mean score, 2 * mean margin), the margin of a pair being
-        |P(first better) - 0.5|, each mean over the prompt's last cycle that has any.
+        |P(first better) - 0.5|, each mean over the prompt's last cycle that has any. What humans
+        labelled says nothing here: it is judged to measure the judge.
         """
         easy: dict[str, float] = {}
         for sql in (_LAST_SCORES, _LAST_MARGINS):

@@ -48,8 +48,13 @@ DIGESTED: dict[str, tuple[str, ...]] = {
     ),
     "preferences": (
         "id", "cycle", "stage", "unit", "prompt_id", "first_id", "second_id", "label", "split",
-        "rubric_hash", "origin",
+        "rubric_hash", "origin", "weight",
     ),
+    "human_labels": (
+        "id", "prompt_id", "form", "first_id", "second_id", "value", "criterion", "rater", "weight",
+        "note", "frozen",
+    ),
+    "cycle_labels": ("cycle", "stage", "unit", "label_id"),
     "artifacts": ("cycle", "stage", "unit", "name", "digest"),
     "metrics": ("cycle", "stage", "unit", "step", "name", "value"),
     "reports": ("cycle", "stage", "unit", "kind", "content"),

@@ -7,7 +7,7 @@ VACUUM may renumber a bare ``rowid``.
 """
 
 APPLICATION_ID = 0x524C4146  # "RLAF" in the file's header
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _PLACE = "cycle INTEGER NOT NULL, stage TEXT NOT NULL, unit TEXT NOT NULL"
 _PLACE_KEY = "FOREIGN KEY (cycle, stage, unit) REFERENCES units (cycle, stage, unit)"
@@ -153,6 +153,24 @@ JUDGES_TABLES = (
         at TEXT NOT NULL) STRICT""",
     "CREATE INDEX replies_by_day ON replies (at, prompt_tokens, reply_tokens, cost)",
     "CREATE INDEX replies_by_cycle ON replies (cycle, prompt_tokens, reply_tokens, cost)",
+)
+
+FEEDBACK_TABLES = (
+    "ALTER TABLE preferences ADD COLUMN weight REAL NOT NULL DEFAULT 1.0 CHECK (weight > 0)",
+    """CREATE TABLE human_labels (
+        seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+        prompt_id TEXT NOT NULL REFERENCES prompts (id),
+        form TEXT NOT NULL CHECK (form IN ('rating', 'pair', 'ranking', 'edit')),
+        first_id TEXT NOT NULL REFERENCES completions (id),
+        second_id TEXT REFERENCES completions (id),
+        value REAL NOT NULL CHECK (value BETWEEN 0 AND 1), criterion TEXT NOT NULL,
+        rater TEXT NOT NULL, weight REAL NOT NULL CHECK (weight > 0), note TEXT NOT NULL,
+        frozen INTEGER NOT NULL CHECK (frozen IN (0, 1)), source TEXT NOT NULL, at TEXT NOT NULL,
+        CHECK ((form = 'rating') = (second_id IS NULL))) STRICT""",
+    "CREATE INDEX human_labels_by_prompt ON human_labels (prompt_id)",
+    f"""CREATE TABLE cycle_labels (
+        {_PLACE}, label_id TEXT NOT NULL REFERENCES human_labels (id),
+        PRIMARY KEY (cycle, label_id), {_PLACE_KEY}) STRICT""",
 )
 
 SEARCHED = (("prompts", "text"), ("critiques", "critique"))

@@ -9,6 +9,7 @@ from rlaif.records import (
     Choice,
     Completion,
     CompletionScore,
+    HumanLabel,
     JudgeCall,
     Judgement,
     PairVerdict,
@@ -277,6 +278,17 @@ def probe_from(row: Fields) -> ProbeOutcome:
 def preference_from(row: Fields) -> Preference:
     """Return the preference of a row."""
     return Preference(**{name: row[name] for name in Preference.model_fields})
+
+
+def label_row(label: HumanLabel, source: str, at: str) -> Row:
+    """Return the row of a human's label that came from a source at a time."""
+    return {**label.model_dump(), "frozen": int(label.frozen), "source": source, "at": at}
+
+
+def label_from(row: Fields) -> HumanLabel:
+    """Return the human's label of a row."""
+    fields = {name: row[name] for name in HumanLabel.model_fields}
+    return HumanLabel(**fields | {"frozen": bool(row["frozen"])})
 
 
 def cycle_from(row: Fields) -> CycleRow:

@@ -11,6 +11,7 @@ from rlaif.ledger.identity import is_empty, pragma, schema_version
 from rlaif.ledger.layout import (
     APPLICATION_ID,
     CONTENT_TABLES,
+    FEEDBACK_TABLES,
     JUDGES_TABLES,
     LOG_TABLES,
     RUN_TABLES,
@@ -50,6 +51,14 @@ def m003_critique_log(db: Database) -> None:
     db.conn.row_factory = sqlite3.Row
     CritiqueIndex(db.conn).add_after(0)
     db.execute("PRAGMA user_version = 3")
+
+
+@migrations()
+def m004_feedback(db: Database) -> None:
+    """Keep what humans said, which of it a cycle used, and what a preference weighs."""
+    for statement in FEEDBACK_TABLES:
+        db.execute(statement)
+    db.execute("PRAGMA user_version = 4")
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

@@ -106,6 +106,10 @@ class Unit:
         """Add preferences."""
         self._insert("preferences", [{**self.place, **p.model_dump()} for p in preferences])
 
+    def add_cycle_labels(self, label_ids: Sequence[str]) -> None:
+        """Add the humans' labels that this cycle works with, whatever is imported meanwhile."""
+        self._insert("cycle_labels", [{**self.place, "label_id": i} for i in label_ids])
+
     def add_metrics(self, metrics: Sequence[Metric]) -> None:
         """Add what a training stage measured."""
         self._insert("metrics", [{**self.place, **m.model_dump()} for m in metrics])

@@ -16,15 +16,17 @@ from rlaif.ledger.faults import as_ledger_error, translated
 from rlaif.ledger.puts import (
     PromotionKind,
     insert,
+    put_completions,
     put_event,
     put_policy,
     put_promotion,
+    put_prompts,
 )
 from rlaif.ledger.reads import LedgerReads
 from rlaif.ledger.rows import CycleRow, to_json
 from rlaif.ledger.schema import migrate
 from rlaif.ledger.unit import Unit
-from rlaif.records import StoredReply
+from rlaif.records import Completion, HumanLabel, Prompt, StoredReply
 
 _SETTINGS = (
     "PRAGMA foreign_keys = ON",
@@ -92,6 +94,37 @@ class Ledger(LedgerReads):
         found = [rows.reply_row(reply, cycle, at) for reply in replies]
         with self._transaction():
             insert(self._db, "replies", found, ignore=True)
+
+    def add_human_labels(
+        self,
+        labels: Sequence[HumanLabel],
+        *,
+        prompts: Sequence[Prompt] = (),
+        completions: Sequence[Completion] = (),
+        source: str,
+    ) -> int:
+        """Add what humans said, all of it or nothing; labels that are known stay as they are.
+
+        Args:
+            labels: The labels.
+            prompts: Those that the ledger does not have yet.
+            completions: Likewise.
+            source: Where they come from, for people.
+
+        Returns:
+            How many labels were new.
+
+        Raises:
+            LedgerError: An id is known with other content.
+        """
+        at = clock.iso_now()
+        found = [rows.label_row(label, source, at) for label in labels]
+        with self._transaction():
+            before = self._count_labels()
+            put_prompts(self._db, [rows.prompt_row(p) for p in prompts])
+            put_completions(self._db, [rows.completion_row(c) for c in completions])
+            insert(self._db, "human_labels", found, ignore=True)
+            return self._count_labels() - before
 
     def register_base(self, version: str, digest: str, path: str, card: dict[str, Any]) -> None:
         """Add the policy that the project begins with and make it the current one.
@@ -333,6 +366,9 @@ class Ledger(LedgerReads):
                 "way: stages that have begun end as they began; later ones take what is new",
                 cycle.number,
             )
+
+    def _count_labels(self) -> int:
+        return int(self.connection.execute("SELECT count(*) FROM human_labels").fetchone()[0])
 
     def _update(self, sql: str, *values: str | int) -> None:
         with self._transaction():

@@ -12,6 +12,7 @@ def bradley_terry_loss(
     first: Float[Tensor, " pairs"],
     second: Float[Tensor, " pairs"],
     p_first: Float[Tensor, " pairs"],
+    weights: Float[Tensor, " pairs"] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean cross-entropy of soft preferences under Bradley and Terry (1952), in nats.
 
@@ -22,9 +23,10 @@ def bradley_terry_loss(
         first: Rewards of the first answers.
         second: Rewards of the second answers.
         p_first: Probability that the first is better; 0.5 is a tie.
+        weights: What each pair's loss is multiplied by; see :func:`weighted_mean`.
     """
     gap = first - second
-    return -(p_first * logsigmoid(gap) + (1 - p_first) * logsigmoid(-gap)).mean()
+    return -weighted_mean(p_first * logsigmoid(gap) + (1 - p_first) * logsigmoid(-gap), weights)
 
 
 def pairwise_hinge_loss(
@@ -32,6 +34,7 @@ def pairwise_hinge_loss(
     second: Float[Tensor, " pairs"],
     p_first: Float[Tensor, " pairs"],
     margin: float = 1.0,
+    weights: Float[Tensor, " pairs"] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean hinge on the reward gap, weighted by soft preferences.
 
@@ -42,13 +45,17 @@ def pairwise_hinge_loss(
         second: Rewards of the second answers.
         p_first: Probability that the first is better; 0.5 is a tie.
         margin: m, the gap beyond which a certain pair costs nothing, in units of reward.
+        weights: What each pair's loss is multiplied by; see :func:`weighted_mean`.
     """
     gap = first - second
-    return (p_first * (margin - gap).relu() + (1 - p_first) * (margin + gap).relu()).mean()
+    losses = p_first * (margin - gap).relu() + (1 - p_first) * (margin + gap).relu()
+    return weighted_mean(losses, weights)
 
 
 def listwise_loss(
-    scores: Float[Tensor, "groups items"], item_mask: Bool[Tensor, "groups items"]
+    scores: Float[Tensor, "groups items"],
+    item_mask: Bool[Tensor, "groups items"],
+    weights: Float[Tensor, " groups"] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean negative log-likelihood of rankings under Plackett and Luce, in nats per group.
 
@@ -58,6 +65,7 @@ def listwise_loss(
     Args:
         scores: Rewards of each group's items, the best item first.
         item_mask: True = a real item; groups of different sizes are filled at the end.
+        weights: What each group's loss is multiplied by; see :func:`weighted_mean`.
     """
     size = scores.shape[1]
     everyone = torch.ones(size, size, dtype=torch.bool, device=scores.device)
@@ -65,4 +73,20 @@ def listwise_loss(
     remaining = (everyone.triu() & item_mask.unsqueeze(1)) | itself
     kept = scores.masked_fill(~item_mask, 0.0)
     among = kept.unsqueeze(1).masked_fill(~remaining, -torch.inf).logsumexp(dim=-1)
-    return masked_sum(among - kept, item_mask, dim=1).mean()
+    return weighted_mean(masked_sum(among - kept, item_mask, dim=1), weights)
+
+
+def weighted_mean(
+    losses: Float[Tensor, " rows"], weights: Float[Tensor, " rows"] | None
+) -> Float[Tensor, ""]:
+    """Return the mean of losses, each multiplied by its weight.
+
+    It is divided by the number of rows, not by their weights: weights whose mean over a data set is
+    1 make the batches of an epoch add up to its weighted mean, and a batch of light rows weighs
+    little.
+
+    Args:
+        losses: One per row.
+        weights: Of mean 1 over all rows of the data set; None: each is 1.
+    """
+    return (losses if weights is None else weights * losses).mean()

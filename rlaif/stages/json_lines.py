@@ -72,22 +72,46 @@ def read_json_lines(
         try:
             found.append((number, _parsed(line.rstrip("\r"), model)))
         except ValueError as exc:
-            seen, expected = _what_is_wrong(exc, line.rstrip("\r"), example)
+            seen, expected = what_is_wrong(exc, line.rstrip("\r"), example)
             raise error(seen, expected, "mend the line", path=path, line=number) from exc
     return found
 
 
-def _parsed(line: str, model: type[M]) -> M:
-    """Read a line; what cannot be written as UTF-8 again is refused too."""
+def one_value(text: str, *, strict: bool = False) -> Any:  # noqa: ANN401 - any JSON value
+    """Read a JSON value; what cannot be written as UTF-8 again is refused too.
+
+    Args:
+        text: The JSON.
+        strict: Refuse numbers that are none, and a key that stands twice.
+
+    Raises:
+        ValueError: It is no JSON, or none that is taken.
+    """
+    keyed, constant = (_keyed_once, _no_number) if strict else (None, None)
     try:
-        value: Any = json.loads(line)
+        value: Any = json.loads(text, object_pairs_hook=keyed, parse_constant=constant)
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError as exc:
         raise ValueError("it is nested too deeply") from exc
-    return model.model_validate(value)
+    return value
 
 
-def _what_is_wrong(exc: ValueError, line: str, example: str) -> tuple[str, str]:
+def _parsed(line: str, model: type[M]) -> M:
+    return model.model_validate(one_value(line))
+
+
+def _keyed_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"a key stands twice among {', '.join(key for key, _ in pairs)}")
+    return found
+
+
+def _no_number(name: str) -> Any:  # noqa: ANN401 - never returns
+    raise ValueError(f"{name} is no number")
+
+
+def what_is_wrong(exc: Exception, line: str, example: str) -> tuple[str, str]:
     """Return what was seen in a line that cannot be used, and what was expected."""
     if isinstance(exc, UnicodeEncodeError):
         seen = f"{quoted(line)} holds half of a surrogate pair, which is no character"

@@ -1,12 +1,13 @@
 """Which pairs to compare, and which pairs train with which label."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
 from rlaif.config import PreferencesConfig
 from rlaif.judges import p_from_scores
+from rlaif.judges.calibration import Calibration
 from rlaif.records import (
     Completion,
     CompletionScore,
@@ -16,6 +17,7 @@ from rlaif.records import (
     make_id,
 )
 from rlaif.seeds import numpy_generator
+from rlaif.stages.human_pairs import HumanPair
 from rlaif.stages.pools import stable_share
 
 REUSE_PENALTY = 0.1
@@ -23,12 +25,17 @@ REUSE_PENALTY = 0.1
 
 @dataclass(frozen=True)
 class LabelledPair:
-    """Two completions of a prompt with P(first is better), and where that came from."""
+    """Two completions of a prompt with P(first is better), and where that came from.
+
+    ``name`` tells apart what several people said of the same two; the judge says it once.
+    """
 
     first_id: str
     second_id: str
     label: float
     origin: PreferenceOrigin
+    weight: float = 1.0
+    name: str = ""
 
 
 def by_prompt(completions: Iterable[Completion]) -> dict[str, list[Completion]]:
@@ -112,6 +119,44 @@ def labels_of_ratings(
     return labelled
 
 
+def labels_of_humans(
+    pairs: Iterable[HumanPair], train_weight: float, cycle: int
+) -> list[LabelledPair]:
+    """Return the pairs of humans that train, none where their weight is 0; frozen ones never.
+
+    Args:
+        pairs: What humans said of pairs.
+        train_weight: What theirs weigh beside the judge's, times their own weight.
+        cycle: Each cycle has rows of its own.
+    """
+    if train_weight == 0.0:
+        return []
+    return [
+        LabelledPair(
+            pair.first_id,
+            pair.second_id,
+            pair.p_first,
+            "human",
+            train_weight * pair.weight,
+            f"human-{cycle}-{pair.name}",
+        )
+        for pair in pairs
+        if not pair.frozen
+    ]
+
+
+def calibrated(
+    pairs: Iterable[LabelledPair], by_origin: Mapping[PreferenceOrigin, Calibration]
+) -> list[LabelledPair]:
+    """Return pairs with their labels calibrated, where there is a calibration for their origin."""
+    return [
+        replace(pair, label=by_origin[pair.origin].apply(pair.label))
+        if pair.origin in by_origin
+        else pair
+        for pair in pairs
+    ]
+
+
 def make_preferences(
     pairs: Iterable[LabelledPair],
     prompt_of: Mapping[str, str],
@@ -128,7 +173,7 @@ def make_preferences(
     """
     return [
         Preference(
-            id=make_id("preference", rubric_hash, pair.first_id, pair.second_id),
+            id=make_id("preference", rubric_hash, pair.first_id, pair.second_id, *_names(pair)),
             prompt_id=prompt_of[pair.first_id],
             first_id=pair.first_id,
             second_id=pair.second_id,
@@ -136,6 +181,7 @@ def make_preferences(
             split=preference_split(prompt_of[pair.first_id], config.heldout_share),
             rubric_hash=rubric_hash,
             origin=pair.origin,
+            weight=pair.weight,
         )
         for pair in pairs
         if config.ties == "keep" or not _tied(pair, config)
@@ -145,6 +191,10 @@ def make_preferences(
 def preference_split(prompt_id: str, heldout_share: float) -> Literal["train", "heldout"]:
     """Return the side of a prompt's preferences: ``heldout`` ones only measure."""
     return "heldout" if stable_share(f"heldout:{prompt_id}") < heldout_share else "train"
+
+
+def _names(pair: LabelledPair) -> tuple[str, ...]:
+    return (pair.name,) if pair.name else ()
 
 
 def _tied(pair: LabelledPair, config: PreferencesConfig) -> bool:

@@ -7,26 +7,31 @@ from pathlib import Path
 from typing import Any
 
 from rlaif.artifacts import MANIFEST, landing
-from rlaif.config import GateConfig
+from rlaif.config import FeedbackConfig, GateConfig
 from rlaif.errors import StageError
 from rlaif.records import EvaluationReport, GateCheck, GateDecision, RewardModelReport
+from rlaif.stages.drift import Drift
 
 LINEAGE = "lineage.json"
 CARD = "README.md"
 
 
 def decide(
-    config: GateConfig, evaluation: EvaluationReport, reward_model: RewardModelReport
+    config: GateConfig,
+    evaluation: EvaluationReport,
+    reward_model: RewardModelReport,
+    drift: GateCheck | None = None,
 ) -> GateDecision:
     """Decide whether a challenger is promoted: every check must pass.
 
-    What it may know is in its arguments: the judge's evaluation and the reward model's report.
+    What it may know is in its arguments: the judge's evaluation, the reward model's report, and
+    whether the judge drifted from what humans say, where they said anything.
     """
     wins = evaluation.vs_incumbent
     floor = config.min_diversity * evaluation.diversity_base
     ceiling = config.max_length_growth * evaluation.length_base
     accuracy = reward_model.accuracy
-    checks = (
+    checks: tuple[GateCheck, ...] = (
         _check(
             "win_rate",
             wins.low > config.min_win_rate,
@@ -62,9 +67,24 @@ def decide(
             f"at least {config.min_reward_accuracy:.3f}",
         ),
     )
+    if drift is not None:
+        checks = (*checks, drift)
     return GateDecision(
         decision="promote" if all(c.passed for c in checks) else "hold", checks=checks
     )
+
+
+def drift_check(config: FeedbackConfig, drift: Drift) -> GateCheck:
+    """Check that the judge still agrees with humans as it did; ``on_drift`` may only warn."""
+    fall = f"a sure fall by more than {config.max_drift:.3f}"
+    if drift.found:
+        words = f"{drift.reason}, which is {fall}"
+        warned = "" if config.on_drift == "hold" else ' (feedback.on_drift = "warn")'
+        return GateCheck(
+            name="judge_drift", passed=config.on_drift != "hold", reason=words + warned
+        )
+    words = drift.reason if drift.change is None else f"{drift.reason}, which is not {fall}"
+    return GateCheck(name="judge_drift", passed=True, reason=words)
 
 
 def hold(reason: str) -> GateDecision:

@@ -50,6 +50,8 @@ def test_every_promised_command_is_there() -> None:
         *("rlaif policy", "rlaif policy list", "rlaif policy show", "rlaif policy sample"),
         *("rlaif policy promote", "rlaif policy rollback", "rlaif ledger", "rlaif ledger digest"),
         *("rlaif judge", "rlaif judge audit"),
+        *("rlaif feedback", "rlaif feedback import", "rlaif feedback list"),
+        "rlaif feedback report",
         *("rlaif export", "rlaif export preferences", "rlaif export policy"),
         *("rlaif rubric", "rlaif rubric new", "rlaif rubric list", "rlaif rubric show"),
         *("rlaif rubric validate", "rlaif rubric diff"),

@@ -13,7 +13,8 @@ from rlaif.seeds import derive_seed
 class RewardPair(Record):
     """Two answers to one prompt with the soft label P(first is better).
 
-    Lengths are in tokens, as sampled. ``heldout`` pairs measure and never train.
+    Lengths are in tokens, as sampled. ``heldout`` pairs measure and never train. ``weight`` is what
+    the pair's loss is multiplied by.
     """
 
     prompt: tuple[Message, ...] = Field(min_length=1)
@@ -25,6 +26,7 @@ class RewardPair(Record):
     second_length: int = Field(ge=0)
     label: Probability
     split: Literal["train", "heldout"]
+    weight: float = Field(1.0, gt=0.0)
 
 
 class CalibrationAnswer(Record):
@@ -82,5 +84,9 @@ class RewardModelJob(Record):
         shaping = self.model_dump(mode="json", include={"config", "seed", "device"})
         for name in ("checkpoint_steps", "ensemble_penalty"):
             del shaping["config"][name]
-        trained = [pair.model_dump(mode="json") for pair in self.pairs if pair.split == "train"]
+        trained = [
+            pair.model_dump(mode="json", exclude_defaults=True)
+            for pair in self.pairs
+            if pair.split == "train"
+        ]
         return digest_of([policy_digest, shaping, trained])

@@ -4,6 +4,7 @@ All pairs of a prompt stay together, as in Ouyang et al. 2022 (section 3.5), so 
 in several pairs runs through the model once per step.
 """
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -31,16 +32,19 @@ class Comparison:
         answers: Tokens of prompt and answer, each.
         values: What is said of each: its probability to be better, or its strength in the list.
         pairs: Judged pairs that this stands for.
+        weight: What its loss is multiplied by.
     """
 
     prompt: int
     answers: tuple[Tokens, ...]
     values: tuple[float, ...]
     pairs: int = 1
+    weight: float = 1.0
 
 
-def compare_pairs(pairs: Iterable[RewardPair], encode: Encode) -> list[Comparison]:
-    """Turn pairs into comparisons of two, values being P(better)."""
+def compare_pairs(pairs: Sequence[RewardPair], encode: Encode) -> list[Comparison]:
+    """Turn pairs into comparisons of two, values being P(better), weights of mean 1."""
+    mean = math.fsum(pair.weight for pair in pairs) / max(len(pairs), 1)
     numbers: dict[tuple[Message, ...], int] = {}
     return [
         Comparison(
@@ -50,6 +54,7 @@ def compare_pairs(pairs: Iterable[RewardPair], encode: Encode) -> list[Compariso
                 encode(pair.prompt, pair.second, pair.second_ended),
             ),
             values=(pair.label, 1.0 - pair.label),
+            weight=pair.weight / mean,
         )
         for pair in pairs
     ]
@@ -60,7 +65,8 @@ def rank_lists(pairs: Iterable[Comparison]) -> list[Comparison]:
 
     Strengths are the least-squares fit s_i - s_j = logit P(i better than j) over the pairs (Jiang
     et al. 2011, "Statistical ranking and combinatorial Hodge theory"), labels held within 0.01 and
-    0.99; equal strengths are ties.
+    0.99, each pair counted by its weight; equal strengths are ties. A list weighs the mean of its
+    pairs.
     """
     by_prompt: dict[int, list[Comparison]] = {}
     for pair in pairs:
@@ -110,8 +116,8 @@ def as_row(batch: Sequence[Comparison], draws: Draws) -> dict[str, Any]:
 
     Returns:
         ``sequences``, the answers' tokens; ``places``, for each comparison the answers' indices
-        in ``sequences``; ``values``, the same shape; ``draws``, for each member how often each
-        comparison counts.
+        in ``sequences``; ``values``, the same shape; ``weights``, one for each comparison;
+        ``draws``, for each member how often each comparison counts.
     """
     index: dict[Tokens, int] = {}
     places = [[index.setdefault(a, len(index)) for a in c.answers] for c in batch]
@@ -119,6 +125,7 @@ def as_row(batch: Sequence[Comparison], draws: Draws) -> dict[str, Any]:
         "sequences": [list(answer) for answer in index],
         "places": places,
         "values": [list(c.values) for c in batch],
+        "weights": [c.weight for c in batch],
         "draws": draws[:, [c.prompt for c in batch]].tolist(),
     }
 
@@ -143,30 +150,34 @@ def _ranked(pairs: Sequence[Comparison]) -> list[Comparison]:
     index: dict[Tokens, int] = {}
     edges = [tuple(index.setdefault(a, len(index)) for a in pair.answers) for pair in pairs]
     answers = list(index)
-    strengths = _strengths(len(answers), edges, [pair.values[0] for pair in pairs])
+    strengths = _strengths(len(answers), edges, pairs)
     lists = []
     for members in _connected(len(answers), edges):
         if len(members) > 1:
+            weights = [p.weight for p, edge in zip(pairs, edges, strict=True) if edge[0] in members]
             lists.append(
                 Comparison(
                     prompt=pairs[0].prompt,
                     answers=tuple(answers[m] for m in members),
                     values=tuple(strengths[m] for m in members),
-                    pairs=sum(edge[0] in members for edge in edges),
+                    pairs=len(weights),
+                    weight=math.fsum(weights) / len(weights),
                 )
             )
     return lists
 
 
 def _strengths(
-    answers: int, edges: Sequence[tuple[int, ...]], labels: Sequence[float]
+    answers: int, edges: Sequence[tuple[int, ...]], pairs: Sequence[Comparison]
 ) -> list[float]:
     contrast = np.zeros((len(edges), answers))
     for row, (first, second) in enumerate(edges):
         contrast[row, first] += 1.0
         contrast[row, second] -= 1.0
-    sure = np.clip(labels, 1 - _SUREST, _SUREST)
-    fit = np.linalg.lstsq(contrast, np.log(sure / (1 - sure)), rcond=None)[0]
+    sure = np.clip([pair.values[0] for pair in pairs], 1 - _SUREST, _SUREST)
+    root = np.sqrt([pair.weight for pair in pairs])
+    odds = np.log(sure / (1 - sure))
+    fit = np.linalg.lstsq(contrast * root[:, None], odds * root, rcond=None)[0]
     return [round(float(strength), 6) for strength in fit]
 
 

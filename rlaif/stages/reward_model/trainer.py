@@ -86,7 +86,12 @@ class SoftRewardTrainer(CheckpointedTrainer, RewardTrainer):
         raw = model(inputs["input_ids"], inputs["attention_mask"])
         scores = raw[inputs["places"]]
         loss = members_loss(
-            self.loss, scores, inputs["values"], inputs["real"], draws=inputs["draws"]
+            self.loss,
+            scores,
+            inputs["values"],
+            inputs["real"],
+            draws=inputs["draws"],
+            weights=inputs["weights"],
         )
         return (loss, {"raw": raw}) if return_outputs else loss
 
@@ -98,7 +103,13 @@ class SoftRewardTrainer(CheckpointedTrainer, RewardTrainer):
 
 
 def members_loss(
-    loss: Loss, scores: Tensor, values: Tensor, real: Tensor, *, draws: Tensor
+    loss: Loss,
+    scores: Tensor,
+    values: Tensor,
+    real: Tensor,
+    *,
+    draws: Tensor,
+    weights: Tensor,
 ) -> Tensor:
     """Return the mean over an ensemble's members of each one's loss on what it drew.
 
@@ -111,17 +122,21 @@ def members_loss(
         values: P(better) of each answer of a pair, or strengths in a list [comparisons, answers].
         real: True = a real answer [comparisons, answers].
         draws: How often each comparison counts, integers [members, comparisons].
+        weights: What each comparison's loss is multiplied by [comparisons].
     """
     total = scores.sum() * 0.0  # all may have drawn nothing, and a step needs its gradient
     for own, counts in zip(scores.unbind(dim=-1), draws, strict=True):
         rows = torch.arange(len(own), device=own.device).repeat_interleave(counts)
         if len(rows):
             share = len(rows) / len(own)
-            total = total + share * soft_loss(loss, own[rows], values[rows], real[rows])
+            mean = soft_loss(loss, own[rows], values[rows], real[rows], weights[rows])
+            total = total + share * mean
     return total / len(draws)
 
 
-def soft_loss(loss: Loss, scores: Tensor, values: Tensor, real: Tensor) -> Tensor:
+def soft_loss(
+    loss: Loss, scores: Tensor, values: Tensor, real: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """Return the loss of comparisons.
 
     Args:
@@ -129,15 +144,18 @@ def soft_loss(loss: Loss, scores: Tensor, values: Tensor, real: Tensor) -> Tenso
         scores: Raw rewards [comparisons, answers].
         values: P(better) of each answer of a pair, or strengths in a list; the same shape.
         real: True = a real answer; the same shape.
+        weights: What each comparison's loss is multiplied by [comparisons]; None: each by 1.
     """
     if loss == "bradley_terry":
-        return bradley_terry_loss(scores[:, 0], scores[:, 1], values[:, 0])
+        return bradley_terry_loss(scores[:, 0], scores[:, 1], values[:, 0], weights)
     if loss == "hinge":
-        return pairwise_hinge_loss(scores[:, 0], scores[:, 1], values[:, 0])
-    return tied_listwise_loss(scores, values, real)
+        return pairwise_hinge_loss(scores[:, 0], scores[:, 1], values[:, 0], weights=weights)
+    return tied_listwise_loss(scores, values, real, weights)
 
 
-def tied_listwise_loss(scores: Tensor, strengths: Tensor, real: Tensor) -> Tensor:
+def tied_listwise_loss(
+    scores: Tensor, strengths: Tensor, real: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """Return the listwise loss, the mean of both orders where strengths are tied.
 
     So a tie of two costs what Bradley-Terry costs at p = 0.5.
@@ -146,13 +164,17 @@ def tied_listwise_loss(scores: Tensor, strengths: Tensor, real: Tensor) -> Tenso
         scores: Raw rewards [lists, answers].
         strengths: What the order is made from; the same shape.
         real: True = a real answer; the same shape.
+        weights: Of the lists [lists]; None: each is 1.
     """
     strengths = strengths.masked_fill(~real, -torch.inf)
     last = strengths.shape[1] - 1
     forward = strengths.argsort(dim=1, descending=True, stable=True)
     backward = last - strengths.flip(1).argsort(dim=1, descending=True, stable=True)
     orders = torch.cat([forward, backward])
-    return listwise_loss(scores.repeat(2, 1).gather(1, orders), real.repeat(2, 1).gather(1, orders))
+    twice = None if weights is None else weights.repeat(2)
+    return listwise_loss(
+        scores.repeat(2, 1).gather(1, orders), real.repeat(2, 1).gather(1, orders), twice
+    )
 
 
 class _Filler:
@@ -190,6 +212,7 @@ class _Collator:
             "real": real,
             "values": torch.tensor(values, dtype=torch.float32),
             "draws": torch.tensor(row["draws"]),
+            "weights": torch.tensor(row["weights"], dtype=torch.float32),
         }
 
 

@@ -13,6 +13,7 @@ from rlaif.records import (
     CompletionScore,
     GateCheck,
     GateDecision,
+    HumanLabel,
     JudgeCall,
     Judgement,
     Message,
@@ -120,6 +121,17 @@ def preference(name: str, prompt_name: str, first: str, second: str, **fields: A
     )
 
 
+def human_label(name: str, prompt_name: str, first: str, second: str, **fields: Any) -> HumanLabel:
+    given: dict[str, Any] = {"form": "pair", "value": 0.75, "rater": "ana", "frozen": False}
+    return HumanLabel(
+        id=f"label-{name}",
+        prompt_id=f"prompt-{prompt_name}",
+        first_id=f"completion-{first}",
+        second_id=f"completion-{second}" if second else None,
+        **given | fields,
+    )
+
+
 def begin(ledger: Ledger, number: int = 1, **fields: Any) -> None:
     """Register rubric and base, and begin a cycle."""
     given: dict[str, Any] = {
@@ -170,6 +182,8 @@ def fill_answers(ledger: Ledger, name: str) -> None:
 
 def _fill_judgements(ledger: Ledger, name: str) -> None:
     first, second = f"{name}-0", f"{name}-1"
+    label = human_label(name, name, first, second)
+    ledger.add_human_labels([label], source="labels.jsonl")
     with ledger.unit(1, "judging", name) as unit:
         judged = [rating(first, first), comparison(f"{name}-pair", first, second)]
         unread = Unscored(reason="no label in the reply")
@@ -187,6 +201,7 @@ def _fill_judgements(ledger: Ledger, name: str) -> None:
         attacked = completion(f"{name}-0-attacked", name, policy="probe:fence")
         unit.add_completions("probe-rated", [attacked])
         unit.add_probes([probe(attacked.id, f"completion-{first}")])
+        unit.add_cycle_labels([label.id])
 
 
 def _fill_promotion(ledger: Ledger, name: str) -> None:

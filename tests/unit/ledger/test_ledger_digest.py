@@ -32,6 +32,9 @@ HOST_FACTS = {
     ("units", "seconds"),
     ("units", "done_at"),
     ("promotions", "at"),
+    ("human_labels", "seq"),
+    ("human_labels", "source"),
+    ("human_labels", "at"),
 }
 
 

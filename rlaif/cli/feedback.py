@@ -1,0 +1,284 @@
+"""``rlaif feedback``: what humans say of answers, and what the judge is worth by it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rlaif.cli.documented import Group
+from rlaif.cli.output import (
+    cell,
+    emit_json,
+    json_option,
+    number,
+    one_line,
+    percent,
+    stdout,
+    table,
+)
+from rlaif.cli.place import Place
+from rlaif.records import HumanLabel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rlaif.feedback import FeedbackPlan, Line
+    from rlaif.judges.agreement import Proportion
+    from rlaif.ledger.reads import LedgerReads
+    from rlaif.project import Project
+    from rlaif.stages.calibration import Agreement, Fitted, JudgeCalibration
+
+SHOWN = 20
+
+
+@click.group(
+    cls=Group,
+    examples=[
+        "rlaif feedback import labels.jsonl --rater ana",
+        "rlaif feedback report",
+    ],
+)
+def feedback() -> None:
+    """Let humans measure the judge, and train beside it."""
+
+
+@feedback.command(
+    "import",
+    examples=[
+        "rlaif feedback import labels.jsonl",
+        "rlaif feedback import ratings.csv --rater ana --dry-run",
+    ],
+)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--rater", default="", metavar="NAME", help="Who said what no line ascribes.")
+@click.option("--dry-run", is_flag=True, help="Read and check the file; take nothing.")
+@json_option
+@click.pass_obj
+def import_(place: Place, file: Path, rater: str, dry_run: bool, as_json: bool) -> None:
+    """Import ratings, pairs, rankings or edits, all of a file or nothing.
+
+    Each line of FILE (JSON lines, or CSV where its name ends with .csv) has a prompt, one answer or
+    more, and what a human said of them; see docs/guides/human-feedback.md. The next cycle judges
+    the same and measures the judge by it. The same file again changes nothing.
+    """
+    from rlaif.ledger.reader import LedgerReader
+    from rlaif.ledger.writer import Ledger
+    from rlaif.stages.feedback_files import read_feedback
+
+    project = place.project()
+    lines = read_feedback(file)
+    if not dry_run:
+        with Ledger.open(project.ledger_path) as ledger:
+            plan = _plan(project, file, lines, ledger, rater)
+            new = ledger.add_human_labels(
+                list(plan.labels.values()),
+                prompts=list(plan.prompts.values()),
+                completions=list(plan.completions.values()),
+                source=file.name,
+            )
+    elif project.ledger_path.is_file():
+        with LedgerReader.open(project.ledger_path) as reader:
+            plan = _plan(project, file, lines, reader, rater)
+            new = len(plan.labels.keys() - {label.id for label in reader.human_labels()})
+    else:
+        plan = _plan(project, file, lines, None, rater)
+        new = len(plan.labels)
+    counts = _counts(len(lines), plan, new)
+    if as_json:
+        emit_json({**counts, "dry_run": dry_run})
+    else:
+        click.echo(_told(counts, dry_run))
+
+
+@feedback.command(
+    "list",
+    examples=[
+        "rlaif feedback list",
+        "rlaif feedback list --limit 100 --json",
+    ],
+)
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=SHOWN, show_default=True, help="How many."
+)
+@json_option
+@click.pass_obj
+def list_(place: Place, limit: int, as_json: bool) -> None:
+    """List what humans said, the last of it."""
+    with place.reader() as reader:
+        labels = reader.human_labels(limit)
+        prompts = {p.id: p.text for p in reader.prompts(sorted({x.prompt_id for x in labels}))}
+    if as_json:
+        emit_json({"labels": [label.model_dump(mode="json") for label in labels]})
+        return
+    if not labels:
+        click.echo("no human has said anything yet: rlaif feedback import FILE")
+        return
+    shown = table(
+        "",
+        *("form", "criterion", "says", "weight", "rater", "use", "prompt"),
+        words=("form", "criterion", "says", "rater", "use"),
+        prose=("prompt",),
+    )
+    for label in labels:
+        shown.add_row(
+            label.form,
+            cell(label.criterion or "-"),
+            _saying(label),
+            f"{label.weight:g}",
+            cell(label.rater or "-"),
+            "frozen" if label.frozen else "free",
+            cell(one_line(prompts[label.prompt_id])),
+        )
+    stdout().print(shown)
+
+
+@feedback.command(
+    examples=[
+        "rlaif feedback report",
+        "rlaif feedback report --json",
+    ],
+)
+@json_option
+@click.pass_obj
+def report(place: Place, as_json: bool) -> None:
+    """Show what the judge is worth by the humans' labels, cycle by cycle.
+
+    Agreement by criterion, what the order of the answers does, calibration before and after on
+    labels that it was not fitted on, and the agreement with the frozen labels with its drift.
+    """
+    with place.reader() as reader:
+        found = _calibrations(reader)
+    if as_json:
+        cycles = [{"cycle": n, **report.model_dump(mode="json")} for n, report in found.items()]
+        emit_json({"cycles": cycles})
+    elif found:
+        _print(found)
+    else:
+        click.echo("no cycle has been measured yet: import labels, then rlaif run")
+
+
+def _plan(
+    project: "Project", file: Path, lines: "Sequence[Line]", reads: "LedgerReads | None", rater: str
+) -> "FeedbackPlan":
+    from rlaif.feedback import Known, plan_import
+    from rlaif.judges.rubric import load_rubric
+    from rlaif.stages.pools import read_pools
+
+    config = project.config
+    rubric = load_rubric(project.file(config.rubric.path))
+    known = Known.of(
+        reads,
+        read_pools(project.root, config.sampling.pools, config.sampling.eval_share),
+        [criterion.name for criterion in rubric.criteria],
+        config.run.seed,
+        config.feedback.frozen_share,
+    )
+    return plan_import(file, lines, known, reads, rater)
+
+
+def _counts(lines: int, plan: "FeedbackPlan", new: int) -> dict[str, int]:
+    return {
+        "lines": lines,
+        "labels": len(plan.labels),
+        "new": new,
+        "frozen": sum(label.frozen for label in plan.labels.values()),
+        "repeated": plan.repeated,
+        "new_prompts": len(plan.prompts),
+        "new_answers": len(plan.completions),
+    }
+
+
+def _told(counts: dict[str, int], dry_run: bool) -> str:
+    would = "nothing was taken (--dry-run); " if dry_run else ""
+    repeated = f", {counts['repeated']} said twice" if counts["repeated"] else ""
+    known = counts["labels"] - counts["new"]
+    return (
+        f"{would}{counts['lines']} lines, {counts['labels']} labels{repeated}: "
+        f"{counts['new']} new, {known} known; {counts['frozen']} frozen; "
+        f"{counts['new_prompts']} new prompts, {counts['new_answers']} new answers"
+    )
+
+
+def _saying(label: HumanLabel) -> str:
+    if label.second_id is None:
+        return f"{label.value:.2f} of 1"
+    return "tie" if label.value == 0.5 else f"first with {percent(label.value)}"
+
+
+def _calibrations(reads: "LedgerReads") -> "dict[int, JudgeCalibration]":
+    from rlaif.stages.calibration import JudgeCalibration
+
+    reports = {c.number: reads.report(c.number, "calibration") for c in reads.cycles()}
+    return {n: JudgeCalibration.model_validate(r) for n, r in reports.items() if r is not None}
+
+
+def _print(found: "dict[int, JudgeCalibration]") -> None:
+    console = stdout()
+    cycle, latest = max(found.items())
+    agreements = table(
+        f"Agreement of judge and humans, cycle {cycle}",
+        *("criterion", "by labels\nabout", "kind", "labels", "un-\nscored", "right", "kappa"),
+        words=("criterion", "by labels\nabout", "kind"),
+    )
+    for agreement in latest.agreements:
+        agreements.add_row(*_agreement_cells(agreement))
+    console.print(agreements, "")
+    console.print(f"the same side in both orders: {_share(latest.order.consistent)}\n")
+    for name, fitted in (("comparisons", latest.comparison), ("ratings", latest.ratings)):
+        console.print(f"labels from {name}: {_calibration_line(fitted)}")
+    drift = table(
+        "\nAgreement with the frozen labels",
+        *("cycle", "labels", "unscored", "agreement", "drift", "says"),
+        words=("drift",),
+        prose=("says",),
+    )
+    for number_, report_ in found.items():
+        frozen = report_.frozen
+        drift.add_row(
+            str(number_),
+            str(frozen.labels),
+            str(frozen.unscored),
+            _interval(frozen.agreement, frozen.low, frozen.high),
+            "yes" if report_.drift.found else "no",
+            cell(report_.drift.reason),
+        )
+    console.print(drift)
+
+
+def _agreement_cells(agreement: "Agreement") -> tuple[Any, ...]:
+    kappa = agreement.kappa.kappa
+    return (
+        cell(agreement.criterion or "whole"),
+        "it" if agreement.about == "criterion" else "the whole",
+        agreement.kind,
+        str(agreement.accuracy.count),
+        str(agreement.accuracy.unscored),
+        _share(agreement.accuracy),
+        "-" if kappa is None else f"{kappa.value:.2f} [{kappa.low:.2f}, {kappa.high:.2f}]",
+    )
+
+
+def _share(share: "Proportion") -> str:
+    return _interval(share.rate, share.low, share.high)
+
+
+def _interval(rate: float | None, low: float, high: float) -> str:
+    return "-" if rate is None else f"{percent(rate)} [{percent(low)}, {percent(high)}]"
+
+
+def _calibration_line(fitted: "Fitted") -> str:
+    measured = fitted.measured
+    figures = (
+        ""
+        if measured is None
+        else (
+            f"; cross-fitted, log-loss {number(measured.log_loss_before, 4)} before, "
+            f"{number(measured.log_loss_after, 4)} after; calibration error "
+            f"{number(measured.ece_before, 3)} before, {number(measured.ece_after, 3)} after"
+        )
+    )
+    if fitted.calibration is None:
+        return f"none applied: {fitted.reason}{figures}"
+    temperature = fitted.calibration.temperature
+    how = "isotonic" if temperature is None else f"temperature {temperature:.3f}"
+    return f"{how}, fitted on {fitted.labels} pairs{figures}"

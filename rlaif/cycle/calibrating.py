@@ -1,0 +1,138 @@
+"""The stage that measures the judge by what humans said, and what later stages take from it."""
+
+from collections.abc import Iterator, Mapping
+
+from rlaif.cycle.context import CycleContext
+from rlaif.cycle.drafting import CALIBRATION, EVAL, PREFERENCES
+from rlaif.cycle.judging import compare, rate
+from rlaif.judges import JudgeCriterion, RubricJudge
+from rlaif.judges.agreement import OrderedPair
+from rlaif.judges.panel import ComparedItem
+from rlaif.ledger.unit import Unit
+from rlaif.records import Completion, HumanLabel, Judgement, Prompt
+from rlaif.stages.calibration import LEVELS, JudgeCalibration, Said, calibrate
+from rlaif.stages.drift import FrozenAgreement
+from rlaif.stages.human_pairs import HumanPair, human_pairs
+from rlaif.stages.json_lines import asked_words
+
+HUMAN = "human"
+LABELS = "labels"
+
+
+def has_labels(ctx: CycleContext) -> bool:
+    """Return whether this cycle has humans' labels to measure the judge by.
+
+    Those that come once preferences are made wait for the next cycle.
+    """
+    if ctx.ledger.done_units(ctx.number, CALIBRATION):
+        return True
+    too_late = ctx.ledger.done_units(ctx.number, PREFERENCES)
+    return bool(ctx.ledger.human_labels(1)) and not too_late
+
+
+def calibration(ctx: CycleContext) -> None:
+    """Judge what humans labelled, as everything else is judged, and measure the judge by it.
+
+    Every cycle judges all of it anew: a judge behind a server may change without a word.
+    """
+    ctx.run_once(
+        CALIBRATION,
+        LABELS,
+        lambda rows: rows.add_cycle_labels([label.id for label in ctx.ledger.human_labels()]),
+    )
+    labels = ctx.ledger.cycle_labels(ctx.number)
+    panel = ctx.crew.panel(ctx.config.jury)
+    prompts = {p.id: p for p in ctx.ledger.prompts(sorted({x.prompt_id for x in labels}))}
+    answers = _answers(ctx, labels)
+    rate(ctx, panel, CALIBRATION, HUMAN, prompts, list(answers.values()))
+    scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, CALIBRATION)}
+    pairs = list(_pairs(labels, prompts, answers))
+    compare(ctx, panel, CALIBRATION, HUMAN, pairs, scores)
+    ctx.run_once(CALIBRATION, "summary", lambda rows: _summarise(ctx, rows, labels, panel, pairs))
+
+
+def judge_calibration(ctx: CycleContext, cycle: int) -> JudgeCalibration | None:
+    """Return what a cycle found of its judge, None where it had no labels."""
+    found = ctx.ledger.report(cycle, CALIBRATION)
+    return None if found is None else JudgeCalibration.model_validate(found)
+
+
+def pairs_that_train(ctx: CycleContext) -> list[HumanPair]:
+    """Return the humans' pairs that may train: neither frozen nor about what is held out."""
+    labels = ctx.ledger.cycle_labels(ctx.number)
+    prompts = {p.id: p for p in ctx.ledger.prompts(sorted({x.prompt_id for x in labels}))}
+    drawn = ctx.ledger.cycle_prompts(ctx.number, EVAL)
+    held_out = {asked_words(p.messages) for p in drawn}
+    return [
+        pair
+        for pair in human_pairs(labels)
+        if not pair.frozen
+        and prompts[pair.prompt_id].split == "train"
+        and asked_words(prompts[pair.prompt_id].messages) not in held_out
+    ]
+
+
+def _answers(ctx: CycleContext, labels: list[HumanLabel]) -> dict[str, Completion]:
+    """Return the labelled answers by id; a near-duplicate is judged for itself here."""
+    ids = sorted({i for x in labels for i in (x.first_id, x.second_id) if i is not None})
+    found = ctx.ledger.completions_by_id(ids)
+    return {c.id: c.model_copy(update={"duplicate_of": None}) for c in found}
+
+
+def _pairs(
+    labels: list[HumanLabel], prompts: Mapping[str, Prompt], answers: Mapping[str, Completion]
+) -> Iterator[ComparedItem]:
+    """Yield each pair that humans compared once, however many of them did."""
+    seen = set()
+    for label in labels:
+        pair = (label.first_id, label.second_id)
+        if label.second_id is not None and pair not in seen:
+            seen.add(pair)
+            yield prompts[label.prompt_id], answers[label.first_id], answers[label.second_id]
+
+
+def _summarise(
+    ctx: CycleContext,
+    rows: Unit,
+    labels: list[HumanLabel],
+    panel: RubricJudge,
+    pairs: list[ComparedItem],
+) -> None:
+    verdicts = ctx.ledger.pair_verdicts(ctx.number, CALIBRATION)
+    said = Said(
+        scores={s.completion_id: s for s in ctx.ledger.scores(ctx.number, CALIBRATION)},
+        verdicts={(v.first_id, v.second_id): v for v in verdicts},
+        orders=_orders(ctx, panel, pairs),
+        levels={
+            c.name: len(c.choices) if isinstance(c, JudgeCriterion) else LEVELS
+            for c in panel.rubric.criteria
+        },
+        temperature=ctx.config.judging.score_temperature,
+    )
+    report = calibrate(
+        labels,
+        said,
+        ctx.config.feedback,
+        rubric_hash=panel.rubric_hash,
+        seed=ctx.seed(CALIBRATION),
+        earlier=_earlier(ctx),
+    )
+    rows.add_report(CALIBRATION, report)
+
+
+def _orders(
+    ctx: CycleContext, panel: RubricJudge, pairs: list[ComparedItem]
+) -> dict[tuple[str, str], dict[str, OrderedPair]]:
+    """Return what the judge said of every pair in both orders, by criterion."""
+    said: dict[frozenset[str], list[Judgement]] = {}
+    for judgement in ctx.ledger.judgements(cycle=ctx.number, stage=CALIBRATION):
+        if judgement.kind == "pairwise":
+            said.setdefault(frozenset(judgement.completion_ids), []).append(judgement)
+    judged = [said.get(frozenset((first.id, second.id)), []) for _, first, second in pairs]
+    orders = panel.orders(pairs, judged)
+    return {(p[1].id, p[2].id): found for p, found in zip(pairs, orders, strict=True)}
+
+
+def _earlier(ctx: CycleContext) -> dict[int, FrozenAgreement]:
+    found = {cycle: judge_calibration(ctx, cycle) for cycle in range(1, ctx.number)}
+    return {cycle: report.frozen for cycle, report in found.items() if report is not None}

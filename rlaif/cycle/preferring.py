@@ -1,0 +1,40 @@
+"""The stage that makes preferences of verdicts, ratings, and what humans said."""
+
+from rlaif.cycle.calibrating import judge_calibration, pairs_that_train
+from rlaif.cycle.context import CycleContext
+from rlaif.cycle.drafting import JUDGING, PREFERENCES, TRAIN, audit_quarantine
+from rlaif.ledger.unit import Unit
+from rlaif.stages.preferences import (
+    calibrated,
+    labels_of_comparisons,
+    labels_of_humans,
+    labels_of_ratings,
+    make_preferences,
+)
+
+
+def preferences(ctx: CycleContext) -> None:
+    """Turn this cycle's verdicts and ratings, and the humans' pairs, into preferences."""
+
+    def work(rows: Unit) -> None:
+        if audit_quarantine(ctx):
+            return
+        completions = ctx.ledger.completions(ctx.number, TRAIN)
+        verdicts = ctx.ledger.pair_verdicts(ctx.number, JUDGING)
+        labelled = labels_of_comparisons(verdicts)
+        if ctx.config.preferences.uncompared == "ratings":
+            scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, JUDGING)}
+            temperature = ctx.config.judging.score_temperature
+            labelled += labels_of_ratings(completions, scores, verdicts, temperature)
+        measured = judge_calibration(ctx, ctx.number)
+        if measured is not None:
+            labelled = calibrated(labelled, measured.applied)
+        said = pairs_that_train(ctx)
+        labelled += labels_of_humans(said, ctx.config.feedback.train_weight, ctx.number)
+        prompt_of = {c.id: c.prompt_id for c in completions}
+        prompt_of |= {i: pair.prompt_id for pair in said for i in (pair.first_id, pair.second_id)}
+        rubric_hash = ctx.crew.panel(ctx.config.jury).rubric_hash
+        made = make_preferences(labelled, prompt_of, ctx.config.preferences, rubric_hash)
+        rows.add_preferences(made)
+
+    ctx.run_once(PREFERENCES, "preferences", work)

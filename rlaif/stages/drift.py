@@ -1,0 +1,191 @@
+"""Whether the judge still says what it said: its agreement with frozen labels, cycle by cycle.
+
+The same labels are looked at in two cycles, so what makes a label hard or easy cancels: only what
+the judge changed is left. Labels of one prompt stand or fall together, so prompts are what is
+counted: the change is a mean over labels with the variance of sums over prompts, and its interval
+is Student's.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from pydantic import Field
+from scipy.special import stdtrit
+
+from rlaif.intervals import wilson
+from rlaif.judges.agreement import CONFIDENCE, Estimate
+from rlaif.records import HumanLabel, Probability, Record
+
+FEWEST_PROMPTS = 10
+
+
+class FrozenAgreement(Record):
+    """How far the judge agrees with the frozen labels.
+
+    Attributes:
+        agreement: Its mean over scored labels; None without one.
+        low: Lower end of Wilson's interval at the number of prompts; nothing in [0, 1] varies more
+            than a coin.
+        high: Its upper end.
+        labels: Frozen labels that are about what the rubric holds.
+        prompts: Prompts of scored ones.
+        unscored: Those of which the judge gave no verdict.
+        by_label: Each label's agreement, None where unscored. Of a pair 1 where the judge is on the
+            human's side, else 0; of a tie what is missing to 1 of the judge's margin; of a rating
+            what is missing to 1 of the distance.
+    """
+
+    agreement: Probability | None
+    low: Probability
+    high: Probability
+    labels: int
+    prompts: int
+    unscored: int
+    by_label: dict[str, Probability | None]
+
+
+class Drift(Record):
+    """Whether the agreement has fallen, and against which cycle.
+
+    Attributes:
+        found: Whether it has surely fallen by more than is allowed.
+        reason: The figures in words, or why there are none.
+        reference: The earlier cycle against which it fell most.
+        change: Of the agreement on the labels that both cycles judged, with its interval.
+        labels: How many these are.
+        prompts: Their prompts.
+    """
+
+    found: bool
+    reason: str = Field(min_length=1)
+    reference: int | None = None
+    change: Estimate | None = None
+    labels: int = 0
+    prompts: int = 0
+
+
+def agreement_with(label: HumanLabel, said: float | None) -> float | None:
+    """Return how far a judge agrees with a label, in [0, 1]; None where it said nothing.
+
+    Args:
+        label: What the human said.
+        said: The judge's rating, or its P(first is better).
+    """
+    if said is None:
+        return None
+    if label.second_id is None:
+        return 1.0 - abs(said - label.value)
+    if label.value == 0.5:
+        return 1.0 - 2.0 * abs(said - 0.5)
+    return float((said - 0.5) * (label.value - 0.5) > 0.0)
+
+
+def measure_frozen(
+    labels: Sequence[HumanLabel], said: Mapping[str, float | None]
+) -> FrozenAgreement:
+    """Measure the agreement with the frozen labels.
+
+    Args:
+        labels: Any labels; the frozen ones count.
+        said: By label id, what the judge said; labels that are not in it are left out.
+    """
+    frozen = [label for label in labels if label.frozen and label.id in said]
+    by_label = {label.id: agreement_with(label, said[label.id]) for label in frozen}
+    scored = [value for value in by_label.values() if value is not None]
+    prompts = len({label.prompt_id for label in frozen if by_label[label.id] is not None})
+    mean = min(math.fsum(scored) / len(scored), 1.0) if scored else None
+    low, high = wilson(mean or 0.0, prompts, CONFIDENCE)
+    return FrozenAgreement(
+        agreement=mean,
+        low=low,
+        high=high,
+        labels=len(frozen),
+        prompts=prompts,
+        unscored=len(frozen) - len(scored),
+        by_label=by_label,
+    )
+
+
+def find_drift(
+    now: FrozenAgreement,
+    earlier: Mapping[int, FrozenAgreement],
+    prompt_of: Mapping[str, str],
+    max_drift: float,
+) -> Drift:
+    """Compare a measurement with every earlier one.
+
+    What is unscored does not agree here: a judge that fell silent has drifted. Against the best of
+    many measurements chance alone falls a little, so the level is shared among them (Bonferroni).
+
+    Args:
+        now: This cycle's.
+        earlier: By cycle.
+        prompt_of: Label id -> prompt id.
+        max_drift: How far the agreement may fall.
+
+    Returns:
+        Drift is found where the upper end of the change's interval is below ``-max_drift``.
+    """
+    if not now.labels:
+        return Drift(found=False, reason="no frozen label: there is nothing to measure drift on")
+    changes = {
+        cycle: {
+            name: (value or 0.0) - (before.by_label[name] or 0.0)
+            for name, value in now.by_label.items()
+            if name in before.by_label
+        }
+        for cycle, before in earlier.items()
+    }
+    common = {cycle: change for cycle, change in changes.items() if change}
+    if not common:
+        return Drift(found=False, reason="the frozen labels are measured for the first time")
+    reference = min(common, key=lambda cycle: (_mean(common[cycle].values()), cycle))
+    change = common[reference]
+    prompts = {prompt_of[name] for name in change}
+    if len(prompts) < FEWEST_PROMPTS:
+        return Drift(
+            found=False,
+            reason=f"frozen labels of {len(prompts)} prompts, at least {FEWEST_PROMPTS} are needed "
+            "to tell drift from noise",
+            reference=reference,
+            labels=len(change),
+            prompts=len(prompts),
+        )
+    level = 1.0 - (1.0 - CONFIDENCE) / len(common)
+    estimate = change_of_mean(change, prompt_of, level)
+    found = estimate.high < -max_drift
+    return Drift(
+        found=found,
+        reason=f"agreement with {len(change)} frozen labels changed by {estimate.value:+.3f} "
+        f"[{estimate.low:+.3f}, {estimate.high:+.3f}] since cycle {reference}",
+        reference=reference,
+        change=estimate,
+        labels=len(change),
+        prompts=len(prompts),
+    )
+
+
+def change_of_mean(
+    changes: Mapping[str, float], prompt_of: Mapping[str, str], confidence: float
+) -> Estimate:
+    """Return the mean of changes with Student's interval, prompts being what varies.
+
+    Args:
+        changes: By label id.
+        prompt_of: Label id -> prompt id; two prompts or more.
+        confidence: Of the two-sided interval.
+    """
+    mean = _mean(changes.values())
+    sums: dict[str, float] = {}
+    for name, change in changes.items():
+        sums[prompt_of[name]] = sums.get(prompt_of[name], 0.0) + change - mean
+    prompts = len(sums)
+    squares = math.fsum(total * total for total in sums.values())
+    error = math.sqrt(prompts / (prompts - 1) * squares) / len(changes)
+    half = float(stdtrit(prompts - 1, 0.5 + confidence / 2.0)) * error
+    return Estimate(value=mean, error=error, low=mean - half, high=mean + half)
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return math.fsum(found) / len(found)

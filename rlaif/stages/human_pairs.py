@@ -1,0 +1,81 @@
+"""Pairs that humans judged as a whole: as they said it, and as their ratings imply."""
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+from rlaif.records import HumanLabel
+
+
+class HumanPair(NamedTuple):
+    """Two answers to a prompt with what a human said of them.
+
+    Attributes:
+        name: What tells it from every other pair of humans.
+        prompt_id: The prompt.
+        first_id: One answer.
+        second_id: The other.
+        p_first: P(first is better); 0.5 is a tie.
+        weight: What it counts.
+        frozen: Whether it only measures.
+    """
+
+    name: str
+    prompt_id: str
+    first_id: str
+    second_id: str
+    p_first: float
+    weight: float
+    frozen: bool
+
+
+def stated_pairs(labels: Iterable[HumanLabel]) -> list[HumanPair]:
+    """Return the pairs on the whole that humans judged as pairs: compared, ranked or edited."""
+    return [
+        HumanPair(
+            name=label.id,
+            prompt_id=label.prompt_id,
+            first_id=label.first_id,
+            second_id=label.second_id,
+            p_first=label.value,
+            weight=label.weight,
+            frozen=label.frozen,
+        )
+        for label in labels
+        if label.second_id is not None and not label.criterion
+    ]
+
+
+def implied_pairs(labels: Iterable[HumanLabel]) -> list[HumanPair]:
+    """Return the pairs that one rater's ratings of answers to one prompt imply, as a whole.
+
+    The higher one is better, however little: a rater's scale is their own. A pair counts as much
+    as the rating that counts less.
+    """
+    rated: dict[tuple[str, str], list[HumanLabel]] = {}
+    for label in labels:
+        if label.second_id is None and not label.criterion:
+            rated.setdefault((label.prompt_id, label.rater), []).append(label)
+    return [
+        _implied(*sorted(both, key=lambda label: label.first_id))
+        for own in rated.values()
+        for both in combinations(own, 2)
+        if both[0].first_id != both[1].first_id
+    ]
+
+
+def human_pairs(labels: Sequence[HumanLabel]) -> list[HumanPair]:
+    """Return all pairs on the whole, stated and implied."""
+    return stated_pairs(labels) + implied_pairs(labels)
+
+
+def _implied(first: HumanLabel, second: HumanLabel) -> HumanPair:
+    return HumanPair(
+        name=f"{first.id}+{second.id}",
+        prompt_id=first.prompt_id,
+        first_id=first.first_id,
+        second_id=second.first_id,
+        p_first=0.5 if first.value == second.value else float(first.value > second.value),
+        weight=min(first.weight, second.weight),
+        frozen=first.frozen,
+    )
