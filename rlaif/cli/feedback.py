@@ -55,9 +55,9 @@ def feedback() -> None:
 @json_option
 @click.pass_obj
 def import_(place: Place, file: Path, rater: str, dry_run: bool, as_json: bool) -> None:
-    """Import ratings, pairs, rankings or edits, all of a file or nothing.
+    """Import ratings, pairs, rankings or edits from a file.
 
-    Each line of FILE (JSON lines, or CSV where its name ends with .csv) has a prompt, one answer or
+    All of it or nothing. Each line of FILE (JSON lines, or CSV where its name ends with .csv) has a prompt, one answer or
     more, and what a human said of them; see docs/guides/human-feedback.md. The next cycle judges
     the same and measures the judge by it. The same file again changes nothing.
     """
@@ -141,9 +141,9 @@ def list_(place: Place, limit: int, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def report(place: Place, as_json: bool) -> None:
-    """Show what the judge is worth by the humans' labels, cycle by cycle.
+    """Show what the judge is worth by the humans' labels.
 
-    Agreement by criterion, what the order of the answers does, calibration before and after on
+    Cycle by cycle: agreement by criterion, what the order of the answers does, calibration before and after on
     labels that it was not fitted on, and the agreement with the frozen labels with its drift.
     """
     with place.reader() as reader:
