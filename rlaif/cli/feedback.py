@@ -57,9 +57,10 @@ def feedback() -> None:
 def import_(place: Place, file: Path, rater: str, dry_run: bool, as_json: bool) -> None:
     """Import ratings, pairs, rankings or edits from a file.
 
-    All of it or nothing. Each line of FILE (JSON lines, or CSV where its name ends with .csv) has a prompt, one answer or
-    more, and what a human said of them; see docs/guides/human-feedback.md. The next cycle judges
-    the same and measures the judge by it. The same file again changes nothing.
+    All of it or nothing. Each line of FILE (JSON lines, or CSV where its name ends with .csv) has a
+    prompt, one answer or more, and what a human said of them; see docs/guides/human-feedback.md.
+    The next cycle judges the same and measures the judge by it. The same file again changes
+    nothing.
     """
     from rlaif.ledger.reader import LedgerReader
     from rlaif.ledger.writer import Ledger
@@ -143,8 +144,9 @@ def list_(place: Place, limit: int, as_json: bool) -> None:
 def report(place: Place, as_json: bool) -> None:
     """Show what the judge is worth by the humans' labels.
 
-    Cycle by cycle: agreement by criterion, what the order of the answers does, calibration before and after on
-    labels that it was not fitted on, and the agreement with the frozen labels with its drift.
+    Of the last cycle: agreement by criterion, what the order of the answers does, and calibration
+    before and after, on labels that it was not fitted on. Of every cycle: the agreement with the
+    frozen labels, and its drift.
     """
     with place.reader() as reader:
         found = _calibrations(reader)

@@ -4,15 +4,18 @@ With soft labels the loss is the cross-entropy of the pair's probability p that 
 better: -p log s(z) - (1 - p) log s(-z) = -log s(z) + (1 - p) z, with z beta times the difference of
 the two answers' log-ratios to the reference (Mitchell 2023, "A note on DPO with noisy
 preferences", eq. 3, with each pair's own p). Its minimum is at p = s(z), so labels that are not
-sure do not pull without end; TRL's own loss knows hard labels only.
+sure do not pull without end; TRL's own loss knows hard labels only. Each pair's loss is multiplied
+by its weight, weights being of mean 1 over all pairs.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 import torch
 from datasets import Dataset
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 from torch.utils.data import Sampler
 from transformers import PreTrainedModel
 from trl.trainer.dpo_config import DPOConfig
@@ -35,7 +38,7 @@ from rlaif.stages.trl_checkpoints import on_one_device
 
 RATE_SCALE = 0.85  # 6e-4 for the bundled policy
 _OUTPUTS = ("log_probs", "entropy", "mean_logits", "is_top1")
-_P_CHOSEN = "p_chosen"
+_P_CHOSEN, _WEIGHT = "p_chosen", "pair_weight"
 
 
 class DpoTrainer(PolicyTrainer, DPOTrainer):
@@ -57,7 +60,8 @@ class DpoTrainer(PolicyTrainer, DPOTrainer):
     def __init__(self, place: Place, settings: DpoConfig, reference: LanguageModel) -> None:
         job = place.job
         sided = [pair for pair in job.pairs if pair.label != 0.5]
-        rows = [_row(place.policy, pair, settings.labels) for pair in sided]
+        mean = math.fsum(pair.weight for pair in sided) / max(len(sided), 1)
+        rows = [_row(place.policy, pair, settings.labels, pair.weight / mean) for pair in sided]
         self._temperature = job.generation.temperature
         self._order = shuffled_passes(len(rows), len(rows) * settings.epochs, job.seed)
         prepare(reference.model)
@@ -89,13 +93,18 @@ class DpoTrainer(PolicyTrainer, DPOTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:  # noqa: ANN401 - the trainer's signature
-        """Return TRL's loss, and what the chance that the label is wrong adds to it."""
-        p_chosen = inputs.pop(_P_CHOSEN)
+        """Return TRL's loss, and what the chance that the label is wrong and weights add to it."""
+        p_chosen, weights = inputs.pop(_P_CHOSEN), inputs.pop(_WEIGHT)
         heard = _Recorder(model)
         loss = super().compute_loss(heard, inputs, return_outputs, num_items_in_batch)  # type: ignore[no-untyped-call]
         chosen, rejected = heard.logprobs.sum(dim=1).chunk(2)
         ratios = chosen - inputs["ref_chosen_logps"], rejected - inputs["ref_rejected_logps"]
-        return loss + ((1 - p_chosen) * self.beta * (ratios[0] - ratios[1])).mean()
+        gap = ratios[0] - ratios[1]
+        loss = loss + ((1 - p_chosen) * self.beta * gap).mean()
+        if (weights == 1.0).all():
+            return loss
+        own = (1 - p_chosen) * self.beta * gap - logsigmoid(self.beta * gap)
+        return loss + ((weights - 1.0) * own).mean()
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:  # noqa: ANN401 - theirs
         return dataset
@@ -113,7 +122,7 @@ class DpoTrainer(PolicyTrainer, DPOTrainer):
         for start in range(0, len(dataset), batch_size):
             rows = [dataset[i] for i in range(start, min(start + batch_size, len(dataset)))]
             batch = self._prepare_inputs(self.data_collator(rows))
-            batch.pop(_P_CHOSEN)
+            del batch[_P_CHOSEN], batch[_WEIGHT]
             first, second = self.compute_ref_log_probs(reference, batch)  # type: ignore[no-untyped-call]
             chosen += first.tolist()
             rejected += second.tolist()
@@ -136,15 +145,16 @@ class _Recorder:
 
 
 class _Collator(DataCollatorForPreference):
-    """Pads pairs as TRL does and puts their labels beside them."""
+    """Pads pairs as TRL does and puts their labels and weights beside them."""
 
     def torch_call(self, examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
         batch: dict[str, Any] = super().torch_call(list(examples))
-        batch[_P_CHOSEN] = torch.tensor([e[_P_CHOSEN] for e in examples], dtype=torch.float32)
+        for name in (_P_CHOSEN, _WEIGHT):
+            batch[name] = torch.tensor([e[name] for e in examples], dtype=torch.float32)
         return batch
 
 
-def _row(policy: LanguageModel, pair: PolicyPair, labels: str) -> dict[str, Any]:
+def _row(policy: LanguageModel, pair: PolicyPair, labels: str, weight: float) -> dict[str, Any]:
     """Write a pair as token ids, the better answer as the chosen one."""
     prompt = encode_conversation(policy, pair.prompt)
     room = policy.context - len(prompt)
@@ -157,4 +167,5 @@ def _row(policy: LanguageModel, pair: PolicyPair, labels: str) -> dict[str, Any]
         "chosen_ids": chosen,
         "rejected_ids": rejected,
         _P_CHOSEN: sure,
+        _WEIGHT: weight,
     }

@@ -21,7 +21,7 @@ _INTERVALS = frozenset({"checkpoint_steps", "checkpoint_updates"})
 
 
 class PolicyPair(Record):
-    """Two answers to one prompt with the soft label P(first is better)."""
+    """Two answers to one prompt with the soft label P(first is better), and its loss's weight."""
 
     prompt: Conversation = Field(min_length=1)
     first: str
@@ -29,6 +29,7 @@ class PolicyPair(Record):
     second: str
     second_ended: bool
     label: Probability
+    weight: float = Field(1.0, gt=0.0)
 
 
 class OptimiserJob(Record):
@@ -76,7 +77,7 @@ class OptimiserJob(Record):
             policy_digest: Digest of the incumbent's files, wherever they lie.
             reference_digest: Digest of the reference's.
         """
-        shaping = self.model_dump(mode="json", include=self._read())
+        shaping = self.model_dump(mode="json", include=self._read(), exclude_defaults=True)
         shaping["settings"] = self.settings.model_dump(mode="json", exclude=set(_INTERVALS))
         generation = self.generation
         sampling = [generation.temperature, generation.max_tokens]
