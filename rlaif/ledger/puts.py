@@ -27,6 +27,14 @@ def insert(db: Database, table: str, rows: Sequence[Row], *, ignore: bool = Fals
     db.conn.executemany(f'{verb} INTO "{table}" ({names}) VALUES ({values})', rows)
 
 
+def put_new(db: Database, table: str, rows: Sequence[Row]) -> int:
+    """Insert the rows whose key is not there yet; return how many these were."""
+    count = f"SELECT count(*) FROM {table}"  # noqa: S608 - a constant
+    before = db.execute(count).fetchone()[0]
+    insert(db, table, rows, ignore=True)
+    return int(db.execute(count).fetchone()[0] - before)
+
+
 def put_prompts(db: Database, rows: Sequence[Row]) -> None:
     """Insert prompts; where one is known, set its tags and split.
 

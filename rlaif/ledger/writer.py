@@ -18,6 +18,7 @@ from rlaif.ledger.puts import (
     insert,
     put_completions,
     put_event,
+    put_new,
     put_policy,
     put_promotion,
     put_prompts,
@@ -103,16 +104,7 @@ class Ledger(LedgerReads):
         completions: Sequence[Completion] = (),
         source: str,
     ) -> int:
-        """Add what humans said, all of it or nothing; labels that are known stay as they are.
-
-        Args:
-            labels: The labels.
-            prompts: Those that the ledger does not have yet.
-            completions: Likewise.
-            source: Where they come from, for people.
-
-        Returns:
-            How many labels were new.
+        """Add what humans said and what it is about, all of it or nothing; return what was new.
 
         Raises:
             LedgerError: An id is known with other content.
@@ -120,11 +112,9 @@ class Ledger(LedgerReads):
         at = clock.iso_now()
         found = [rows.label_row(label, source, at) for label in labels]
         with self._transaction():
-            before = self._count_labels()
             put_prompts(self._db, [rows.prompt_row(p) for p in prompts])
             put_completions(self._db, [rows.completion_row(c) for c in completions])
-            insert(self._db, "human_labels", found, ignore=True)
-            return self._count_labels() - before
+            return put_new(self._db, "human_labels", found)
 
     def register_base(self, version: str, digest: str, path: str, card: dict[str, Any]) -> None:
         """Add the policy that the project begins with and make it the current one.
@@ -366,9 +356,6 @@ class Ledger(LedgerReads):
                 "way: stages that have begun end as they began; later ones take what is new",
                 cycle.number,
             )
-
-    def _count_labels(self) -> int:
-        return int(self.connection.execute("SELECT count(*) FROM human_labels").fetchone()[0])
 
     def _update(self, sql: str, *values: str | int) -> None:
         with self._transaction():
