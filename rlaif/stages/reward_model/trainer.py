@@ -109,7 +109,7 @@ def members_loss(
     real: Tensor,
     *,
     draws: Tensor,
-    weights: Tensor,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Return the mean over an ensemble's members of each one's loss on what it drew.
 
@@ -122,14 +122,15 @@ def members_loss(
         values: P(better) of each answer of a pair, or strengths in a list [comparisons, answers].
         real: True = a real answer [comparisons, answers].
         draws: How often each comparison counts, integers [members, comparisons].
-        weights: What each comparison's loss is multiplied by [comparisons].
+        weights: What each comparison's loss is multiplied by [comparisons]; None: each by 1.
     """
     total = scores.sum() * 0.0  # all may have drawn nothing, and a step needs its gradient
     for own, counts in zip(scores.unbind(dim=-1), draws, strict=True):
         rows = torch.arange(len(own), device=own.device).repeat_interleave(counts)
         if len(rows):
             share = len(rows) / len(own)
-            mean = soft_loss(loss, own[rows], values[rows], real[rows], weights[rows])
+            chosen = None if weights is None else weights[rows]
+            mean = soft_loss(loss, own[rows], values[rows], real[rows], chosen)
             total = total + share * mean
     return total / len(draws)
 

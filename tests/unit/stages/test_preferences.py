@@ -6,11 +6,15 @@ from hypothesis import strategies as st
 
 from rlaif.config import PreferencesConfig
 from rlaif.judges import p_from_scores
+from rlaif.judges.calibration import Calibration
 from rlaif.records import Completion, CompletionScore, PairVerdict
+from rlaif.stages.human_pairs import HumanPair
 from rlaif.stages.preferences import (
     LabelledPair,
+    calibrated,
     choose_pairs,
     labels_of_comparisons,
+    labels_of_humans,
     labels_of_ratings,
     make_preferences,
 )
@@ -150,3 +154,54 @@ def test_all_pairs_of_a_prompt_are_on_one_side(prompts: list[str]) -> None:
         sides.setdefault(preference.prompt_id, set()).add(preference.split)
     assert len(found) == 80
     assert all(len(side) == 1 for side in sides.values())
+
+
+def human(name: str, p: float, weight: float = 1.0, frozen: bool = False) -> HumanPair:
+    return HumanPair(name, "p", "a", "b", p, weight, frozen)
+
+
+def test_humans_train_by_the_product_of_both_weights_and_frozen_ones_never() -> None:
+    pairs = [human("x", 1.0, 2.0), human("y", 0.25), human("z", 1.0, frozen=True)]
+    assert labels_of_humans(pairs, 0.0, 3) == []
+    found = labels_of_humans(pairs, 0.5, 3)
+    assert [(p.label, p.weight, p.origin) for p in found] == [
+        (1.0, 1.0, "human"),
+        (0.25, 0.5, "human"),
+    ]
+
+
+def test_voices_on_one_pair_are_preferences_of_their_own_in_every_cycle() -> None:
+    both = [human("x", 1.0), human("y", 0.0)]
+    ids = set()
+    for cycle in (1, 2):
+        pairs = [*labels_of_humans(both, 1.0, cycle), *compared(0.9)]
+        made = make_preferences(pairs, {"a": "p", "b": "p"}, PreferencesConfig(), "r")
+        assert [(p.origin, p.label) for p in made[:2]] == [("human", 1.0), ("human", 0.0)]
+        ids |= {p.id for p in made}
+    assert len(ids) == 5
+    (alone,) = make_preferences(compared(0.9), {"a": "p", "b": "p"}, PreferencesConfig(), "r")
+    assert alone.id in ids
+    assert alone.weight == 1.0
+
+
+COOLED = Calibration(method="temperature", temperature=2.0, labels=50)
+
+
+def test_each_origin_has_a_calibration_of_its_own() -> None:
+    pairs = [
+        LabelledPair("a", "b", 0.9, "comparison"),
+        LabelledPair("a", "c", 0.9, "ratings"),
+        LabelledPair("a", "d", 1.0, "human", 0.5, "x"),
+    ]
+    found = calibrated(pairs, {"comparison": COOLED})
+    assert found[0].label == pytest.approx(0.75)
+    assert found[1:] == pairs[1:]
+    assert calibrated(pairs, {}) == pairs
+
+
+@given(st.floats(0, 1))
+def test_a_calibrated_label_is_the_same_read_from_the_other_side(p: float) -> None:
+    pairs = [LabelledPair("a", "b", p, "comparison"), LabelledPair("b", "a", 1.0 - p, "comparison")]
+    forth, back = calibrated(pairs, {"comparison": COOLED})
+    assert forth.label + back.label == pytest.approx(1.0)
+    assert (forth.label - 0.5) * (p - 0.5) >= 0.0

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from rlaif.artifacts import verify
-from rlaif.config import GateConfig
+from rlaif.config import FeedbackConfig, GateConfig
+from rlaif.judges.agreement import Estimate
 from rlaif.records import ArtifactRef, EvaluationReport, RewardModelReport, WinRate
-from rlaif.stages.promotion import decide, hold, write_policy
+from rlaif.stages.drift import Drift
+from rlaif.stages.promotion import decide, drift_check, hold, write_policy
 
 WINS = WinRate(
     rate=0.7, low=0.64, high=0.76, length_controlled=0.68, prompts=300, tied=0, unscored=0
@@ -117,3 +119,30 @@ def test_a_promoted_folder_has_weights_card_and_manifest(tmp_path: Path) -> None
     lineage = json.loads((target / "lineage.json").read_text(encoding="utf-8"))
     assert lineage == {"parent": "v0000", "rubric": "有用 | helpful"}
     assert "有用 \\| helpful" in (target / "README.md").read_text(encoding="utf-8")
+
+
+FALL = Estimate(value=-0.2, error=0.05, low=-0.3, high=-0.1)
+WORDS = "agreement with 40 frozen labels changed by -0.200 [-0.300, -0.100] since cycle 1"
+
+
+@pytest.mark.parametrize(
+    ("found", "on_drift", "decision"),
+    [(True, "hold", "hold"), (True, "warn", "promote"), (False, "hold", "promote")],
+)
+def test_a_judge_that_drifted_stops_promotion_where_it_is_told_to(
+    found: bool, on_drift: str, decision: str
+) -> None:
+    config = FeedbackConfig.model_validate({"on_drift": on_drift, "max_drift": 0.08})
+    drift = Drift(found=found, reason=WORDS, reference=1, change=FALL, labels=40, prompts=40)
+    made = decide(GateConfig(), GOOD, TRAINED, drift_check(config, drift))
+    assert made.decision == decision
+    check = made.checks[-1]
+    assert (check.name, len(made.checks)) == ("judge_drift", 8)
+    is_it = "is" if found else "is not"
+    assert f"{WORDS}, which {is_it} a sure fall by more than 0.080" in check.reason
+    assert ("warn" in check.reason) == (on_drift == "warn")
+
+
+def test_where_drift_cannot_be_told_the_check_says_why_and_passes() -> None:
+    check = drift_check(FeedbackConfig(), Drift(found=False, reason="measured for the first time"))
+    assert (check.passed, check.reason) == (True, "measured for the first time")
