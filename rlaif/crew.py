@@ -1,7 +1,7 @@
 """The models of a project, loaded when first needed and let go when a stage needs the room."""
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rlaif.config import JudgeConfig, RlaifConfig
@@ -85,6 +85,25 @@ class Crew:
             )
         return self._panels[key]
 
+    def self_graders(self, jury: Sequence[JudgeConfig], policies: Mapping[str, str]) -> list[str]:
+        """Say which judges would grade themselves: those whose model is a policy of the project.
+
+        Args:
+            jury: Who judges.
+            policies: Digests of policies' weights by what they are called.
+
+        Returns:
+            A sentence for each; of a judge on a server its name alone can tell.
+        """
+        found = []
+        for juror, config in zip(self.panel(jury).jury, jury, strict=False):
+            weights = getattr(juror.judge, "model_digest", None)
+            names = [name for name, digest in policies.items() if digest == weights]
+            if config.backend == "openai" and _last(config.model) == _last(self.config.policy.path):
+                names = [self.config.policy.path]
+            found += [f"the judge {juror.name} is the policy {names[0]} itself"] if names else []
+        return found
+
     def rubric_text(self) -> tuple[str, str, str]:
         """Return the rubric's name, version and text, as the ledger keeps them."""
         rubric = load_rubric(self._rubric_path)
@@ -144,3 +163,7 @@ class Crew:
     @property
     def _rubric_path(self) -> Path:
         return self._own_rubric_path or self._project.file(self.config.rubric.path)
+
+
+def _last(name: str) -> str:
+    return name.rstrip("/").rpartition("/")[2]

@@ -418,7 +418,8 @@ class EvaluationReport(Record):
     ``score_*`` are mean rubric scores over the prompts on which both challenger and incumbent have
     one; None where there is no such prompt. ``kl_base_high`` is the upper end of the interval of
     ``kl_base``: None, as its standard error is, for fewer than two answers with a token, and in
-    ledgers of before they were measured.
+    ledgers of before they were measured. ``self_grading`` says which judges are a policy of this
+    project themselves.
     """
 
     vs_incumbent: WinRate
@@ -435,6 +436,7 @@ class EvaluationReport(Record):
     rubric_hash: str
     judge_path: str
     judge_is_trainer: bool
+    self_grading: tuple[str, ...] = ()
 
 
 class GateCheck(Record):

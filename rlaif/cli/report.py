@@ -190,7 +190,8 @@ def _about_judge(found: Report) -> str:
     if not newest.judge_path:
         return "win rates are those of the rubric's rules and embeddings: it asks no judge"
     same = "the judge that trains" if newest.judge_is_trainer else "a judge that does not train"
-    return f"win rates are those of {one_line(newest.judge_path)}, {same}"
+    flagged = "".join(f"; {one_line(told)}: it grades itself" for told in newest.self_grading)
+    return f"win rates are those of {one_line(newest.judge_path)}, {same}{flagged}"
 
 
 def _with_interval(figures: EvaluationFigures) -> str:

@@ -40,7 +40,7 @@ from rlaif.policies import BASE, reconcile_link
 from rlaif.progress import Watcher
 from rlaif.project import Project
 
-PARKED = "parked"
+PARKED, SELF_GRADING = "parked", "self-grading"
 Stage = Callable[[CycleContext], None]
 Sections = dict[str, Any]
 
@@ -164,6 +164,7 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
     if mended:
         watcher.note(mended)
     row = _begin_row(project, ledger, number, config, hashes[0])
+    _flag_self_grading(ledger, crew, watcher, number)
     verify_incumbent(project, ledger, row.incumbent)
     return CycleContext(
         project=project,
@@ -175,6 +176,21 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
         number=number,
         incumbent=row.incumbent,
     )
+
+
+def _flag_self_grading(ledger: Ledger, crew: Crew, watcher: Watcher, number: int) -> None:
+    """Say where a judge is the policy itself: models prefer what they would have said themselves.
+
+    Panickssery et al. 2024, "LLM evaluators recognize and favor their own generations".
+    """
+    policies = {row.version: row.digest for row in ledger.policies()}
+    juries = (crew.config.jury, crew.config.evaluation_jury)
+    told = dict.fromkeys(t for jury in juries for t in crew.self_graders(jury, policies))
+    known = {event.message for event in ledger.events() if event.kind == SELF_GRADING}
+    for message in told:
+        watcher.note(message)
+        if message not in known:
+            ledger.add_event(SELF_GRADING, message, number)
 
 
 def settings_of(ledger: Ledger, known: CycleRow, new: RlaifConfig) -> RlaifConfig:

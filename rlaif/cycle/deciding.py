@@ -177,8 +177,13 @@ def _summarise(
         rubric_hash=panel.rubric_hash,
         judge_path=", ".join(j.model for j in jury) if panel.rubric.judge_criteria else "",
         judge_is_trainer=jury == ctx.config.jury,
+        self_grading=tuple(ctx.crew.self_graders(jury, _digests(ctx))),
     )
     rows.add_report(EVALUATION, report)
+
+
+def _digests(ctx: CycleContext) -> dict[str, str]:
+    return {row.version: row.digest for row in ctx.ledger.policies()}
 
 
 def _mean_scores(mine: Answers, other: Answers) -> tuple[float | None, float | None]:

@@ -82,6 +82,7 @@ class TransformersJudge:
 
     Attributes:
         name: Where the model was loaded from.
+        model_digest: Digest of its weights.
         digest: Digest of the weights and of what else decides a reply.
         special_tokens: Control tokens of its tokenizer, as strings.
 
@@ -105,6 +106,7 @@ class TransformersJudge:
         self._special_ids = frozenset(special)
         self._expected_special = self._count_special(self._tokens(_NEUTRAL))
         self.name = lm.name
+        self.model_digest = lm.digest
         self.digest = digest_of(
             [
                 "transformers",

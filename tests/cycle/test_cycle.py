@@ -31,6 +31,16 @@ class Stopped(Exception):  # noqa: N818 - stands for a kill, not for an error
     """Raised by a watcher in place of a kill."""
 
 
+class Notes(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
 class StopAfter(Silent):
     """Raises once so many units were done anew in this run."""
 
@@ -123,9 +133,11 @@ def test_two_runs_of_one_seed_agree_and_of_two_seeds_do_not(make_project: Maker)
 
 
 def test_a_judge_that_says_nothing_usable_changes_nothing(make_project: Maker) -> None:
-    project = make_project(rubric=JUDGED)
-    run_cycles(project, more=1, watcher=Silent())
+    project, notes = make_project(rubric=JUDGED), Notes()
+    run_cycles(project, more=1, watcher=notes)
+    assert "the judge lm is the policy v0000 itself" in notes.notes
     with LedgerReader.open(project.ledger_path) as reads:
+        assert [e.kind for e in reads.events()].count("self-grading") == 1
         counts = reads.cycle_counts(1)
         assert counts.unscored == counts.judgements > 0
         assert counts.preferences == 0
@@ -141,16 +153,6 @@ def test_a_judge_that_says_nothing_usable_changes_nothing(make_project: Maker) -
             "preferences",
             "promotion",
         }
-
-
-class Notes(Silent):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 def test_a_rubric_changed_under_way_waits_for_the_next_cycle(make_project: Maker) -> None:
@@ -189,7 +191,7 @@ def test_a_rubric_that_is_none_is_refused_and_the_last_one_kept(make_project: Ma
     run_cycles(project, more=1, watcher=notes)
     (note,) = notes.notes
     assert note.startswith("the rubric is refused, the one before stays in use: ")
-    assert "rubric.toml:8" in note
+    assert "rubric.toml:9: not valid TOML" in note
     with LedgerReader.open(project.ledger_path) as reads:
         first, second = reads.cycles()
         assert first.rubric_hash == second.rubric_hash
