@@ -47,7 +47,9 @@ class ServerConfig(Section):
     max_in_flight: PositiveInt = Field(
         64, description="calls at once per endpoint; fewer while the server says 429 or 503"
     )
-    attempts: PositiveInt = Field(6, description="times that a call is tried, on all endpoints")
+    attempts: PositiveInt = Field(
+        6, description="times that a call is tried, on all endpoints; 429 and 503 do not count"
+    )
     connect_seconds: PositiveFloat = Field(10.0, description="time to connect")
     read_seconds: PositiveFloat = Field(60.0, description="time without a byte of the reply")
     total_seconds: PositiveFloat = Field(

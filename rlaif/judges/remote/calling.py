@@ -27,7 +27,7 @@ from rlaif.records import Spent, StoredReply
 from rlaif.text import quoted
 
 T = TypeVar("T")
-_BYTES_PER_TOKEN = 3
+_BYTES_PER_TOKEN = 3  # of UTF-8; English has about 4, Chinese 3 to 5
 _MILLION = 1e6
 
 
@@ -142,6 +142,8 @@ class Call:
             alive, pause = exc.alive, exc.pause
             if exc.kind == "overload" or exc.slow:
                 outcome = "overload"
+            if exc.kind == "overload" and pause is None and slot.endpoint.limiter.limit <= 1.0:
+                alive = False  # too much for it, one call at a time: as good as broken
             raise
         finally:
             self._tools.pool.release(slot, outcome, alive=alive, pause=pause)
@@ -224,19 +226,24 @@ class Call:
         )
 
     def _goes_on(self) -> bool:
-        """Tell whether another attempt may help."""
+        """Tell whether another attempt may help; of overload only time has enough."""
         last = self._failures[-1].kind
-        if self._tools.stop.error is not None or len(self._failures) >= self._config.attempts:
+        counted = sum(failure.kind != "overload" for failure in self._failures)
+        if self._tools.stop.over or counted >= self._config.attempts:
             return False
         if last == "elsewhere":
             return len(self._tried) < len(self._config.endpoints)
         return last != "final"
 
     def _failed(self, reason: str = "") -> CallFailedError:
-        """Say how often the call was tried and what came of it the last time."""
-        last = self._failures[-1].reason if self._failures else ""
-        tried = f"attempt {len(self._failures)}: {last}" if last else ""
-        return CallFailedError("; ".join(part for part in (reason, tried) if part))
+        """Say how often the call was tried and what came of the last attempts."""
+        reasons = [failure.reason for failure in self._failures[-2:]]
+        parts = [reason] if reason else []
+        if reasons:
+            parts.append(f"attempt {len(self._failures)}: {reasons[-1]}")
+        if len(set(reasons)) == 2:
+            parts.append(f"before that: {reasons[0]}")
+        return CallFailedError("; ".join(parts))
 
 
 def _why_silent(completion: Completion) -> str:

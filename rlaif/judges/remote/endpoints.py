@@ -170,7 +170,8 @@ class Pool:
         else:
             self._waiting.append(future)
         try:
-            await asyncio.wait_for(future, seconds)
+            async with asyncio.timeout(seconds):
+                await future
         except TimeoutError:
             pass
         except asyncio.CancelledError:

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from rlaif.judges.replies import ReplyStore
 from rlaif.records import StoredReply
 
-_PATIENCE = 2.0
+_PATIENCE = 0.5
 _LONGEST = 0.1
 
 
 class GroupCommit:
     """Puts replies into a store; each waits until it is durable, and shares the wait with others.
 
-    The first of a group waits for others twice as long as the last group took to put, so that a
-    slow disk takes a third of the time at most, and a fast store keeps nobody waiting.
+    The first of a group waits for others half as long as the last group took to put: groups grow
+    with the disk's slowness, and a fast store keeps nobody waiting.
 
     Args:
         store: The store.

@@ -32,19 +32,26 @@ class Counts:
 
 
 class Stop:
-    """Why no further attempt is begun; those under way go on, waits for others end.
+    """Whether further attempts are begun; those under way go on, waits for others end.
 
     Attributes:
-        error: The first reason, or None.
+        error: What ended the run, the first of it; None where it goes on, or was cancelled.
+        over: Whether no attempt is begun any more.
     """
 
     def __init__(self) -> None:
         self.error: Exception | None = None
+        self.over = False
         self._waiting: set[asyncio.Task[Any]] = set()
 
     def because(self, error: Exception) -> None:
-        """End the run."""
+        """End the run for a reason."""
         self.error = self.error or error
+        self.end()
+
+    def end(self) -> None:
+        """Begin no attempt from now on."""
+        self.over = True
         for task in self._waiting:
             task.cancel()
 
@@ -52,7 +59,7 @@ class Stop:
     def waiting(self) -> Iterator[None]:
         """Mark this task as one that waits and has nothing under way."""
         task = asyncio.current_task()
-        if task is None or self.error is not None:
+        if task is None or self.over:
             raise asyncio.CancelledError
         self._waiting.add(task)
         try:

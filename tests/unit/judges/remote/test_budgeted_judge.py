@@ -74,7 +74,7 @@ def test_no_limit_is_passed_by_calls_that_run_at_once() -> None:
         judge = judge_at(server, budget=of, max_tokens=50)
         with pytest.raises(BudgetSpentError, match=r"budget\.day_tokens is spent: 255 of 300"):
             judge.judge(asked)
-    assert server.most_at_once == 5
+    assert server.most_at_once <= 5
     assert of.day == Spent(calls=17, tokens=255)
 
 

@@ -52,7 +52,7 @@ def test_an_error_that_holds_the_key_is_told_without_it(
 ) -> None:
     store = MemoryReplies()
     with Loopback(echoing_key_in_error(status)) as server:
-        judge = judge_at(server, store=store, key=Secret(KEY), attempts=2)
+        judge = judge_at(server, store=store, key=Secret(KEY), attempts=2, total_seconds=0.5)
         (reply,) = judge.judge([request()])
     assert f"bad key Bearer {REDACTED}" in str(reply.failure)
     assert len(store) == 0
