@@ -14,7 +14,6 @@ hold a clear verdict is unscored, with the reason: never a score, a default or a
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from rlaif.judges.samples import verdict_from_reply, verdict_from_samples
 from rlaif.judges.verdict_forms import DEFAULT, VerdictForm, read_label
@@ -96,10 +95,10 @@ def verdict_of(request: JudgeRequest, reply: JudgeReply, min_label_mass: float) 
         return Unscored(reason="the judge wrote no critique")
     if reply.call.label_probs:
         return verdict_from_labels(reply.call.label_probs, request.labels, min_label_mass)
-    parse = partial(parse_verdict, form=request.form)
+    asked = (request.labels, parse_verdict, request.form)
     if reply.call.samples:
-        return verdict_from_samples(reply.call.samples, request.labels, parse)
-    return verdict_from_reply(reply.call.reply, request.labels, parse)
+        return verdict_from_samples(reply.call.samples, *asked, critique=request.critique)
+    return verdict_from_reply(reply.call.reply, *asked, critique=request.critique)
 
 
 def method_of(reply: JudgeReply) -> VerdictMethod | None:

@@ -135,7 +135,7 @@ def read_label(reply: str, labels: Sequence[str], form: VerdictForm = DEFAULT) -
     Returns:
         One of ``labels``, or unscored where the words state none, or more than one.
     """
-    spoken = _spoken(form, labels)
+    spoken = spoken_labels(form, labels)
     if isinstance(spoken, Unscored):
         return spoken
     lines = _cued(reply, form.cue) if form.cue is not None else []
@@ -155,6 +155,20 @@ def read_label(reply: str, labels: Sequence[str], form: VerdictForm = DEFAULT) -
     return named.pop()
 
 
+def spoken_labels(form: VerdictForm, labels: Sequence[str]) -> dict[str, str] | Unscored:
+    """Return what a judge may write, with the label that it means.
+
+    Unscored where the form cannot say one of the labels.
+    """
+    if not form.labels:
+        return {label: label for label in labels}
+    spoken = {said: label for said, label in form.labels.items() if label in labels}
+    missing = [label for label in labels if label not in spoken.values()]
+    if missing:
+        return Unscored(reason=f"the verdict's form has no words for {', '.join(missing)}")
+    return spoken
+
+
 def label_place(
     reply: str, labels: Sequence[str], form: VerdictForm = DEFAULT
 ) -> tuple[int, int] | Unscored:
@@ -164,7 +178,7 @@ def label_place(
         Where what the judge writes for the label begins and ends in the reply, in characters;
         unscored where :func:`read_label` is.
     """
-    spoken, label = _spoken(form, labels), read_label(reply, labels, form)
+    spoken, label = spoken_labels(form, labels), read_label(reply, labels, form)
     if isinstance(spoken, Unscored):
         return spoken
     if isinstance(label, Unscored):
@@ -202,7 +216,7 @@ def read_ranking(
     Returns:
         Every label exactly once, or unscored.
     """
-    spoken = _spoken(form, labels)
+    spoken = spoken_labels(form, labels)
     if isinstance(spoken, Unscored):
         return spoken
     lines = _cued(reply, form.cue or "")
@@ -221,17 +235,6 @@ def read_ranking(
             reason=f"the ranking is {' > '.join(ranked)}, expected each of {', '.join(labels)} once"
         )
     return ranked
-
-
-def _spoken(form: VerdictForm, labels: Sequence[str]) -> dict[str, str] | Unscored:
-    """Return what may be written for each label; a form that cannot say one of them says none."""
-    if not form.labels:
-        return {label: label for label in labels}
-    spoken = {said: label for said, label in form.labels.items() if label in labels}
-    missing = [label for label in labels if label not in spoken.values()]
-    if missing:
-        return Unscored(reason=f"the verdict's form has no words for {', '.join(missing)}")
-    return spoken
 
 
 def _cued(reply: str, cue: str) -> list[str]:

@@ -1,72 +1,141 @@
 """Servers' replies as a judge's replies to requests."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rlaif.judges.protocol import JudgeReply, JudgeRequest, critique_of, request_hash
 from rlaif.judges.remote.asking import ReplyFormat
 from rlaif.judges.remote.calling import Received
+from rlaif.judges.remote.completion import Said
 from rlaif.judges.remote.reading import label_probs
 from rlaif.judges.samples import NotAJudgementError, read_object
-from rlaif.judges.verdict_forms import label_place
+from rlaif.judges.verdict_forms import label_place, read_label, spoken_labels
 from rlaif.records import JudgeCall, Unscored
+from rlaif.text import quoted
 
 _DRESSING = " \t\r\n*#_"
+_SHOWN = 40
 
 
-def reply_of(
-    request: JudgeRequest, judge: str, received: Sequence[Received], samples: int
-) -> JudgeReply:
+@dataclass(frozen=True)
+class Sample:
+    """One reply as it reads.
+
+    Attributes:
+        content: Its words.
+        critique: Those before the verdict.
+        probs: The labels' probabilities; none where the server gave none that can be read.
+        failure: Why there can be no verdict, as far as that is known without parsing words.
+    """
+
+    content: str
+    critique: str
+    probs: dict[str, float]
+    failure: str | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is left of a call once it is read: its log-probs, a thousand times as large, are not.
+
+    Attributes:
+        samples: Its replies, at least one.
+        prompt_tokens: Tokens read.
+        reply_tokens: Tokens written, over all replies.
+        latency: Seconds.
+        cost: Money.
+    """
+
+    samples: tuple[Sample, ...]
+    prompt_tokens: int
+    reply_tokens: int
+    latency: float
+    cost: float
+
+
+def part_of(request: JudgeRequest, received: Received) -> Part:
+    """Read what a call brought."""
+    stored, form = received.stored, received.asked.format
+    return Part(
+        samples=tuple(_sample(said, form, request) for said in received.completion.said),
+        prompt_tokens=stored.prompt_tokens,
+        reply_tokens=stored.reply_tokens,
+        latency=stored.latency,
+        cost=stored.cost,
+    )
+
+
+def reply_of(request: JudgeRequest, judge: str, parts: Sequence[Part], count: int) -> JudgeReply:
     """Put together what came for a request.
 
     Args:
         request: What was asked.
         judge: The judge's digest.
-        received: The replies, at least one; together they hold the samples.
-        samples: Samples that were wanted.
+        parts: What the calls brought, at least one; together they hold the samples.
+        count: Samples that were wanted.
 
     Returns:
-        A reply with label probabilities where its log-probs give them and it is the only one; its
-        failure says why there can be no verdict, as far as that is known without parsing words.
-        Of several samples the first critique that there is stands for all.
+        The reply. Of several samples none has probabilities or a failure of its own, and the
+        first critique that there is stands for all.
     """
-    said = [(one, part.asked.format) for part in received for one in part.completion.said][:samples]
-    read = [_read(one.content or "", kind, request) for one, kind in said]
-    first, content = said[0][0], said[0][0].content or ""
-    critique, place, failure = read[0]
-    if failure is None and isinstance(place, Unscored) and first.finish == "length":
-        failure = f"the reply was cut off before its verdict ({place.reason})"
-    probs = None
-    if samples == 1 and first.tokens is not None and not isinstance(place, Unscored):
-        probs = label_probs(content, first.tokens, place, request.labels)
+    samples = [sample for part in parts for sample in part.samples][:count]
+    first = samples[0]
+    several = count > 1
     call = JudgeCall(
         request_hash=request_hash(judge, request),
         judge=judge,
         request=request.text,
-        reply=content,
-        label_probs=probs or {},
-        samples=tuple(one.content or "" for one, _ in said) if samples > 1 else (),
-        prompt_tokens=sum(part.stored.prompt_tokens for part in received),
-        reply_tokens=sum(part.stored.reply_tokens for part in received),
-        latency=max(part.stored.latency for part in received),
-        cost=sum(part.stored.cost for part in received),
+        reply=first.content,
+        label_probs={} if several else first.probs,
+        samples=tuple(sample.content for sample in samples) if several else (),
+        prompt_tokens=sum(part.prompt_tokens for part in parts),
+        reply_tokens=sum(part.reply_tokens for part in parts),
+        latency=max(part.latency for part in parts),
+        cost=sum(part.cost for part in parts),
     )
-    if samples > 1:
-        return JudgeReply(next((words for words, _, _ in read if words), ""), call)
-    return JudgeReply(critique, call, failure)
+    critique = next((sample.critique for sample in samples if sample.critique), "")
+    return JudgeReply(critique, call, None if several else first.failure)
+
+
+def _sample(said: Said, form: ReplyFormat, request: JudgeRequest) -> Sample:
+    content = said.content or ""
+    critique, place, failure = _read(content, form, request)
+    spoken = spoken_labels(request.form, request.labels)
+    if isinstance(place, Unscored) or isinstance(spoken, Unscored):
+        if failure is None and said.finish == "length" and not _states_one(content, request):
+            failure = f"the reply was cut off before its verdict: {quoted(content[-_SHOWN:])}"
+        return Sample(content, critique, {}, failure)
+    probs = None if said.tokens is None else label_probs(content, said.tokens, place, spoken)
+    return Sample(content, critique, probs or {}, failure)
+
+
+def _states_one(content: str, request: JudgeRequest) -> bool:
+    """Tell whether words state one label, be it more than once."""
+    return not isinstance(read_label(content, request.labels, request.form), Unscored)
 
 
 def _read(
-    content: str, kind: ReplyFormat, request: JudgeRequest
+    content: str, form: ReplyFormat, request: JudgeRequest
 ) -> tuple[str, tuple[int, int] | Unscored, str | None]:
     """Return the critique, the label's place, and why the form of a reply is wrong, if it is."""
-    if kind == "json_schema":
-        try:
-            found = read_object(content, request.labels)
-        except NotAJudgementError as exc:
-            return "", Unscored(reason=str(exc)), str(exc)
-        return found.critique.strip(), found.place, None
+    if form == "json_schema":
+        return _read_object(content, request)
     place = label_place(content, request.labels, request.form)
-    if isinstance(place, Unscored):
+    stated_on_a_line = request.form.phrase is None and request.form.whole is None
+    if isinstance(place, Unscored) or not stated_on_a_line:
         return critique_of(content).strip(), place, None
     line = content.rfind("\n", 0, place[0]) + 1
     return content[:line].strip(_DRESSING), place, None
+
+
+def _read_object(
+    content: str, request: JudgeRequest
+) -> tuple[str, tuple[int, int] | Unscored, str | None]:
+    spoken = spoken_labels(request.form, request.labels)
+    if isinstance(spoken, Unscored):
+        return "", spoken, spoken.reason
+    try:
+        found = read_object(content, spoken, critique=request.critique)
+    except NotAJudgementError as exc:
+        return "", Unscored(reason=str(exc)), str(exc)
+    return found.critique.strip(), found.place, None

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 from rlaif.config.serving import ServerConfig
 from rlaif.judges.protocol import VERSION, JudgeRequest
-from rlaif.records import digest_of
+from rlaif.judges.verdict_forms import spoken_labels
+from rlaif.records import Unscored, digest_of
 from rlaif.seeds import derive_seed
 
 ReplyFormat = Literal["text", "json_schema"]
-OPTIONAL = ("logprobs", "n", "response_format", "seed", "max_tokens")
 _SEED_RANGE = 2**31
 
 
@@ -103,7 +103,7 @@ class Asking:
         if config.temperature > 0.0 and "seed" not in refused:
             body["seed"] = self._seed(question)
         if asked.format == "json_schema":
-            body["response_format"] = _schema(question.request.labels)
+            body["response_format"] = _schema(question.request)
         return body
 
     def _asked(self, question: Question, format_: ReplyFormat, draws: int) -> Asked:
@@ -111,6 +111,8 @@ class Asking:
             *(VERSION, self.digest, _messages(question.request), list(question.request.labels)),
             *(format_, question.index, draws),
         ]
+        if format_ == "json_schema":
+            parts.append(_schema(question.request))
         return Asked(digest_of(parts), format_, draws)
 
     def _seed(self, question: Question) -> int:
@@ -123,24 +125,21 @@ def _messages(request: JudgeRequest) -> list[dict[str, str]]:
     return [{"role": "user", "content": request.text}]
 
 
-def _schema(labels: Collection[str]) -> dict[str, Any]:
+def _schema(request: JudgeRequest) -> dict[str, Any]:
+    spoken = spoken_labels(request.form, request.labels)
+    words = list(request.labels) if isinstance(spoken, Unscored) else list(spoken)
+    verdict = {"type": "string", "enum": words, "description": "the verdict's label, nothing else"}
+    critique = {"type": "string", "description": "the critique, in words"}
+    fields = (
+        {"critique": critique, "verdict": verdict} if request.critique else {"verdict": verdict}
+    )
+    schema = {
+        "type": "object",
+        "properties": fields,
+        "required": list(fields),
+        "additionalProperties": False,
+    }
     return {
         "type": "json_schema",
-        "json_schema": {
-            "name": "judgement",
-            "strict": True,
-            "schema": {
-                "type": "object",
-                "properties": {
-                    "critique": {"type": "string", "description": "the critique, in words"},
-                    "verdict": {
-                        "type": "string",
-                        "enum": list(labels),
-                        "description": "the label of the verdict and nothing else",
-                    },
-                },
-                "required": ["critique", "verdict"],
-                "additionalProperties": False,
-            },
-        },
+        "json_schema": {"name": "judgement", "strict": True, "schema": schema},
     }

@@ -7,7 +7,7 @@ from rlaif.config.secrets import Secret
 from rlaif.config.serving import ServerConfig
 from rlaif.judges.budget import Budget
 from rlaif.judges.protocol import JudgeReply, JudgeRequest
-from rlaif.judges.remote.answers import reply_of
+from rlaif.judges.remote.answers import Part, part_of, reply_of
 from rlaif.judges.remote.asking import Asking, Question
 from rlaif.judges.remote.breaker import Breaker
 from rlaif.judges.remote.calling import Call, CallFailedError, Received, Tools
@@ -21,7 +21,7 @@ from rlaif.judges.remote.waits import Backoff
 from rlaif.judges.replies import ReplyStore
 from rlaif.seeds import derive_seed, numpy_generator
 
-Answers = dict[str, list[Received] | str]
+Answers = dict[str, list[Part] | str]
 
 
 class OpenAIJudge:
@@ -111,14 +111,14 @@ class OpenAIJudge:
             questions = [Question(request, index) for index in range(samples)]
         return [(self._asking.form(question, ()).key, question) for question in questions]
 
-    def _known(self, question: Question) -> list[Received] | None:
+    def _known(self, question: Question) -> list[Part] | None:
         """Return what the store holds for a question, if that is all of it."""
-        parts: list[Received] = []
+        parts: list[Part] = []
         for rest in _draws(question, parts):
             found = self._kept(rest)
             if found is None:
                 return None
-            parts.append(found)
+            parts.append(part_of(question.request, found))
         self.counts.reused += len(parts)
         return parts
 
@@ -157,6 +157,7 @@ class OpenAIJudge:
             try:
                 await asyncio.wait(workers)
             finally:
+                stop.end()
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
@@ -169,7 +170,7 @@ class OpenAIJudge:
     ) -> None:
         """Ask questions, until none is left or the run is stopped."""
         for name, question in questions:
-            if tools.stop.error is not None:
+            if tools.stop.over:
                 return
             try:
                 answers[name] = await self._answer(tools, question)
@@ -179,31 +180,31 @@ class OpenAIJudge:
             except Exception as exc:  # noqa: BLE001 - it ends the run, which raises it
                 tools.stop.because(exc)
 
-    async def _answer(self, tools: Tools, question: Question) -> list[Received]:
+    async def _answer(self, tools: Tools, question: Question) -> list[Part]:
         """Ask a question; what a server drew too few of is asked for one by one."""
-        parts: list[Received] = []
+        parts: list[Part] = []
         for rest in _draws(question, parts):
             found = self._kept(rest)
             if found is None:
                 found = await Call(tools, rest).run()
             else:
                 self.counts.reused += 1
-            parts.append(found)
+            parts.append(part_of(question.request, found))
         return parts
 
-    def _reply(self, request: JudgeRequest, answers: Sequence[list[Received] | str]) -> JudgeReply:
+    def _reply(self, request: JudgeRequest, answers: Sequence[list[Part] | str]) -> JudgeReply:
         failures = [answer for answer in answers if isinstance(answer, str)]
         if failures:
             missing = f"{len(failures)} of {len(answers)} samples did not come; the first: "
             return JudgeReply("", None, (missing if len(answers) > 1 else "") + failures[0])
-        received = [part for answer in answers if not isinstance(answer, str) for part in answer]
-        reply = reply_of(request, self.digest, received, self._config.samples)
+        parts = [part for answer in answers if not isinstance(answer, str) for part in answer]
+        reply = reply_of(request, self.digest, parts, self._config.samples)
         if self._config.log_probs and self._config.samples == 1 and reply.failure is None:
             self.counts.without_log_probs += not (reply.call and reply.call.label_probs)
         return reply
 
 
-def _draws(question: Question, parts: Sequence[Received]) -> Iterator[Question]:
+def _draws(question: Question, parts: Sequence[Part]) -> Iterator[Question]:
     """List the calls for a question: one, then others for the samples that did not come with it.
 
     Args:
@@ -211,5 +212,5 @@ def _draws(question: Question, parts: Sequence[Received]) -> Iterator[Question]:
         parts: What came; the caller adds to it as it goes.
     """
     yield question
-    while (drawn := sum(len(part.completion.said) for part in parts)) < question.draws:
+    while (drawn := sum(len(part.samples) for part in parts)) < question.draws:
         yield Question(question.request, question.index + drawn)

@@ -13,7 +13,7 @@ little, and the log-probs count as missing.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 MAX_UNLISTED = 0.05
@@ -22,7 +22,7 @@ _LOWEST = -1e4  # its exponential is 0
 
 
 def label_probs(
-    content: str, tokens: Sequence[Any], place: tuple[int, int], labels: Sequence[str]
+    content: str, tokens: Sequence[Any], place: tuple[int, int], spoken: Mapping[str, str]
 ) -> dict[str, float] | None:
     """Read the probability of each label where the reply says its verdict.
 
@@ -31,7 +31,7 @@ def label_probs(
         tokens: Its tokens with log-probs and alternatives, as OpenAI's ``logprobs.content`` has
             them. They may go on before the reply (reasoning) and after it (an end token).
         place: Where the label begins and ends in ``content``, in characters.
-        labels: The labels.
+        spoken: What the judge may write, with the label that it means.
 
     Returns:
         Probabilities that sum to 1 at most; None where they cannot be had: the tokens are not
@@ -45,7 +45,7 @@ def label_probs(
     if found is None:
         return None
     alternatives = _alternatives(tokens[found])
-    return None if alternatives is None else _added_up(alternatives, labels)
+    return None if alternatives is None else _added_up(alternatives, spoken)
 
 
 def _token_at(content: str, pieces: Sequence[bytes], place: tuple[int, int]) -> int | None:
@@ -82,17 +82,18 @@ def _alternatives(token: Any) -> list[tuple[bytes, float]] | None:  # noqa: ANN4
 
 
 def _added_up(
-    alternatives: Sequence[tuple[bytes, float]], labels: Sequence[str]
+    alternatives: Sequence[tuple[bytes, float]], spoken: Mapping[str, str]
 ) -> dict[str, float] | None:
     listed = math.fsum(probability for _, probability in alternatives)
     if listed > 1.0 + _ROUNDING:
         return None
     rest = max(0.0, 1.0 - listed)
     probs: dict[str, float] = {}
-    for label in labels:
-        own = [p for text, p in alternatives if text.strip() == label.encode("utf-8")]
+    for word, label in spoken.items():
+        own = [p for text, p in alternatives if text.strip() == word.encode("utf-8")]
         if own:
-            probs[label] = min(1.0, math.fsum(own))
+            probs[label] = min(1.0, probs.get(label, 0.0) + math.fsum(own))
+    labels = dict.fromkeys(spoken.values())
     missing = [label for label in labels if label not in probs]
     if missing and rest > MAX_UNLISTED:
         return None

@@ -13,6 +13,7 @@ from rlaif.judges.samples import (
     verdict_from_reply,
     verdict_from_samples,
 )
+from rlaif.judges.verdict_forms import VerdictForm
 from rlaif.records import Choice, Rating, Unscored
 
 A, B, NONE = "x\nVerdict: A", '{"critique": "x", "verdict": "B"}', "I cannot say."
@@ -94,6 +95,28 @@ def test_an_object_survives_its_trip(
 def test_all_else_is_no_judgement(reply: str) -> None:
     with pytest.raises(NotAJudgementError):
         read_object(reply, PAIR_LABELS)
+
+
+LLMBAR = VerdictForm(phrase="Output ({label}) is better", labels={"a": "A", "b": "B"})
+
+
+def test_what_a_judge_writes_for_a_label_is_understood() -> None:
+    words = ["Output (a) is better", '{"critique": "x", "verdict": "b"}', "Output (a) is better."]
+    share = verdict_from_samples(words, PAIR_LABELS, parse_verdict, LLMBAR)
+    assert isinstance(share, Choice)
+    assert share.p_first == pytest.approx(2 / 3)
+    other = verdict_from_reply(B, PAIR_LABELS, parse_verdict, LLMBAR)
+    assert isinstance(other, Unscored)
+    assert "'B', not one of a, b" in other.reason
+
+
+def test_a_verdict_stands_alone_where_no_critique_is_asked_for() -> None:
+    reply = '{"verdict": "A"}'
+    assert read_object(reply, PAIR_LABELS, critique=False).critique == ""
+    verdict = verdict_from_reply(reply, PAIR_LABELS, parse_verdict, critique=False)
+    assert verdict == Choice(p_first=1.0)
+    with pytest.raises(NotAJudgementError, match="expected an object of verdict"):
+        read_object(B, PAIR_LABELS, critique=False)
 
 
 @given(st.text(max_size=60))

@@ -23,9 +23,10 @@ def read(
     said = "".join(one["token"] for one in pieces) if content is None else content
     place = label_place(said, labels)
     assert not isinstance(place, Unscored)
-    return label_probs(said, pieces, place, labels)
+    return label_probs(said, pieces, place, {label: label for label in labels})
 
 
+SPOKEN = {"A": "A", "B": "B"}
 LABEL = piece(" A", 0.6, **{" B": 0.4})
 
 
@@ -33,6 +34,13 @@ def test_the_label_on_the_verdict_line_is_read_and_no_other() -> None:
     elsewhere = piece(" A", 0.99, **{" B": 0.01})
     pieces = [piece("Answer"), elsewhere, piece(" and"), piece(" B"), piece(" differ.\nVerdict:")]
     assert read([*pieces, LABEL]) == pytest.approx({"A": 0.6, "B": 0.4})
+
+
+def test_what_the_judge_writes_is_the_label_that_it_means() -> None:
+    content = "Output (b) is better"
+    pieces = [piece("Output ("), piece("b", 0.6, a=0.3, A=0.1), piece(") is better")]
+    found = label_probs(content, pieces, (8, 9), {"a": "A", "b": "B"})
+    assert found == pytest.approx({"A": 0.3, "B": 0.6})
 
 
 def test_all_spellings_of_a_label_are_added_up() -> None:
@@ -197,7 +205,7 @@ JSON = st.recursive(
 @given(st.lists(JSON, max_size=5))
 def test_no_log_probs_break_it(tokens: list[Any]) -> None:
     content = "x\nVerdict: A"
-    assert label_probs(content, tokens, (11, 12), PAIR_LABELS) is None
+    assert label_probs(content, tokens, (11, 12), SPOKEN) is None
     whole = [{"token": "x\nVerdict:"}, {"token": " A", "logprob": -0.1, "top_logprobs": tokens}]
-    found = label_probs(content, whole, (11, 12), PAIR_LABELS)
+    found = label_probs(content, whole, (11, 12), SPOKEN)
     assert found is None or all(0.0 <= p <= 1.0 for p in found.values())

@@ -1,6 +1,7 @@
 """The judge against a server in OpenAI's schema that behaves."""
 
 import asyncio
+import dataclasses
 import json
 import time
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from rlaif.config.secrets import Secret
 from rlaif.judges import Judge, JudgeReply, rating_labels, request_hash, verdict_of
 from rlaif.judges.remote import OpenAIJudge
 from rlaif.judges.replies import MemoryReplies
+from rlaif.judges.verdict_forms import VerdictForm
 from rlaif.records import Choice, Rating, StoredReply, Unscored
 from tests.servers.hostile import refusing
 from tests.servers.loopback import Asked, Loopback, completion, in_turn, replying
@@ -375,6 +377,34 @@ def test_a_server_that_refuses_objects_is_read_in_words_and_found_again() -> Non
     assert len(server.asked) == 2
 
 
+def test_a_judge_that_writes_its_labels_in_another_way_is_read_and_asked_so() -> None:
+    form = VerdictForm(phrase="Output ({label}) is better", labels={"a": "A", "b": "B"})
+    asked = dataclasses.replace(request(), form=form)
+    words = [piece("So Output ("), piece("b", 0.8, a=0.2), piece(") is better.")]
+    said = completion("So Output (b) is better.", pieces=words)
+    with Loopback(in_turn(replying(lambda _: said), replying(lambda _: as_object("x", "a")))) as it:
+        reply = only(judge_at(it).judge([asked]))
+        other = only(judge_at(it, reply_format="json_schema").judge([asked]))
+    assert reply.call is not None
+    assert reply.call.label_probs == pytest.approx({"A": 0.2, "B": 0.8})
+    assert reply.critique == "So Output (b) is better."
+    assert other.failure is None
+    schema = it.asked[1].body["response_format"]["json_schema"]["schema"]
+    assert schema["properties"]["verdict"]["enum"] == ["a", "b"]
+
+
+def test_a_verdict_without_a_critique_where_none_is_asked_for() -> None:
+    asked = dataclasses.replace(request(), critique=False)
+    alone = replying(lambda _: completion('{"verdict": "B"}'))
+    with Loopback(in_turn(replying(lambda _: completion("Verdict: A")), alone)) as server:
+        reply = only(judge_at(server).judge([asked]))
+        other = only(judge_at(server, reply_format="json_schema").judge([asked]))
+    assert verdict_of(asked, reply, 0.5) == Choice(p_first=1.0)
+    assert (other.failure, other.critique) == (None, "")
+    schema = server.asked[1].body["response_format"]["json_schema"]["schema"]
+    assert schema["required"] == ["verdict"]
+
+
 # Samples
 
 
@@ -478,14 +508,14 @@ class Durable(MemoryReplies):
 
 
 def test_replies_that_come_together_are_put_together() -> None:
-    """A store that takes 20 ms is asked again after 40 at the soonest."""
+    """A store that takes 20 ms is asked again after 10 at the soonest."""
     with Loopback(replying(echo, 0.1)) as server:
         store = Durable(server, seconds=0.02)
         start = time.monotonic()
         judge_at(server, store=store, max_in_flight=32).judge(requests(128))
         took = time.monotonic() - start
     assert sum(store.groups) == 128
-    assert len(store.groups) <= 2 + took / 0.06
+    assert len(store.groups) <= 2 + took / 0.03
 
 
 def test_no_more_than_the_calls_in_flight_are_not_kept() -> None:
