@@ -388,3 +388,38 @@ def test_a_dead_server_costs_no_time_per_request_once_it_is_known() -> None:
     assert len(server.asked) <= 4
     assert all("no endpoint takes calls" in str(reply.failure) for reply in replies[4:])
     assert "oops" in str(replies[-1].failure)
+
+
+PATIENT: dict[str, Any] = {
+    "max_in_flight": 2,
+    "total_seconds": 100.0,
+    "backoff_seconds": 90.0,
+    "max_backoff_seconds": 90.0,
+}
+
+
+def test_the_end_of_a_run_does_not_wait_for_those_who_wait() -> None:
+    start = time.monotonic()
+    ending = in_turn(refusing(500, "oops"), refusing(401, {"message": "bad key"}))
+    with Loopback(ending) as server:
+        judge = judge_at(server, **PATIENT)
+        with pytest.raises(ModelError, match="bad key"):
+            judge.judge(requests(10))
+    assert time.monotonic() - start < 10.0
+    assert len(server.asked) == 2
+
+
+def test_an_interrupt_does_not_wait_for_those_who_wait() -> None:
+    class Interrupted(MemoryReplies):
+        def put(self, replies: Any) -> None:
+            super().put(replies)
+            raise KeyboardInterrupt
+
+    start = time.monotonic()
+    busy = refusing(429, BUSY, Retry_After="50")
+    with Loopback(in_turn(busy, replying(spoken, 0.2))) as server:
+        judge = judge_at(server, store=Interrupted(), **PATIENT)
+        with pytest.raises(KeyboardInterrupt):
+            judge.judge(requests(10))
+    assert time.monotonic() - start < 10.0
+    assert len(server.asked) == 2
