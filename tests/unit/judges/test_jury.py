@@ -293,6 +293,7 @@ def test_disagreement_of_two_is_scipys_divergence(left: list[float], right: list
         ({"a": YES, "b": NO}, ()),
         ({"a": YES, "b": NO, "c": None}, ()),
         ({"a": YES, "b": YES, "c": (0.6, 0.4)}, ()),
+        ({"a": YES, "b": YES, "c": (0.5, 0.5)}, ()),
         ({"a": YES, "b": YES, "c": NO, "d": NO}, ()),
         ({"a": YES, "b": YES, "c": YES, "d": NO}, ("d",)),
         ({"a": (1.0, 0.0, 0.0), "b": (0.0, 1.0, 0.0), "c": (0.0, 0.0, 1.0)}, ()),
