@@ -186,6 +186,7 @@ LOG_TABLES = (
     "DROP TABLE prompts_fts",
     "CREATE VIRTUAL TABLE critiques_fts USING fts5 ("
     "critique, prompt, facts, content = '', tokenize = 'ascii')",
+    "INSERT INTO critiques_fts (critiques_fts, rank) VALUES ('automerge', 8)",
     "CREATE TABLE critique_words (word TEXT PRIMARY KEY NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE critique_values (field TEXT NOT NULL, value TEXT NOT NULL, "
     "PRIMARY KEY (field, value)) STRICT, WITHOUT ROWID",

@@ -21,6 +21,7 @@ _UNSPACED = (
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d\U00020000-\U0003ffff"
 )
 _ALONE = re.compile(rf"[{_UNSPACED}]+|[^\w\s]|_")
+_ASCII_SIGN = re.compile(r"[^a-z0-9\s]")
 _TERMS = re.compile(r'"([^"]+)"|(\S+)')
 _SIGNS = {chr(code): f"{SIGN}{code:02x}" for code in range(128) if not chr(code).isalnum()}
 
@@ -47,7 +48,7 @@ def tokens(text: str) -> list[str]:
     ASCII signs are written as codes, because the index's tokenizer would drop them; words over
     ``MOST_LETTERS`` letters are all one token, which says that there is one.
     """
-    found = _ALONE.sub(_apart, text).split()
+    found = (_ASCII_SIGN if text.isascii() else _ALONE).sub(_apart, text).split()
     if not found or len(max(found, key=len)) <= MOST_LETTERS:
         return found
     return [token if len(token) <= MOST_LETTERS else TOO_LONG for token in found]
