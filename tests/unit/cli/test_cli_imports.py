@@ -21,6 +21,7 @@ LIGHT_COMMANDS = [
     ["critiques", "themes", "--help"],
     ["policy", "list"],
     ["policy", "show", "base"],
+    ["feedback", "list"],
     ["ledger", "digest"],
     ["export", "--help"],
     ["export", "preferences"],
