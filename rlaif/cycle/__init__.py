@@ -147,7 +147,8 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
     config = settings_of(ledger, known, project.config) if known else project.config
     budget = budget_of(ledger, project.config.budget, number)
     rubric = rubric_file(project, ledger, config, known, watcher)
-    crew = Crew(project, config, LedgerReplies(ledger, number), budget, rubric)
+    replies = LedgerReplies(ledger, number)
+    crew = Crew(project, config, replies, budget, rubric)
     hashes = preflight(project, ledger, config, crew)
     for stage, now in (
         (JUDGING, hashes[0]),
@@ -171,6 +172,7 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
         config=config,
         ledger=ledger,
         crew=crew,
+        replies=replies,
         engine=LocalEngine(),
         watcher=watcher,
         number=number,

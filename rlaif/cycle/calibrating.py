@@ -5,17 +5,20 @@ from collections.abc import Iterator, Mapping
 from rlaif.cycle.context import CycleContext
 from rlaif.cycle.drafting import CALIBRATION, EVAL, PREFERENCES
 from rlaif.cycle.judging import compare, rate
+from rlaif.cycle.training import version_path
+from rlaif.errors import ModelError
 from rlaif.judges import JudgeCriterion, RubricJudge
 from rlaif.judges.agreement import OrderedPair
 from rlaif.judges.panel import ComparedItem
 from rlaif.ledger.unit import Unit
+from rlaif.models.encoding import check_context, encode_conversation
 from rlaif.records import Completion, HumanLabel, Judgement, Prompt
 from rlaif.stages.calibration import LEVELS, JudgeCalibration, Said, calibrate
 from rlaif.stages.drift import FrozenAgreement
 from rlaif.stages.human_pairs import HumanPair, human_pairs
 from rlaif.stages.json_lines import asked_words
 
-HUMAN = "human"
+FREE, FROZEN = "human", "human-frozen"
 LABELS = "labels"
 
 
@@ -33,7 +36,8 @@ def has_labels(ctx: CycleContext) -> bool:
 def calibration(ctx: CycleContext) -> None:
     """Judge what humans labelled, as everything else is judged, and measure the judge by it.
 
-    Every cycle judges all of it anew: a judge behind a server may change without a word.
+    A judge on a server may change without a word. So about what is frozen it is asked anew in every
+    cycle; about the rest it answers as it did, and is not paid again.
     """
     ctx.run_once(
         CALIBRATION,
@@ -42,12 +46,10 @@ def calibration(ctx: CycleContext) -> None:
     )
     labels = ctx.ledger.cycle_labels(ctx.number)
     panel = ctx.crew.panel(ctx.config.jury)
-    prompts = {p.id: p for p in ctx.ledger.prompts(sorted({x.prompt_id for x in labels}))}
-    answers = _answers(ctx, labels)
-    rate(ctx, panel, CALIBRATION, HUMAN, prompts, list(answers.values()))
-    scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, CALIBRATION)}
-    pairs = list(_pairs(labels, prompts, answers))
-    compare(ctx, panel, CALIBRATION, HUMAN, pairs, scores)
+    free = _judge(ctx, panel, [label for label in labels if not label.frozen], FREE)
+    with ctx.replies.anew(CALIBRATION):
+        frozen = _judge(ctx, panel, [label for label in labels if label.frozen], FROZEN)
+    pairs = [*free, *frozen]
     ctx.run_once(CALIBRATION, "summary", lambda rows: _summarise(ctx, rows, labels, panel, pairs))
 
 
@@ -58,18 +60,49 @@ def judge_calibration(ctx: CycleContext, cycle: int) -> JudgeCalibration | None:
 
 
 def pairs_that_train(ctx: CycleContext) -> list[HumanPair]:
-    """Return the humans' pairs that may train: neither frozen nor about what is held out."""
-    labels = ctx.ledger.cycle_labels(ctx.number)
+    """Return the humans' pairs that may train: neither frozen nor about what is held out.
+
+    Those whose prompt the policy cannot take are left out too, and the watcher is told.
+    """
+    if ctx.config.feedback.train_weight == 0.0:
+        return []
+    free = [pair for pair in human_pairs(ctx.ledger.cycle_labels(ctx.number)) if not pair.frozen]
+    held_out = {asked_words(p.messages) for p in ctx.ledger.cycle_prompts(ctx.number, EVAL)}
+    prompts = {
+        p.id: p
+        for p in ctx.ledger.prompts(sorted({pair.prompt_id for pair in free}))
+        if p.split == "train" and asked_words(p.messages) not in held_out
+    }
+    fitting = {i for i, prompt in prompts.items() if _fits(ctx, prompt)}
+    if len(fitting) < len(prompts):
+        ctx.watcher.note(
+            f"{len(prompts) - len(fitting)} prompts of human feedback do not train: the policy's "
+            "context or chat template does not take them"
+        )
+    return [pair for pair in free if pair.prompt_id in fitting]
+
+
+def _fits(ctx: CycleContext, prompt: Prompt) -> bool:
+    policy = ctx.crew.policy(version_path(ctx, ctx.incumbent))
+    try:
+        tokens = len(encode_conversation(policy, prompt.messages))
+        check_context(policy, tokens, ctx.config.generation.max_tokens, prompt.id)
+    except ModelError:
+        return False
+    return True
+
+
+def _judge(
+    ctx: CycleContext, panel: RubricJudge, labels: list[HumanLabel], purpose: str
+) -> list[ComparedItem]:
+    """Rate the answers that labels are about and compare their pairs; return the pairs."""
     prompts = {p.id: p for p in ctx.ledger.prompts(sorted({x.prompt_id for x in labels}))}
-    drawn = ctx.ledger.cycle_prompts(ctx.number, EVAL)
-    held_out = {asked_words(p.messages) for p in drawn}
-    return [
-        pair
-        for pair in human_pairs(labels)
-        if not pair.frozen
-        and prompts[pair.prompt_id].split == "train"
-        and asked_words(prompts[pair.prompt_id].messages) not in held_out
-    ]
+    answers = _answers(ctx, labels)
+    rate(ctx, panel, CALIBRATION, purpose, prompts, list(answers.values()))
+    scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, CALIBRATION)}
+    pairs = list(_pairs(labels, prompts, answers))
+    compare(ctx, panel, CALIBRATION, purpose, pairs, scores)
+    return pairs
 
 
 def _answers(ctx: CycleContext, labels: list[HumanLabel]) -> dict[str, Completion]:

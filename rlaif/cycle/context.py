@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 
 from rlaif.config import RlaifConfig
 from rlaif.crew import Crew
+from rlaif.cycle.paying import LedgerReplies
 from rlaif.engines import Engine
 from rlaif.ledger.unit import Unit
 from rlaif.ledger.writer import Ledger
@@ -35,6 +36,7 @@ class CycleContext:
         config: The settings that the cycle was begun with.
         ledger: Where every unit is committed.
         crew: The models.
+        replies: What judges on servers have said.
         engine: Where work runs.
         watcher: Who is told.
         number: The cycle's number.
@@ -45,6 +47,7 @@ class CycleContext:
     config: RlaifConfig
     ledger: Ledger
     crew: Crew
+    replies: LedgerReplies
     engine: Engine
     watcher: Watcher
     number: int

@@ -1,12 +1,13 @@
 """Servers' replies go into the ledger as they come, and the budget knows what they cost."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from rlaif.config import BudgetConfig
 from rlaif.judges.budget import Budget
 from rlaif.ledger import clock
 from rlaif.ledger.writer import Ledger
-from rlaif.records import StoredReply
+from rlaif.records import StoredReply, digest_of
 
 
 class LedgerReplies:
@@ -22,14 +23,33 @@ class LedgerReplies:
     def __init__(self, ledger: Ledger, cycle: int) -> None:
         self._ledger = ledger
         self._cycle = cycle
+        self._apart: tuple[str | int, ...] = ()
 
     def get(self, key: str) -> StoredReply | None:
         """Return the reply with a key, of this cycle or any before it."""
-        return self._ledger.reply(key)
+        found = self._ledger.reply(self._kept_as(key))
+        return None if found is None else found.model_copy(update={"key": key})
 
     def put(self, replies: Sequence[StoredReply]) -> None:
         """Keep replies; they are durable when this returns."""
-        self._ledger.add_replies(replies, self._cycle)
+        kept = [r.model_copy(update={"key": self._kept_as(r.key)}) for r in replies]
+        self._ledger.add_replies(kept, self._cycle)
+
+    @contextmanager
+    def anew(self, stage: str) -> Iterator[None]:
+        """Ask within the block what other cycles or stages have asked before, once more.
+
+        Its replies are kept apart, under this cycle and stage: so a block that is redone after a
+        kill finds them again.
+        """
+        self._apart = (stage, self._cycle)
+        try:
+            yield
+        finally:
+            self._apart = ()
+
+    def _kept_as(self, key: str) -> str:
+        return digest_of([key, *self._apart]) if self._apart else key
 
 
 def budget_of(ledger: Ledger, config: BudgetConfig, cycle: int) -> Budget:

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from click.testing import CliRunner
 from rlaif import crew
 from rlaif.cli import main
 from rlaif.cycle import run_cycles
-from rlaif.judges.protocol import PAIR_LABELS, JudgeRequest
+from rlaif.cycle.paying import LedgerReplies
+from rlaif.judges.protocol import PAIR_LABELS, JudgeReply, JudgeRequest
 from rlaif.ledger.reader import LedgerReader
 from rlaif.progress import Silent
 from rlaif.project import Project
@@ -104,6 +106,17 @@ class StopAtStage(Silent):
             raise Stopped
 
 
+class Listening(StopAtStage):
+    """Keeps what it is told, up to the reward model."""
+
+    def __init__(self) -> None:
+        super().__init__("reward_model")
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
 def command(project: Project, *args: object) -> str:
     """Run a command; return what it printed."""
     done = CliRunner().invoke(
@@ -156,6 +169,55 @@ def test_labels_are_judged_calibrate_and_train(judged: Judged) -> None:
         assert decision is not None
         assert decision.checks[-1].name == "judge_drift"
         assert decision.checks[-1].passed
+
+
+def test_only_what_is_frozen_is_asked_anew(judged: Judged, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = judged()
+    inside: list[str] = []
+    judge = ScriptedJudge.judge
+
+    @contextmanager
+    def anew(self: LedgerReplies, stage: str) -> Iterator[None]:
+        inside.append(stage)
+        yield
+        inside.clear()
+
+    asked: dict[bool, set[str]] = {True: set(), False: set()}
+
+    def listening(self: ScriptedJudge, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+        asked[bool(inside)] |= {text for request in requests for text in request.shown}
+        return judge(self, requests)
+
+    monkeypatch.setattr(LedgerReplies, "anew", anew)
+    monkeypatch.setattr(ScriptedJudge, "judge", listening)
+    with pytest.raises(Stopped):
+        run_cycles(project, more=1, watcher=StopAtStage("reward_model"))
+    with LedgerReader.open(project.ledger_path) as reads:
+        texts: dict[bool, set[str]] = {True: set(), False: set()}
+        for label in reads.cycle_labels(1):
+            both = [label.first_id, str(label.second_id)]
+            texts[label.frozen] |= {c.text for c in reads.completions_by_id(both)}
+        generated = {c.text for c in reads.completions(1, "train")}
+    assert asked[True] == texts[True]
+    assert asked[False] - generated == texts[False]
+
+
+def test_prompts_that_the_policy_cannot_take_do_not_train_and_are_told(
+    judged: Judged, tmp_path: Path
+) -> None:
+    project = judged(train_weight=1.0, frozen_share=0.0)
+    path = tmp_path / "long.jsonl"
+    line = {"prompt": "long " * 2000, "chosen": "Yes.", "rejected": "No."}
+    path.write_text(json.dumps(line) + "\n", encoding="utf-8")
+    command(project, "feedback", "import", path)
+    watcher = Listening()
+    with pytest.raises(Stopped):
+        run_cycles(project, more=1, watcher=watcher)
+    assert "1 prompts of human feedback do not train" in watcher.notes[-1]
+    with LedgerReader.open(project.ledger_path) as reads:
+        humans = [p for p in reads.preferences(cycle=1) if p.origin == "human"]
+        assert len(reads.cycle_labels(1)) == PROMPTS + 1
+    assert len(humans) == PROMPTS
 
 
 def test_with_weight_nothing_only_measures(judged: Judged) -> None:

@@ -132,6 +132,32 @@ def test_replies_are_found_again_by_whoever_opens_the_ledger_next(tmp_path: Path
         assert len(server.asked) == 1
 
 
+def test_what_is_asked_anew_is_asked_once_in_every_cycle(tmp_path: Path) -> None:
+    """A judge behind a server may have changed: a stored reply would hide it."""
+    path = tmp_path / "ledger.db"
+    request = JudgeRequest("Which?", PAIR_LABELS, "kind", ("a", "b"))
+    verdicts = iter("BAABBB")
+    said = []
+    with Loopback(
+        replying(lambda _: completion(f"Fine.\nVerdict: {next(verdicts)}", model="m"))
+    ) as server:
+        config = ServerConfig(endpoints=(server.address,), model="m")
+        for cycle in (1, 1, 2):
+            with Ledger.open(path) as ledger:
+                begin(ledger, cycle)
+                replies = LedgerReplies(ledger, cycle)
+                judge = OpenAIJudge(config, replies)
+                (plain,) = judge.judge([request])
+                with replies.anew("calibration"):
+                    (anew,) = judge.judge([request])
+                (again,) = judge.judge([request])
+                said.append([verdict_of(request, r, 0.5) for r in (plain, anew, again)])
+                assert ledger.spent(cycle=cycle).calls == (2 if cycle == 1 else 1)
+        assert len(server.asked) == 3
+    first, second = Choice(p_first=0.0), Choice(p_first=1.0)
+    assert said == [[first, second, first]] * 3
+
+
 def begin(ledger: Ledger, cycle: int) -> None:
     known = ledger.latest_cycle()
     if known is not None and known.number < cycle:

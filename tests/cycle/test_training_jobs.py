@@ -77,10 +77,11 @@ class Cycles:
         config = RlaifConfig.model_validate(sections)
         incumbent = "v0000" if self.number < 2 else "v0001"
         crew: Any = SimpleNamespace(release=lambda: None)
+        replies: Any = None
         engine: Any = None
         project = Project(self.root, config)
         return CycleContext(
-            project, config, self.ledger, crew, engine, Silent(), self.number, incumbent
+            project, config, self.ledger, crew, replies, engine, Silent(), self.number, incumbent
         )
 
     def _begin(self, ctx: CycleContext) -> None:

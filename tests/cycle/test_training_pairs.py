@@ -115,6 +115,19 @@ def test_earlier_pairs_are_replayed_by_their_share_and_go_on_measuring(replay: f
     assert sum(p.split == "train" for p in old) == min(12, round(8 * replay))
 
 
+def test_humans_pairs_keep_their_weight_and_are_never_replayed() -> None:
+    """Every cycle has them among its own, and the replay is a share of the judge's pairs."""
+    spoken = preference(TRAINED[1], 0.9).model_copy(update={"origin": "human", "weight": 0.25})
+    own = [*(preference(name, 0.8) for name in TRAINED[2:6]), spoken]
+    before = [preference(name, 0.1, cycle=1) for name in TRAINED[8:20]]
+    theirs = [p.model_copy(update={"origin": "human", "label": 0.0}) for p in before]
+    shelf = Shelf(own, [*before, *theirs])
+    pairs = training._pairs(context(shelf, reward_model={"replay": 1.0}))
+    assert [p.label for p in pairs].count(0.1) == 4
+    assert [p.label for p in pairs].count(0.0) == 0
+    assert {(p.label, p.weight) for p in pairs} == {(0.1, 1.0), (0.8, 1.0), (0.9, 0.25)}
+
+
 def test_what_is_held_out_by_now_is_replayed_no_more() -> None:
     gone, stays = TRAINED[1], TRAINED[2]
     earlier = [preference(name, 0.1, cycle=1) for name in (gone, stays)]
