@@ -141,7 +141,8 @@ def pair_verdict(
     words are not compared by the judge: its two orders would cancel, so ``P_judge`` is one half.
     The pair is quarantined when the judge's two orders, all criteria together, fall on different
     sides of one half and differ by more than ``flip_threshold``, or when the jurors are further
-    apart than ``max_disagreement``, unless a veto decides it.
+    apart than ``max_disagreement``, unless a veto decides it; and when a comparison holds no
+    verdict, which leaves it unscored too.
 
     Args:
         rubric: The rubric.
@@ -171,6 +172,7 @@ def pair_verdict(
             second_id=second.id,
             p_first=None,
             unscored=unscored,
+            quarantined=None if orders is None else "; ".join(orders.unscored) or None,
             disagreement=disagreement,
         )
     decided = (scores[0].vetoed_by is None) != (scores[1].vetoed_by is None)

@@ -43,6 +43,7 @@ class JudgeRequest:
         shown: The answers that the text shows, in order, raw: for logs and scripted judges.
         critique: Whether the judge is to write a critique before its verdict.
         form: How its words state the verdict, where it is read from words.
+        attempt: 2 where the first reply held no verdict.
     """
 
     text: str
@@ -51,6 +52,7 @@ class JudgeRequest:
     shown: tuple[str, ...]
     critique: bool = True
     form: VerdictForm = DEFAULT
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def rating_labels(choices: int) -> tuple[str, ...]:
 
 def request_hash(judge_digest: str, request: JudgeRequest) -> str:
     """Return the key of a request: the same for everything that leads to the same reply."""
-    return digest_of([VERSION, judge_digest, request.text, list(request.labels)])
+    later = [request.attempt] if request.attempt > 1 else []
+    return digest_of([VERSION, judge_digest, request.text, list(request.labels), *later])
 
 
 def verdict_of(request: JudgeRequest, reply: JudgeReply, min_label_mass: float) -> Verdict:

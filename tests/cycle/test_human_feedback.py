@@ -177,7 +177,7 @@ def test_only_what_is_frozen_is_asked_anew(judged: Judged, monkeypatch: pytest.M
     judge = ScriptedJudge.judge
 
     @contextmanager
-    def anew(self: LedgerReplies, stage: str) -> Iterator[None]:
+    def anew(_: LedgerReplies, stage: str) -> Iterator[None]:
         inside.append(stage)
         yield
         inside.clear()

@@ -113,11 +113,15 @@ class Asking:
         ]
         if format_ == "json_schema":
             parts.append(_schema(question.request))
+        if question.request.attempt > 1:
+            parts.append(f"attempt {question.request.attempt}")
         return Asked(digest_of(parts), format_, draws)
 
     def _seed(self, question: Question) -> int:
         """Return a seed that follows from the question alone, another for each sample."""
-        first = derive_seed(0, "judge-sample", self.digest, question.request.text)
+        request = question.request
+        names = () if request.attempt == 1 else (request.attempt,)
+        first = derive_seed(0, "judge-sample", self.digest, request.text, *names)
         return (first + question.index) % _SEED_RANGE
 
 

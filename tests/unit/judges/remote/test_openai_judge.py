@@ -579,3 +579,16 @@ def test_the_sdk_is_imported_late() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Other'"):
         __import__("rlaif.judges.remote").judges.remote.Other  # noqa: B018
     assert OpenAIJudge(settings(endpoints=["http://x/v1"]), MemoryReplies()).name == "m"
+
+
+def test_a_second_asking_is_a_new_call_with_a_seed_of_its_own() -> None:
+    first = request("Which?")
+    second = dataclasses.replace(first, attempt=2)
+    with Loopback(replying(echo)) as server:
+        judge = judge_at(server, temperature=0.7)
+        judge.judge([first])
+        judge.judge([first, second])
+        bodies = [asked.body for asked in server.asked]
+    assert len(bodies) == 2
+    assert bodies[0]["messages"] == bodies[1]["messages"]
+    assert bodies[0]["seed"] != bodies[1]["seed"]

@@ -1,0 +1,59 @@
+"""A judge whose replies vary is asked once more where a reply holds no verdict."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rlaif.judges.backend import Judge
+from rlaif.judges.protocol import JudgeReply, JudgeRequest, verdict_of
+from rlaif.records import Unscored
+
+
+class AskedTwice:
+    """A judge that is asked a second time about what it could not be understood on, and no third.
+
+    A reply that failed on its way is not asked for again: that is the sender's business. Where the
+    second reply holds no verdict either, the judgement is unscored with both reasons.
+
+    Args:
+        judge: The judge; equal requests with another ``attempt`` must be new questions to it.
+        min_label_mass: Labels that together hold less probability than this give no verdict.
+
+    Attributes:
+        name: The judge's.
+        digest: The judge's.
+        special_tokens: The judge's.
+    """
+
+    def __init__(self, judge: Judge, min_label_mass: float) -> None:
+        self._judge = judge
+        self._min_label_mass = min_label_mass
+        self.name = judge.name
+        self.digest = judge.digest
+        self.special_tokens = judge.special_tokens
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+        """Answer requests in their order."""
+        replies = self._judge.judge(requests)
+        reasons = {
+            place: reason
+            for place, (request, reply) in enumerate(zip(requests, replies, strict=True))
+            if (reason := self._not_understood(request, reply)) is not None
+        }
+        if not reasons:
+            return replies
+        again = [replace(requests[place], attempt=2) for place in reasons]
+        for place, request, reply in zip(reasons, again, self._judge.judge(again), strict=True):
+            replies[place] = self._settled(request, reply, reasons[place])
+        return replies
+
+    def _not_understood(self, request: JudgeRequest, reply: JudgeReply) -> str | None:
+        if reply.call is None or reply.failure is not None:
+            return None
+        verdict = verdict_of(request, reply, self._min_label_mass)
+        return verdict.reason if isinstance(verdict, Unscored) else None
+
+    def _settled(self, request: JudgeRequest, reply: JudgeReply, before: str) -> JudgeReply:
+        reason = self._not_understood(request, reply)
+        if reason is None:
+            return reply
+        return replace(reply, failure=f"asked twice: {before}; then: {reason}")

@@ -1,0 +1,97 @@
+"""A judge whose replies vary gets a second chance to be understood, and no third."""
+
+from collections.abc import Mapping
+
+import pytest
+from judge_samples import completion, judge_criterion, prompt, rubric
+
+from rlaif.config import JudgingConfig
+from rlaif.judges import PAIR_LABELS, JudgeReply, JudgeRequest, Juror, RubricJudge, load_templates
+from rlaif.judges.protocol import request_hash, verdict_of
+from rlaif.judges.second_asking import AskedTwice
+from rlaif.records import Choice, Unscored
+from rlaif.testing import ScriptedJudge
+
+
+def request(text: str) -> JudgeRequest:
+    return JudgeRequest(text, PAIR_LABELS, "kind", ("a", "b"))
+
+
+def mumbling(asked: JudgeRequest) -> Mapping[str, float] | str:
+    """Say A at once, or at the second asking, or never, as the text says."""
+    if asked.text == "never" or (asked.text == "late" and asked.attempt == 1):
+        return f"Hm, attempt {asked.attempt}."
+    return "Well.\nVerdict: A"
+
+
+def test_only_what_was_not_understood_is_asked_again_and_only_once() -> None:
+    inner = ScriptedJudge(mumbling)
+    asked = [request(text) for text in ("at once", "late", "never")]
+    replies = AskedTwice(inner, 0.5).judge(asked)
+    assert [(r.text, r.attempt) for r in inner.requests] == [
+        ("at once", 1),
+        ("late", 1),
+        ("never", 1),
+        ("late", 2),
+        ("never", 2),
+    ]
+    verdicts = [verdict_of(r, reply, 0.5) for r, reply in zip(asked, replies, strict=True)]
+    assert verdicts[:2] == [Choice(p_first=1.0)] * 2
+    assert isinstance(verdicts[2], Unscored)
+    reason = verdicts[2].reason
+    assert reason.startswith("asked twice: no verdict line in the reply")
+    assert reason.count("no verdict line") == 2
+    assert replies[2].critique == "Hm, attempt 2."
+
+
+def test_a_judge_that_is_understood_is_asked_once() -> None:
+    inner = ScriptedJudge(mumbling)
+    judge = AskedTwice(inner, 0.5)
+    assert judge.judge([request("at once")] * 3) == inner.judge([request("at once")] * 3)
+    assert judge.judge([]) == []
+    assert (judge.name, judge.digest, judge.special_tokens) == (inner.name, inner.digest, ())
+
+
+def test_labels_that_hold_too_little_are_not_understood() -> None:
+    def unsure(asked: JudgeRequest) -> Mapping[str, float]:
+        return {"A": 0.1, "B": 0.1} if asked.attempt == 1 else {"A": 0.6, "B": 0.2}
+
+    asked = request("which?")
+    (reply,) = AskedTwice(ScriptedJudge(unsure), 0.5).judge([asked])
+    verdict = verdict_of(asked, reply, 0.5)
+    assert isinstance(verdict, Choice)
+    assert verdict.p_first == pytest.approx(0.75)
+
+
+class Failing(ScriptedJudge):
+    def judge(self, requests: list[JudgeRequest]) -> list[JudgeReply]:  # type: ignore[override]
+        self.requests += requests
+        return [JudgeReply("", None, "the server is gone") for _ in requests]
+
+
+def test_what_failed_on_its_way_is_not_asked_again() -> None:
+    inner = Failing(mumbling)
+    (reply,) = AskedTwice(inner, 0.5).judge([request("x")])
+    assert (reply.failure, len(inner.requests)) == ("the server is gone", 1)
+
+
+def test_a_second_asking_is_another_question() -> None:
+    first, second = request("x"), JudgeRequest("x", PAIR_LABELS, "kind", ("a", "b"), attempt=2)
+    assert request_hash("j", first) != request_hash("j", second)
+
+
+def test_a_pair_that_could_not_be_read_is_in_quarantine_with_the_reason() -> None:
+    mute = ScriptedJudge(lambda r: "Hm." if r.labels == PAIR_LABELS else "x\nVerdict: 3")
+    judge = AskedTwice(mute, 0.5)
+    panel = RubricJudge(
+        rubric(judge_criterion("kind")),
+        judging=JudgingConfig(),
+        jury=[Juror("one", judge, load_templates("detailed"), 0.5)],
+    )
+    items = [(prompt(), completion(name)) for name in "ab"]
+    scores = {s.completion_id: s for s in panel.scores(items, panel.rate(items))}
+    pair = [(prompt(), items[0][1], items[1][1])]
+    (verdict,) = panel.pair_verdicts(pair, scores, panel.compare(pair))
+    assert verdict.p_first is None
+    assert "kind, a first: asked twice" in (verdict.quarantined or "")
+    assert "kind, b first: asked twice" in (verdict.unscored or "")
