@@ -19,6 +19,7 @@ from rlaif.judges import (
     Templates,
     load_templates,
 )
+from rlaif.judges.agreement import OrderedPair
 from rlaif.judges.rubric import Reference
 from rlaif.records import (
     Choice,
@@ -374,3 +375,31 @@ def test_a_judge_that_answers_in_its_own_form_is_read_by_what_its_template_decla
     (compared,) = panels[0].compare([(PROMPT, GOOD, BAD)])
     assert [j.verdict for j in compared] == [Choice(p_first=0.0)] * 2
     assert panels[0].rubric_hash != panels[1].rubric_hash
+
+
+def test_comparisons_come_apart_by_criterion_and_order() -> None:
+    """Kind depends on the order, right on the answers; a rule and a light criterion compare nothing."""
+
+    def script(request: JudgeRequest) -> dict[str, float]:
+        if request.labels != PAIR_LABELS:
+            return {request.labels[0]: 1.0}
+        p = 0.75 if request.criterion == "kind" else 0.875 - 0.75 * ("No" in request.shown[0])
+        return {"A": p, "B": 1.0 - p}
+
+    whole = panel(judge=ScriptedJudge(script))
+    items = [(PROMPT, GOOD, BAD), (PROMPT, GOOD, GOOD.model_copy(update={"id": "twin"}))]
+    orders = whole.orders(items, whole.compare(items))
+    assert orders == [
+        {"kind": OrderedPair(0.75, 0.25), "right": OrderedPair(0.875, 0.875)},
+        {},
+    ]
+
+
+def test_an_order_without_a_verdict_stays_without() -> None:
+    def script(request: JudgeRequest) -> dict[str, float] | str:
+        return "I cannot say." if request.shown[0] == "No" else {"A": 0.75, "B": 0.25}
+
+    whole = panel(judge=ScriptedJudge(script))
+    items = [(PROMPT, GOOD, BAD)]
+    (found,) = whole.orders(items, whole.compare(items))
+    assert found == {name: OrderedPair(0.75, None) for name in ("kind", "right")}

@@ -79,6 +79,17 @@ def test_judgements_of_the_first_release_say_who_judged_and_what_was_read(old: P
         assert ledger.critiques(search="words")[0].critique == "words 4"
 
 
+def test_preferences_of_the_first_release_weigh_one(old: Path) -> None:
+    connection = sqlite3.connect(old, isolation_level=None)
+    values = ("x", *PLACE, "p", "a", "a", 0.75, "train", "h", "ratings")
+    connection.execute(f"INSERT INTO preferences VALUES ({', '.join('?' * 11)})", values)  # noqa: S608 - a constant
+    connection.close()
+    with Ledger.open(old) as ledger:
+        (found,) = ledger.preferences()
+        assert (found.label, found.weight) == (0.75, 1.0)
+        assert ledger.human_labels() == ledger.cycle_labels(1) == []
+
+
 def test_a_reader_waits_for_a_writer_to_bring_it_up_to_date(old: Path) -> None:
     with pytest.raises(LedgerError, match="brings it up to date"):
         LedgerReader.open(old)

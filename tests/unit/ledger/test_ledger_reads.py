@@ -161,6 +161,11 @@ def test_difficulty_is_that_of_the_last_time(ledger: Ledger) -> None:
     judge(1, "unread", [None, None], None)
     found = ledger.prompt_difficulty()
     assert found == pytest.approx({"prompt-near": 0.0, "prompt-low": 0.125})
+    ledger.begin_stage(1, "calibration")
+    with ledger.unit(1, "calibration", "human") as unit:
+        unit.add_scores([CompletionScore(completion_id="completion-low-0", score=1.0, parts={})])
+    ledger.finish_stage(1, "calibration")
+    assert ledger.prompt_difficulty() == found
     second_cycle(ledger)
     judge(2, "near", [0.75, None], 0.125)
     judge(2, "low", [None, None], None)
