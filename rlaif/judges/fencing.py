@@ -154,7 +154,10 @@ def _opens(text: str, place: int, names: tuple[str, ...]) -> bool:
         piece = next(pieces, None)
         if piece is None:
             return word in names
-        word = (word + _read(piece[0])).lstrip(_BEFORE_NAME)
+        shown = _read(piece[0])
+        if word in names and not shown:
+            return True  # an accent ends the name for who reads character by character
+        word = (word + shown).lstrip(_BEFORE_NAME)
     return any(
         word.startswith(name) and not _goes_on(word[len(name)])
         for name in names
