@@ -61,6 +61,11 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.0f}%"
 
 
+def interval(value: float | None, low: float, high: float) -> str:
+    """Return a share and its interval as whole percentages, ``-`` where there is none."""
+    return "-" if value is None else f"{percent(value)} [{percent(low)}, {percent(high)}]"
+
+
 def number(value: float | None, digits: int = 2) -> str:
     """Return a number with so many digits after the point, ``-`` where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"

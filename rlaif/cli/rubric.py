@@ -1,4 +1,4 @@
-"""``rlaif rubric``: write, read, check and compare rubrics."""
+"""``rlaif rubric``: write, read, check, try and compare rubrics."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from rlaif.cli.documented import Group
 from rlaif.cli.output import cell, emit_json, json_option, stdout, table, visible
 from rlaif.cli.place import Place
 from rlaif.cli.rubric_files import FOLDER, LANGUAGES, find_rubric, list_rubrics, new_rubric
+from rlaif.cli.rubric_trial import preview, test
 from rlaif.errors import RubricError
 
 HASH_SHOWN = 12
@@ -19,10 +20,11 @@ HASH_SHOWN = 12
         "rlaif rubric list",
         "rlaif rubric new our-tone",
         "rlaif rubric validate prompts/rubrics/our-tone.toml",
+        "rlaif rubric preview our-tone",
     ],
 )
 def rubric() -> None:
-    """Write, read, check and compare rubrics.
+    """Write, read, check, try and compare rubrics.
 
     A rubric is named by its name, the project's own before those that ship, or by its file.
     """
@@ -184,3 +186,7 @@ def diff(place: Place, before: str, after: str, as_json: bool) -> None:
     for sign, path in zip("-+", paths, strict=True):
         click.echo(f"{sign} {visible(str(path))}")
     click.echo(difference_text(found))
+
+
+rubric.add_command(preview)
+rubric.add_command(test)

@@ -76,6 +76,13 @@ class OrderedPair(NamedTuple):
     forward: float | None
     backward: float | None
 
+    @property
+    def mean(self) -> float | None:
+        """Both orders averaged, None where either is unscored."""
+        if self.forward is None or self.backward is None:
+            return None
+        return (self.forward + self.backward) / 2.0
+
 
 class OrderFigures(Record):
     """What the order of the answers does to a judge.

@@ -62,7 +62,7 @@ def audit(
     said: list[Verdict] = [j.verdict for j in judgements if j.criterion in names]
     failures = proportion([isinstance(v, Unscored) for v in said], config.confidence)
     found = [
-        *_probe_figures(config, probes),
+        *probe_figures(config, probes),
         *_order_figures(config, verdicts),
         *_length_figures(config, verdicts, lengths),
         _share("consistent", "comparisons that agree with the two ratings",
@@ -73,7 +73,13 @@ def audit(
     return AuditReport(rubric_hash=panel.rubric_hash, figures=tuple(found))
 
 
-def _probe_figures(config: AuditConfig, probes: Sequence[ProbeOutcome]) -> list[AuditFigure]:
+def probe_figures(config: AuditConfig, probes: Sequence[ProbeOutcome]) -> list[AuditFigure]:
+    """Return how often attacks worked: injections, attacks on taste, and each kind for itself.
+
+    Args:
+        config: Limits, the level of the intervals, and the gain that shows that one worked.
+        probes: How attacks fared.
+    """
     groups: list[tuple[str, str, Iterable[ProbeKind], Limit]] = [
         ("injection", "answers with an injection", INJECTIONS, config.max_injection),
         ("taste", "padded or repeated answers", _TASTE, config.max_padding),

@@ -188,6 +188,11 @@ def make_preferences(
     ]
 
 
+def is_tie(label: float, config: PreferencesConfig) -> bool:
+    """Return whether a pair with this P(first is better) is a tie."""
+    return abs(label - 0.5) < config.min_margin
+
+
 def preference_split(prompt_id: str, heldout_share: float) -> Literal["train", "heldout"]:
     """Return the side of a prompt's preferences: ``heldout`` ones only measure."""
     return "heldout" if stable_share(f"heldout:{prompt_id}") < heldout_share else "train"
@@ -198,7 +203,7 @@ def _names(pair: LabelledPair) -> tuple[str, ...]:
 
 
 def _tied(pair: LabelledPair, config: PreferencesConfig) -> bool:
-    return abs(pair.label - 0.5) < config.min_margin
+    return is_tie(pair.label, config)
 
 
 def _usable_score(scores: Mapping[str, CompletionScore], completion: Completion) -> float | None:

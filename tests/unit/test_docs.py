@@ -55,6 +55,7 @@ def test_every_promised_command_is_there() -> None:
         *("rlaif export", "rlaif export preferences", "rlaif export policy"),
         *("rlaif rubric", "rlaif rubric new", "rlaif rubric list", "rlaif rubric show"),
         *("rlaif rubric validate", "rlaif rubric diff"),
+        *("rlaif rubric preview", "rlaif rubric test"),
         *(f"rlaif critiques {name}" for name in ("list", "show", "themes")),
     }
 

@@ -1,0 +1,295 @@
+"""``rlaif rubric preview`` and ``rlaif rubric test``: a rubric is tried before it is used."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rlaif.cli.documented import Command
+from rlaif.cli.output import emit_json, json_option, stderr, visible
+from rlaif.cli.place import Place
+from rlaif.cli.rubric_files import find_rubric
+from rlaif.config import hide_model_hub_noise
+from rlaif.errors import LedgerError, UsageError
+
+if TYPE_CHECKING:
+    from rlaif.crew import Crew
+    from rlaif.judges import Rubric, RubricJudge
+    from rlaif.ledger.reads import LedgerReads
+    from rlaif.ledger.rows import RubricRow
+    from rlaif.project import Project
+    from rlaif.records import PairVerdict
+    from rlaif.stages.feedback_files import FeedbackLine
+    from rlaif.stages.previewing import Stored
+    from rlaif.stages.rubric_testing import Labelled
+
+JUDGING = "judging"
+PAIRS_SHOWN, ATTACKED = 20, 10
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        "rlaif rubric preview our-tone",
+        "rlaif rubric preview prompts/rubrics/our-tone.toml --n 50",
+        "rlaif rubric preview draft.toml --json",
+    ],
+)
+@click.argument("name", metavar="NAME|FILE")
+@click.option(
+    "--n",
+    "count",
+    type=click.IntRange(min=1),
+    default=PAIRS_SHOWN,
+    show_default=True,
+    help="How many stored pairs are judged.",
+)
+@json_option
+@click.pass_obj
+def preview(place: Place, name: str, count: int, as_json: bool) -> None:
+    """Judge stored pairs with a draft of a rubric.
+
+    The draft judges the newest pairs that cycles have compared, drawn by the run's seed, in both
+    orders. Shown is what it says beside what was said of them: pairs whose better answer changes,
+    ties, quarantine, criteria of the same name, and what a cycle with the draft would cost.
+    Nothing of it is written into the ledger, and no label changes.
+    """
+    from rlaif.cli.trial_shown import print_preview
+    from rlaif.stages.previewing import preview as put_beside
+    from rlaif.stages.trying import try_panel
+
+    project, draft = place.project(), find_rubric(place, name)
+    cycles, stored, row = _stored(project, count)
+    panel = _panel(project, draft)
+    _say(panel, f"judging {len(stored.pairs)} pairs")
+    tried = try_panel(panel, (), [pair.item for pair in stored.pairs])
+    found = put_beside(panel, tried, stored, project.config)
+    head = {
+        "draft": _identity(panel, draft),
+        "current": {"name": row.name, "version": row.version, "rubric_hash": row.hash},
+        "cycles": cycles,
+        "notes": list(_notes(project, panel, stored, row)),
+    }
+    if as_json:
+        emit_json({**head, **found.model_dump(mode="json")})
+    else:
+        print_preview(head, found)
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        "rlaif rubric test our-tone --labels human.jsonl",
+        "rlaif rubric test draft.toml --labels human.csv --probes 0 --json",
+    ],
+)
+@click.argument("name", metavar="NAME|FILE")
+@click.option(
+    "--labels",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="What humans said, as rlaif feedback import takes it.",
+)
+@click.option(
+    "--probes",
+    type=click.IntRange(min=0),
+    default=ATTACKED,
+    show_default=True,
+    metavar="N",
+    help="How many of the answers are attacked, each in five ways.",
+)
+@json_option
+@click.pass_obj
+def test(place: Place, name: str, labels: Path, probes: int, as_json: bool) -> None:
+    """Hold a rubric against humans' labels.
+
+    The project's judge judges the labelled answers by it, pairs in both orders. Shown are accuracy
+    and Cohen's kappa, how often the verdict flips when two answers are swapped, how often there is
+    none, and how often attacks on these very answers work: injections, padding, repetition. All
+    by criterion and for the whole, with 95% intervals. A poor rubric is no error: the exit code
+    is 0. Nothing is written into the ledger.
+    """
+    from rlaif.cli.trial_shown import print_test
+    from rlaif.judges.probes import load_attacks
+    from rlaif.judges.rubric import load_rubric
+    from rlaif.seeds import derive_seed
+    from rlaif.stages.feedback_files import read_feedback
+    from rlaif.stages.rubric_testing import hold_against
+
+    project, file = place.project(), find_rubric(place, name)
+    labelled = _labelled(project, labels, read_feedback(labels), load_rubric(file))
+    panel = _panel(project, file)
+    _say(panel, f"judging {len(labelled.rated)} answers and {len(labelled.pairs)} pairs")
+    found = hold_against(
+        panel,
+        labelled,
+        project.config.audit,
+        load_attacks(panel.rubric.language, project.root),
+        temperature=project.config.judging.score_temperature,
+        probes=probes,
+        seed=derive_seed(project.config.run.seed, "rubric test"),
+    )
+    head = {"rubric": _identity(panel, file), "labels_file": str(labels)}
+    if as_json:
+        emit_json({**head, **found.model_dump(mode="json")})
+    else:
+        print_test(head, found)
+
+
+def _crew(project: "Project") -> "Crew":
+    """Return who judges here; replies of servers would be kept from here on, and nothing else."""
+    from rlaif.crew import Crew
+
+    hide_model_hub_noise()
+    return Crew(project, project.config)
+
+
+def _panel(project: "Project", rubric: Path) -> "RubricJudge":
+    return _crew(project).panel(project.config.jury, rubric)
+
+
+def _say(panel: "RubricJudge", what: str) -> None:
+    names = ", ".join(juror.name for juror in panel.jury) or "code alone"
+    stderr().print(visible(f"{what} by {panel.rubric.name}, with {names}"))
+
+
+def _identity(panel: "RubricJudge", path: Path) -> dict[str, Any]:
+    rubric = panel.rubric
+    return {
+        "path": str(path),
+        "name": rubric.name,
+        "version": rubric.version,
+        "content_hash": rubric.content_hash,
+        "rubric_hash": panel.rubric_hash,
+    }
+
+
+def _stored(project: "Project", count: int) -> "tuple[list[int], Stored, RubricRow]":
+    """Read the newest compared pairs, with the cycles that they are of and the rubric."""
+    from rlaif.ledger.reader import LedgerReader
+    from rlaif.seeds import derive_seed
+    from rlaif.stages.previewing import draw_newest
+
+    if not project.ledger_path.is_file():
+        raise _nothing_stored(project)
+    with LedgerReader.open(project.ledger_path) as reader:
+        seed = derive_seed(project.config.run.seed, "rubric preview")
+        drawn = draw_newest(_compared(reader), count, seed)
+        if not drawn:
+            raise _nothing_stored(project)
+        cycles = sorted({cycle for cycle, _ in drawn})
+        used = reader.rubrics_used(cycles[-1], JUDGING)[0]
+        row = reader.rubric(used)
+        if row is None:
+            raise LedgerError(
+                f"{reader.path} has no rubric {used[:12]}", "the rubric of its labels"
+            )
+        return cycles, _all_about(reader, drawn), row
+
+
+def _compared(reader: "LedgerReads") -> "Iterator[list[tuple[int, PairVerdict]]]":
+    """Yield what cycles compared, newest first, as long as they judged by one rubric."""
+    rubric = None
+    for cycle in reversed(reader.cycles()):
+        verdicts = reader.pair_verdicts(cycle.number, JUDGING)
+        used = reader.rubrics_used(cycle.number, JUDGING)
+        if verdicts and used != (rubric or used):
+            return
+        if verdicts:
+            rubric = used
+            yield [(cycle.number, verdict) for verdict in verdicts]
+
+
+def _all_about(reader: "LedgerReads", drawn: "Sequence[tuple[int, PairVerdict]]") -> "Stored":
+    from rlaif.stages.previewing import Stored, StoredPair
+
+    verdicts = [verdict for _, verdict in drawn]
+    pairs = {frozenset((v.first_id, v.second_id)) for v in verdicts}
+    ids = sorted({name for pair in pairs for name in pair})
+    answers = {answer.id: answer for answer in reader.completions_by_id(ids)}
+    prompts = {p.id: p for p in reader.prompts(sorted({a.prompt_id for a in answers.values()}))}
+    cycles = sorted({cycle for cycle, _ in drawn})
+    return Stored(
+        pairs=[
+            StoredPair(
+                prompts[answers[v.first_id].prompt_id], answers[v.first_id], answers[v.second_id], v
+            )
+            for v in verdicts
+        ],
+        scores={
+            score.completion_id: score
+            for cycle in cycles
+            for score in reader.scores(cycle, JUDGING)
+            if score.completion_id in answers
+        },
+        judgements=[
+            judgement
+            for cycle in cycles
+            for judgement in reader.judgements(ids, cycle=cycle, stage=JUDGING)
+            if judgement.kind == "pointwise" or frozenset(judgement.completion_ids) in pairs
+        ],
+    )
+
+
+def _notes(
+    project: "Project", panel: "RubricJudge", stored: "Stored", row: "RubricRow"
+) -> Iterator[str]:
+    """Yield what else may be behind a difference than the draft."""
+    if panel.rubric_hash == row.hash:
+        yield "the pairs were judged by just this: what differs is the judge's own doing"
+    in_force = project.file(project.config.rubric.path)
+    if in_force.is_file() and in_force.read_text("utf-8", errors="replace") != row.text:
+        yield (
+            f"{project.config.rubric.path} is not what the pairs were judged by: it was changed "
+            "since"
+        )
+    then = {j.call.judge for j in stored.judgements if j.call is not None}
+    if then - {juror.judge.digest for juror in panel.jury} and panel.jury:
+        yield "the pairs were judged by another judge: what differs may be its doing"
+
+
+def _nothing_stored(project: "Project") -> UsageError:
+    return UsageError(
+        f"no cycle of {project.root} has compared pairs yet",
+        "pairs that were judged, to judge them again",
+        "run a cycle first (rlaif run), or hold the rubric against labels of your own "
+        "(rlaif rubric test NAME --labels FILE)",
+    )
+
+
+def _labelled(
+    project: "Project", file: Path, lines: "list[tuple[int, FeedbackLine]]", rubric: "Rubric"
+) -> "Labelled":
+    """Find what the lines are about; the ledger is opened only where a line names its rows."""
+    from rlaif.ledger.reader import LedgerReader
+
+    named = any(x.prompt_id or any(answer.id for answer in x.shown) for _, x in lines)
+    if not named or not project.ledger_path.is_file():
+        return _planned(file, lines, rubric, None)
+    with LedgerReader.open(project.ledger_path) as reader:
+        return _planned(file, lines, rubric, reader)
+
+
+def _planned(
+    file: Path,
+    lines: "list[tuple[int, FeedbackLine]]",
+    rubric: "Rubric",
+    reader: "LedgerReads | None",
+) -> "Labelled":
+    from rlaif.feedback import Known, plan_import
+    from rlaif.stages.rubric_testing import Labelled
+
+    criteria = [criterion.name for criterion in rubric.criteria]
+    known = Known.of(reader, (), criteria, seed=0, frozen_share=0.0)
+    plan = plan_import(file, lines, known, reader)
+    labels = list(plan.labels.values())
+    stated = {name for label in labels for name in (label.first_id, label.second_id) if name}
+    stored = sorted(stated - plan.completions.keys())
+    found = [] if reader is None else reader.completions_by_id(stored)
+    return Labelled(
+        labels=labels,
+        prompts={**known.prompts, **plan.prompts},
+        answers={**plan.completions, **{answer.id: answer for answer in found}},
+    )

@@ -1,0 +1,273 @@
+"""What a trial of a rubric found, as people read it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from rlaif.cli.output import (
+    cell,
+    duration,
+    interval,
+    number,
+    one_line,
+    stdout,
+    table,
+    visible,
+)
+from rlaif.judges.agreement import Kappa, Proportion
+from rlaif.records import AuditFigure
+from rlaif.stages.previewing import Change, Outcome, RubricPreview, ScoresBeside
+from rlaif.stages.rubric_testing import CriterionTrial, Miss, RubricTest
+from rlaif.stages.trying import Cost
+from rlaif.text import shortened
+
+LISTED = 10
+_CUT = 60
+_ATTACKS = ("injection", "taste")
+
+
+def print_preview(head: dict[str, Any], found: RubricPreview) -> None:
+    """Print what a draft would change.
+
+    Args:
+        head: The draft's and the current rubric's identities, the cycles, and notes.
+        found: The preview.
+    """
+    draft, current = head["draft"], head["current"]
+    cycles = ", ".join(map(str, head["cycles"]))
+    click.echo(
+        visible(
+            f"draft   {draft['name']}, version {draft['version']}, {draft['rubric_hash'][:12]}\n"
+            f"current {current['name']}, version {current['version']}, "
+            f"{current['rubric_hash'][:12]}: what cycle {cycles} said of the same pairs\n"
+        )
+    )
+    for note in head["notes"]:
+        click.echo(visible(f"note: {note}"))
+    console = stdout()
+    console.print(_outcomes(found), "")
+    click.echo(
+        f"the same better answer: {share(found.same_winner)} of {found.same_winner.count} pairs "
+        f"that both decide; {len(found.flips)} flip\n"
+    )
+    console.print(_criteria(found), "")
+    for whose, names in (("current", found.only_current), ("draft", found.only_draft)):
+        if names:
+            click.echo(visible(f"only in the {whose} rubric: {', '.join(names)}"))
+    console.print(_preview_cost(found))
+    _print_changes(found.changes)
+
+
+def print_test(head: dict[str, Any], found: RubricTest) -> None:
+    """Print how a rubric stands up to humans' labels.
+
+    Args:
+        head: The rubric's identity, and the file of labels.
+        found: The test.
+    """
+    rubric = head["rubric"]
+    click.echo(
+        visible(
+            f"{rubric['name']}, version {rubric['version']}, {rubric['rubric_hash'][:12]}, against "
+            f"{found.labels} labels of {head['labels_file']}: {found.prompts} prompts, "
+            f"{found.answers} answers, {found.pairs} pairs\n"
+        )
+    )
+    console = stdout()
+    console.print(_agreements(found.parts), "", _steadiness(found.parts), "")
+    for part in found.parts:
+        for reason in part.reasons if part.criterion else ():
+            click.echo(visible(f"no verdict under {part.criterion}: {one_line(reason)}"))
+    slope = found.length.slope
+    if slope is not None:
+        click.echo(
+            f"length: {slope.value:+.2f} [{slope.low:+.2f}, {slope.high:+.2f}] log-odds for "
+            f"{found.length.deviation:.1f} words more, what the humans said being equal\n"
+        )
+    if found.attacked:
+        console.print(_attacks(found), "")
+    costs = table("What it took", *_COST, words=("",))
+    costs.add_row("this test", *_cost_cells(found.cost))
+    console.print(costs)
+    _print_misses(found.misses)
+
+
+def share(found: Proportion) -> str:
+    """Return a share with its interval."""
+    return interval(found.rate, found.low, found.high)
+
+
+def _outcomes(found: RubricPreview) -> Table:
+    shown = table("Pairs", "", "current", "draft", words=("",))
+    for name in ("decided", "tied", "quarantined", "unscored"):
+        shown.add_row(name, str(getattr(found.current, name)), str(getattr(found.draft, name)))
+    return shown
+
+
+def _criteria(found: RubricPreview) -> Table:
+    shown = table(
+        "Criteria of the same name, and the whole score",
+        *("criterion", "answers", "un-\nscored", "corre-\nlation", "apart", "shift"),
+        "same better answer",
+        words=("criterion",),
+    )
+    shown.add_row("whole", *_beside_cells(found.scores), share(found.same_winner))
+    for criterion in found.criteria:
+        side = criterion.same_side
+        same = "-" if side is None else share(side)
+        shown.add_row(cell(criterion.name), *_beside_cells(criterion.ratings), same)
+    return shown
+
+
+def _beside_cells(found: ScoresBeside) -> tuple[str, ...]:
+    shift = "-" if found.shift is None else f"{found.shift:+.2f}"
+    return (
+        str(found.answers),
+        str(found.unscored),
+        number(found.correlation),
+        number(found.distance),
+        shift,
+    )
+
+
+_COST = ("", "calls", "tokens\nread", "tokens\nwritten", "time", "money")
+
+
+def _preview_cost(found: RubricPreview) -> Table:
+    cost = found.cost
+    shown = table("What it takes", *_COST, words=("",))
+    shown.add_row("these pairs, when they were judged", *_cost_cells(cost.current))
+    shown.add_row("these pairs with the draft", *_cost_cells(cost.draft))
+    cycle = f"a cycle: {cost.cycle_answers} answers,\n{cost.cycle_pairs} pairs at most"
+    shown.add_row(cycle, *_cost_cells(cost.cycle))
+    return shown
+
+
+def _cost_cells(cost: Cost) -> tuple[str, ...]:
+    return (
+        str(cost.calls),
+        str(cost.prompt_tokens),
+        str(cost.reply_tokens),
+        "-" if cost.seconds is None else duration(cost.seconds),
+        number(cost.money, 4),
+    )
+
+
+def _print_changes(changes: Sequence[Change]) -> None:
+    for change in changes[:LISTED]:
+        what = "flips" if change.flipped else f"{change.current} -> {change.draft}"
+        click.echo(visible(f"\n{what}: {_cut(change.prompt)}"))
+        for place, text in (("first", change.first), ("second", change.second)):
+            marks = f"{_mark(change.current, place)} -> {_mark(change.draft, place)}"
+            click.echo(visible(f"  {marks}  {_cut(text)}"))
+        click.echo(
+            f"  P(first is better) {number(change.p_current)} -> {number(change.p_draft)}"
+            + visible(f"; {_cut(change.reason, 2 * _CUT)}" if change.reason else "")
+        )
+    _print_left(len(changes), "pairs of which the draft says something else")
+
+
+def _mark(outcome: Outcome, place: str) -> str:
+    return {"first": "better", "second": "better"}.get(outcome, "-") if outcome == place else "-"
+
+
+def _print_left(count: int, what: str) -> None:
+    if count > LISTED:
+        click.echo(f"\n{LISTED} of {count} {what}; --json has all")
+
+
+def _agreements(parts: Iterable[CriterionTrial]) -> Table:
+    shown = table(
+        "Agreement with the humans",
+        *("criterion", "labels\nabout", "kind", "labels", "un-\nscored", "right", "kappa"),
+        words=("criterion", "labels\nabout", "kind"),
+    )
+    for part in parts:
+        for found in part.agreements:
+            shown.add_row(
+                _name(part.criterion),
+                "it" if found.about == "criterion" else "the whole",
+                found.kind,
+                str(found.accuracy.count),
+                str(found.accuracy.unscored),
+                share(found.accuracy),
+                _kappa(found.kappa),
+            )
+    return shown
+
+
+def _kappa(found: Kappa) -> str:
+    kappa = found.kappa
+    return "-" if kappa is None else f"{kappa.value:.2f} [{kappa.low:.2f}, {kappa.high:.2f}]"
+
+
+def _steadiness(parts: Iterable[CriterionTrial]) -> Table:
+    shown = table(
+        "The judge",
+        *("criterion", "flips when swapped", "of", "no verdict", "of"),
+        words=("criterion",),
+    )
+    for part in parts:
+        swapped = None if part.order is None else part.order.same_position
+        asked = part.failures.count > 0
+        shown.add_row(
+            _name(part.criterion),
+            "-" if swapped is None else share(swapped),
+            "-" if swapped is None else str(swapped.count),
+            share(part.failures) if asked else "-",
+            str(part.failures.count) if asked else "-",
+        )
+    return shown
+
+
+def _attacks(found: RubricTest) -> Table:
+    columns = tuple(f"{kind}\nby {how}" for kind in _ATTACKS for how in ("comparison", "rating"))
+    shown = table(
+        f"Attacks that worked, on {found.attacked} answers each (taste: padding, repetition)",
+        "criterion",
+        *columns,
+        words=("criterion",),
+    )
+    whole = found.parts[0].probes
+    kinds = [name for name in _groups(whole) if name not in _ATTACKS]
+    for part in found.parts:
+        figures = {figure.name: figure for figure in part.probes}
+        names = [f"{kind} by {how}" for kind in _ATTACKS for how in ("comparison", "rating")]
+        shown.add_row(_name(part.criterion), *(_figure(figures[name]) for name in names))
+    for kind in kinds:
+        cells = [_figure(f) for f in whole if f.name.startswith(f"{kind} by ")]
+        first = kind not in ("padding", "repetition")
+        shown.add_row(f"  {kind}", *([*cells, "", ""] if first else ["", "", *cells]))
+    return shown
+
+
+def _groups(figures: Sequence[AuditFigure]) -> list[str]:
+    return list(dict.fromkeys(figure.name.partition(" by ")[0] for figure in figures))
+
+
+def _figure(figure: AuditFigure) -> str:
+    mark = " !" if figure.breached else ""
+    return interval(figure.value, figure.low, figure.high) + mark
+
+
+def _print_misses(misses: Sequence[Miss]) -> None:
+    for miss in misses[:LISTED]:
+        about = f" on {miss.criterion}" if miss.criterion else ""
+        judged = "no verdict" if miss.judge is None else number(miss.judge)
+        what = "rating" if miss.second is None else "P(first is better)"
+        click.echo(visible(f"\n{what}{about}: human {miss.human:.2f}, judge {judged}"))
+        for name, text in (("asked", miss.prompt), ("first", miss.first), ("second", miss.second)):
+            if text is not None:
+                click.echo(f"  {name:<7}{_cut(text)}")
+    _print_left(len(misses), "labels with which the judge does not agree")
+
+
+def _name(criterion: str) -> Text:
+    return cell(criterion or "whole")
+
+
+def _cut(text: str, most: int = _CUT) -> str:
+    return shortened(one_line(text), most)
