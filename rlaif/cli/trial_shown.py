@@ -18,7 +18,9 @@ from rlaif.cli.output import (
     visible,
 )
 from rlaif.judges.agreement import Kappa, Proportion
+from rlaif.judges.probes import INJECTIONS, KINDS
 from rlaif.records import AuditFigure
+from rlaif.stages.calibration import Agreement
 from rlaif.stages.previewing import Change, Outcome, RubricPreview, ScoresBeside
 from rlaif.stages.rubric_testing import CriterionTrial, Miss, RubricTest
 from rlaif.stages.trying import Cost
@@ -26,7 +28,9 @@ from rlaif.text import shortened
 
 LISTED = 10
 _CUT = 60
-_ATTACKS = ("injection", "taste")
+_HOW = ("comparison", "rating")
+_BOTH = tuple(f"{group} by {how}" for group in ("injection", "taste") for how in _HOW)
+_COST = ("", "calls", "tokens\nread", "tokens\nwritten", "time", "money")
 
 
 def print_preview(head: dict[str, Any], found: RubricPreview) -> None:
@@ -49,15 +53,13 @@ def print_preview(head: dict[str, Any], found: RubricPreview) -> None:
         click.echo(visible(f"note: {note}"))
     console = stdout()
     console.print(_outcomes(found), "")
-    click.echo(
-        f"the same better answer: {share(found.same_winner)} of {found.same_winner.count} pairs "
-        f"that both decide; {len(found.flips)} flip\n"
-    )
-    console.print(_criteria(found), "")
+    decided = found.same_winner.count
+    click.echo(f"flips: {len(found.flips)} of the {decided} pairs that both decide\n")
+    console.print(_criteria(found))
     for whose, names in (("current", found.only_current), ("draft", found.only_draft)):
         if names:
             click.echo(visible(f"only in the {whose} rubric: {', '.join(names)}"))
-    console.print(_preview_cost(found))
+    console.print("", _preview_cost(found))
     _print_changes(found.changes)
 
 
@@ -133,9 +135,6 @@ def _beside_cells(found: ScoresBeside) -> tuple[str, ...]:
     )
 
 
-_COST = ("", "calls", "tokens\nread", "tokens\nwritten", "time", "money")
-
-
 def _preview_cost(found: RubricPreview) -> Table:
     cost = found.cost
     shown = table("What it takes", *_COST, words=("",))
@@ -182,21 +181,26 @@ def _print_left(count: int, what: str) -> None:
 def _agreements(parts: Iterable[CriterionTrial]) -> Table:
     shown = table(
         "Agreement with the humans",
-        *("criterion", "labels\nabout", "kind", "labels", "un-\nscored", "right", "kappa"),
-        words=("criterion", "labels\nabout", "kind"),
+        *("criterion", "labels\nabout", "labels", "right", "kappa"),
+        words=("criterion", "labels\nabout"),
     )
     for part in parts:
         for found in part.agreements:
             shown.add_row(
                 _name(part.criterion),
-                "it" if found.about == "criterion" else "the whole",
-                found.kind,
-                str(found.accuracy.count),
-                str(found.accuracy.unscored),
+                "it" if found.about == "criterion" else "whole",
+                _counted(found),
                 share(found.accuracy),
                 _kappa(found.kappa),
             )
     return shown
+
+
+def _counted(found: Agreement) -> str:
+    """Return how many labels there are of a kind, and how many of them the judge scored."""
+    count, unscored = found.accuracy.count, found.accuracy.unscored
+    of = f"{count} of {count + unscored}" if unscored else str(count)
+    return f"{of} {found.kind}"
 
 
 def _kappa(found: Kappa) -> str:
@@ -224,28 +228,20 @@ def _steadiness(parts: Iterable[CriterionTrial]) -> Table:
 
 
 def _attacks(found: RubricTest) -> Table:
-    columns = tuple(f"{kind}\nby {how}" for kind in _ATTACKS for how in ("comparison", "rating"))
+    """Return a table of groups of attacks by criterion, then of each attack for the whole."""
     shown = table(
-        f"Attacks that worked, on {found.attacked} answers each (taste: padding, repetition)",
-        "criterion",
-        *columns,
+        f"Attacks that worked, each on {found.attacked} answers (taste: padding, repetition)",
+        *("criterion", *(name.replace(" by ", "\nby ") for name in _BOTH)),
         words=("criterion",),
     )
-    whole = found.parts[0].probes
-    kinds = [name for name in _groups(whole) if name not in _ATTACKS]
     for part in found.parts:
-        figures = {figure.name: figure for figure in part.probes}
-        names = [f"{kind} by {how}" for kind in _ATTACKS for how in ("comparison", "rating")]
-        shown.add_row(_name(part.criterion), *(_figure(figures[name]) for name in names))
-    for kind in kinds:
-        cells = [_figure(f) for f in whole if f.name.startswith(f"{kind} by ")]
-        first = kind not in ("padding", "repetition")
-        shown.add_row(f"  {kind}", *([*cells, "", ""] if first else ["", "", *cells]))
+        figures = {figure.name: _figure(figure) for figure in part.probes}
+        shown.add_row(_name(part.criterion), *(figures[name] for name in _BOTH))
+    whole = {figure.name: _figure(figure) for figure in found.parts[0].probes}
+    for kind in KINDS:
+        own = [whole[f"{kind} by {how}"] for how in _HOW]
+        shown.add_row(f"  {kind}", *(own if kind in INJECTIONS else ("", "", *own)))
     return shown
-
-
-def _groups(figures: Sequence[AuditFigure]) -> list[str]:
-    return list(dict.fromkeys(figure.name.partition(" by ")[0] for figure in figures))
 
 
 def _figure(figure: AuditFigure) -> str:

@@ -1,4 +1,4 @@
-"""Rubrics from the command line: new, list, show, validate, diff."""
+"""Rubrics from the command line: new, list, show, validate, diff, and the guide."""
 
 import json
 import shlex
