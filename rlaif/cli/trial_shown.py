@@ -105,7 +105,8 @@ def share(found: Proportion) -> str:
 def _outcomes(found: RubricPreview) -> Table:
     shown = table("Pairs", "", "current", "draft", words=("",))
     for name in ("decided", "tied", "quarantined", "unscored"):
-        shown.add_row(name, str(getattr(found.current, name)), str(getattr(found.draft, name)))
+        counts = (getattr(c, name) for c in (found.outcomes_current, found.outcomes_draft))
+        shown.add_row(name, *map(str, counts))
     return shown
 
 

@@ -154,8 +154,8 @@ class RubricPreview(Record):
 
     Attributes:
         pairs: Pairs that both judged.
-        current: What came of them.
-        draft: What would come of them.
+        outcomes_current: What came of them.
+        outcomes_draft: What would come of them.
         same_winner: Share of the pairs that both decide whose winner is the same.
         changes: Pairs of which the draft says something else, flips first, then the greatest.
         scores: The whole rubric's scores.
@@ -166,8 +166,8 @@ class RubricPreview(Record):
     """
 
     pairs: int
-    current: Counts
-    draft: Counts
+    outcomes_current: Counts
+    outcomes_draft: Counts
     same_winner: Proportion
     changes: tuple[Change, ...]
     scores: ScoresBeside
@@ -216,8 +216,8 @@ def preview(panel: RubricJudge, tried: Tried, stored: Stored, config: RlaifConfi
     new_names = [criterion.name for criterion in panel.rubric.criteria]
     return RubricPreview(
         pairs=len(stored.pairs),
-        current=_counts([old for old, _ in outcomes]),
-        draft=_counts([new for _, new in outcomes]),
+        outcomes_current=_counts([old for old, _ in outcomes]),
+        outcomes_draft=_counts([new for _, new in outcomes]),
         same_winner=proportion([_same(old, new) for old, new in outcomes]),
         changes=_changes(stored.pairs, tried.verdicts, outcomes),
         scores=_beside(

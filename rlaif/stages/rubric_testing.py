@@ -127,7 +127,7 @@ class RubricTest(Record):
         length: How far the judge follows length on pairs, beyond what the humans' labels on the
             whole tell of them; in words.
         attacked: How many answers were attacked, in each of the ways.
-        misses: Labels with which the judge does not agree, the worst first.
+        misses: Labels with which the judge does not agree, the worst first, the unscored last.
         cost: What it took, attacks and all.
     """
 
@@ -267,7 +267,7 @@ def _length(labelled: Labelled, said: Said) -> LengthFigures:
 def _misses(labelled: Labelled, said: Said) -> list[Miss]:
     heard = [(label, said.of(label, label.criterion)) for label in labelled.labels]
     missed = [(x, judge) for x, judge in heard if judge is None or _apart(x, judge, said)]
-    missed.sort(key=lambda each: -1.0 if each[1] is None else -abs(each[0].value - each[1]))
+    missed.sort(key=lambda each: 1.0 if each[1] is None else -abs(each[0].value - each[1]))
     return [_miss(label, judge, labelled) for label, judge in missed]
 
 

@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 import torch
 
+import rlaif.crew as rlaif_crew
 from cli.conftest import Rlaif
+from cli.judged_pairs import compare_pairs, tells
 from rlaif.cli.rubric_check import find_errors
 from rlaif.config import JudgeConfig, JudgingConfig
 from rlaif.judges import Juror, RubricJudge, TransformersJudge, load_rubric, load_templates
 from rlaif.models.loading import load_language_model
 from rlaif.project import Project, share
 from rlaif.records import Completion, Message, Prompt, Rating
+from rlaif.testing import ScriptedJudge
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "rubric-in-five-minutes.md"
 
@@ -564,8 +567,8 @@ def test_references_are_compared_and_shown(rlaif: Rlaif, tmp_path: Path) -> None
 
 def guide_blocks(kind: str) -> list[str]:
     text = GUIDE.read_text(encoding="utf-8")
-    if kind == "toml":
-        return [part.partition("```")[0] for part in text.split("```toml\n")[1:]]
+    if kind != "commands":
+        return [part.partition("```")[0] for part in text.split(f"```{kind}\n")[1:]]
     return [line.strip() for line in text.splitlines() if line.startswith("    rlaif ")]
 
 
@@ -587,9 +590,17 @@ def test_the_guides_commands_work(
     rlaif: Rlaif, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project.root)
+    monkeypatch.setattr(rlaif_crew, "TransformersJudge", lambda *_: ScriptedJudge(tells))
+    monkeypatch.setattr(rlaif_crew, "load_language_model", lambda *_: None)
+    compare_pairs(project)
+    head, rubric = guide_blocks("toml")[:2]
+    (labels,) = guide_blocks("jsonl")
     lines = guide_blocks("commands")
-    assert len(lines) == 6
+    assert len(lines) == 8
     for line in lines:
+        if line.startswith("rlaif rubric validate"):
+            write(project.root / "prompts" / "rubrics", head + rubric, "our-desk.toml")
+            write(project.root, labels, "human.jsonl")
         assert rlaif(*shlex.split(line)[1:]).exit_code == 0, line
 
 

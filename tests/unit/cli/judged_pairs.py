@@ -1,0 +1,85 @@
+"""Pairs that a cycle compared, in the ledger of the filled project, and a judge to judge them."""
+
+from cli.filled import ANSWERS, RUBRIC, judgement
+from rlaif.judges.protocol import PAIR_LABELS, JudgeRequest
+from rlaif.ledger.unit import Unit
+from rlaif.ledger.writer import Ledger
+from rlaif.project import Project
+from rlaif.records import Choice, CompletionScore, JudgeCall, PairVerdict, Rating
+
+DRAFT = """\
+name = "draft"
+version = "7"
+language = "en"
+
+[[criteria]]
+name = "correct"
+kind = "judge"
+weight = 1.0
+text = "The answer is right."
+choices = ["wrong", "half right", "right"]
+
+[[criteria]]
+name = "brief"
+kind = "rule"
+weight = 0.5
+rule = { max_words = 40 }
+"""
+LIKED = ("Paris", "Five", "\u5df4\u9ece")
+WITHOUT_VERDICT = "[mute]"
+
+
+def tells(request: JudgeRequest) -> dict[str, float] | str:
+    """Like Paris and five, dislike all else, and say nothing of what is mute."""
+    if any(WITHOUT_VERDICT in text for text in request.shown):
+        return "Well."
+    likes = [any(word in text for word in LIKED) for text in request.shown]
+    if request.labels == PAIR_LABELS:
+        p = 0.5 + (likes[0] - likes[1]) / 2.0
+        return {"A": p, "B": 1.0 - p}
+    return dict.fromkeys(request.labels, 0.0) | {request.labels[-1 if likes[0] else 0]: 1.0}
+
+
+def call(money: float = 0.0) -> JudgeCall:
+    return JudgeCall(
+        request_hash="q" * 64,
+        judge="another judge",
+        request="Which?",
+        reply="The first.",
+        label_probs={},
+        prompt_tokens=10,
+        reply_tokens=2,
+        latency=0.5,
+        cost=money,
+    )
+
+
+def compare_pairs(
+    project: Project, cycle: int = 3, p_first: float = 0.9, rubric: str = RUBRIC
+) -> None:
+    """Judge the cycle's two pairs: of the first answer to each prompt, P(better) is given."""
+    with Ledger.open(project.ledger_path) as ledger:
+        if rubric != RUBRIC:
+            ledger.add_rubric(rubric, "newer", "2", 'name = "newer"')
+        with ledger.unit(cycle, "judging", "comparisons") as unit:
+            _fill(unit, [f"completion-{name}-{cycle}" for name in ANSWERS], p_first, rubric)
+
+
+def _fill(unit: Unit, ids: list[str], p_first: float, rubric: str) -> None:
+    pairs = list(zip(ids[::2], ids[1::2], strict=True))
+    ratings = [
+        judgement(f"{name}-{i}", name, [i], "So.", Rating(score=0.5), call())
+        for i in ids
+        for name in ("correct", "courteous")
+    ]
+    comparisons = [
+        judgement(f"{a}-{b}", "correct", [a, b], "So.", Choice(p_first=p), call(0.25))
+        for first, second in pairs
+        for a, b, p in ((first, second, p_first), (second, first, 1.0 - p_first))
+    ]
+    parts = {"correct": 0.5, "courteous": 0.5}
+    both = {"p_first": p_first, "p_forward": p_first, "p_backward": p_first}
+    unit.add_judgements(rubric, ratings)
+    unit.add_judgements(rubric, comparisons)
+    unit.add_scores([CompletionScore(completion_id=i, score=0.5, parts=parts) for i in ids])
+    unit.add_pair_verdicts([PairVerdict(first_id=a, second_id=b, **both) for a, b in pairs])
