@@ -71,24 +71,18 @@ class Crew:
             self._policies[path] = load_language_model(path, self._device)
         return self._policies[path]
 
-    def panel(self, jury: Sequence[JudgeConfig], path: Path | None = None) -> RubricJudge:
-        """Return a rubric with those who judge by it.
-
-        Args:
-            jury: Who judges.
-            path: The rubric's file; the one in the settings where it is None.
-        """
-        path = path or self._rubric_path
-        key = (str(path), *(config.model_dump_json() for config in jury))
+    def panel(self, jury: Sequence[JudgeConfig]) -> RubricJudge:
+        """Return the rubric with those who judge by it."""
+        key = tuple(config.model_dump_json() for config in jury)
         if key not in self._panels:
-            rubric = load_rubric(path)
+            rubric = load_rubric(self._rubric_path)
             asks = bool(rubric.judge_criteria)
             self._panels[key] = RubricJudge(
                 rubric,
                 judging=self.config.judging,
                 jury=[self._juror(config) for config in jury] if asks else (),
                 encoder=self.embedder() if rubric.embedding_criteria else None,
-                code=load_code(rubric, path, self._python_path),
+                code=load_code(rubric, self._rubric_path, self._python_path),
             )
         return self._panels[key]
 

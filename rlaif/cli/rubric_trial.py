@@ -14,7 +14,6 @@ from rlaif.config import hide_model_hub_noise
 from rlaif.errors import LedgerError, UsageError
 
 if TYPE_CHECKING:
-    from rlaif.crew import Crew
     from rlaif.judges import Rubric, RubricJudge
     from rlaif.ledger.reads import LedgerReads
     from rlaif.ledger.rows import RubricRow
@@ -138,16 +137,16 @@ def test(place: Place, name: str, labels: Path, probes: int, as_json: bool) -> N
         print_test(head, found)
 
 
-def _crew(project: "Project") -> "Crew":
-    """Return who judges here; replies of servers would be kept from here on, and nothing else."""
+def _panel(project: "Project", rubric: Path) -> "RubricJudge":
+    """Load who judges here, by a rubric of any file.
+
+    Replies of servers are kept as long as the process lasts: a trial writes no row. A crew that is
+    given a store keeps them for longer.
+    """
     from rlaif.crew import Crew
 
     hide_model_hub_noise()
-    return Crew(project, project.config)
-
-
-def _panel(project: "Project", rubric: Path) -> "RubricJudge":
-    return _crew(project).panel(project.config.jury, rubric)
+    return Crew(project, project.config, rubric_path=rubric).panel(project.config.jury)
 
 
 def _say(panel: "RubricJudge", what: str) -> None:

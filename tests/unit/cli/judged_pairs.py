@@ -1,11 +1,16 @@
 """Pairs that a cycle compared, in the ledger of the filled project, and a judge to judge them."""
 
+from collections.abc import Callable
+
 from cli.filled import ANSWERS, RUBRIC, judgement
-from rlaif.judges.protocol import PAIR_LABELS, JudgeRequest
+from rlaif.config import JudgeConfig
+from rlaif.crew import Crew
+from rlaif.judges import PAIR_LABELS, JudgeRequest, Juror, load_templates
 from rlaif.ledger.unit import Unit
 from rlaif.ledger.writer import Ledger
 from rlaif.project import Project
 from rlaif.records import Choice, CompletionScore, JudgeCall, PairVerdict, Rating
+from rlaif.testing import ScriptedJudge
 
 DRAFT = """\
 name = "draft"
@@ -38,6 +43,16 @@ def tells(request: JudgeRequest) -> dict[str, float] | str:
         p = 0.5 + (likes[0] - likes[1]) / 2.0
         return {"A": p, "B": 1.0 - p}
     return dict.fromkeys(request.labels, 0.0) | {request.labels[-1 if likes[0] else 0]: 1.0}
+
+
+def takes_the_bench(judge: ScriptedJudge) -> Callable[[Crew, JudgeConfig], Juror]:
+    """What stands for ``Crew._juror``: this judge, whatever the settings name."""
+
+    def juror(_: Crew, config: JudgeConfig) -> Juror:
+        templates = load_templates(config.template)
+        return Juror(config.display_name, judge, templates, config.min_label_mass)
+
+    return juror
 
 
 def call(money: float = 0.0) -> JudgeCall:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-import rlaif.crew as rlaif_crew
 from cli.conftest import Rlaif
-from cli.judged_pairs import compare_pairs, tells
+from cli.judged_pairs import compare_pairs, takes_the_bench, tells
 from rlaif.cli.rubric_check import find_errors
 from rlaif.config import JudgeConfig, JudgingConfig
+from rlaif.crew import Crew
 from rlaif.judges import Juror, RubricJudge, TransformersJudge, load_rubric, load_templates
 from rlaif.models.loading import load_language_model
 from rlaif.project import Project, share
@@ -590,8 +590,7 @@ def test_the_guides_commands_work(
     rlaif: Rlaif, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project.root)
-    monkeypatch.setattr(rlaif_crew, "TransformersJudge", lambda *_: ScriptedJudge(tells))
-    monkeypatch.setattr(rlaif_crew, "load_language_model", lambda *_: None)
+    monkeypatch.setattr(Crew, "_juror", takes_the_bench(ScriptedJudge(tells)))
     compare_pairs(project)
     head, rubric = guide_blocks("toml")[:2]
     (labels,) = guide_blocks("jsonl")

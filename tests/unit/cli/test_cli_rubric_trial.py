@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import rlaif.crew
 from cli.conftest import Rlaif
 from cli.filled import RUBRIC
-from cli.judged_pairs import DRAFT, WITHOUT_VERDICT, compare_pairs, tells
+from cli.judged_pairs import DRAFT, WITHOUT_VERDICT, compare_pairs, takes_the_bench, tells
+from rlaif.crew import Crew
 from rlaif.ledger.reader import LedgerReader
 from rlaif.project import Project
 from rlaif.testing import ScriptedJudge
@@ -29,8 +29,7 @@ LINES = [
 @pytest.fixture(autouse=True)
 def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedJudge:
     judge = ScriptedJudge(tells)
-    monkeypatch.setattr(rlaif.crew, "TransformersJudge", lambda *_: judge)
-    monkeypatch.setattr(rlaif.crew, "load_language_model", lambda *_: None)
+    monkeypatch.setattr(Crew, "_juror", takes_the_bench(judge))
     return judge
 
 

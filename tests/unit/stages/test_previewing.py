@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from trials import ENDS, answer, judged_by, panel_of, prompt, scored
 
 from rlaif.config import PreferencesConfig, RlaifConfig
@@ -267,6 +269,23 @@ def test_the_newest_go_first_and_no_more_is_read_than_is_needed() -> None:
     assert drawn[5:] == sorted(set(drawn[5:]))
     assert draw_newest(batches(), 8, seed=1) == drawn
     assert {tuple(draw_newest(batches(), 8, seed=s)) for s in range(9)} != {tuple(drawn)}
+
+
+@given(
+    st.lists(st.lists(st.integers(), max_size=6), max_size=5),
+    st.integers(1, 20),
+    st.integers(0, 2**62),
+)
+def test_a_draw_is_as_many_as_there_are_and_passes_over_nothing_newer(
+    sizes: list[list[int]], count: int, seed: int
+) -> None:
+    batches = [[(i, j) for j in range(len(batch))] for i, batch in enumerate(sizes)]
+    drawn = draw_newest(batches, count, seed)
+    everything = [pair for batch in batches for pair in batch]
+    assert len(drawn) == len(set(drawn)) == min(count, len(everything))
+    assert drawn == sorted(drawn)
+    oldest = drawn[-1][0] if drawn else 0
+    assert [pair for pair in everything if pair[0] < oldest] == [p for p in drawn if p[0] < oldest]
 
 
 def test_fewer_are_drawn_where_there_are_no_more() -> None:
