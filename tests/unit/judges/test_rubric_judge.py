@@ -378,7 +378,7 @@ def test_a_judge_that_answers_in_its_own_form_is_read_by_what_its_template_decla
 
 
 def test_comparisons_come_apart_by_criterion_and_order() -> None:
-    """Kind depends on the order, right on the answers; a rule and a light criterion compare nothing."""
+    """Kind depends on the order, right on the answers; a rule and a light one compare nothing."""
 
     def script(request: JudgeRequest) -> dict[str, float]:
         if request.labels != PAIR_LABELS:
