@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit bench-llmbar fuzz mutation models clean bench-log bench-judging
+.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit bench-llmbar fuzz mutation models clean bench-log bench-judging bench-judge-ablation
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -75,6 +75,9 @@ bench-agreement: $(STAMP) .venv-trl/.installed
 
 bench-curves: $(STAMP) .venv-trl/.installed
 	$(BIN)/python benchmarks/curves_vs_trl.py
+
+bench-judge-ablation: $(STAMP)
+	$(BIN)/python benchmarks/judge_ablation.py
 
 bench-judging: $(STAMP)
 	$(BIN)/python benchmarks/judge_throughput.py

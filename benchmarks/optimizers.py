@@ -34,6 +34,7 @@ from rlaif.config import RlaifConfig
 from rlaif.crew import Crew
 from rlaif.cycle import run_cycles
 from rlaif.cycle.context import CycleContext
+from rlaif.cycle.paying import LedgerReplies
 from rlaif.cycle.training import PPO, artifact_folder, ppo
 from rlaif.engines.local import LocalEngine
 from rlaif.ledger.writer import Ledger
@@ -111,6 +112,7 @@ def trained(project: Project, config: RlaifConfig) -> tuple[PolicyReport, Path, 
             config=config,
             ledger=ledger,
             crew=Crew(project, config),
+            replies=LedgerReplies(ledger, 1),
             engine=LocalEngine(),
             watcher=Silent(),
             number=1,

@@ -37,6 +37,7 @@ from rlaif.config import PpoConfig, RlaifConfig
 from rlaif.crew import Crew
 from rlaif.cycle import run_cycles
 from rlaif.cycle.context import CycleContext
+from rlaif.cycle.paying import LedgerReplies
 from rlaif.cycle.training import MISSING_EOS_SCORE, REWARD_MODEL, reward_model
 from rlaif.engines.local import LocalEngine
 from rlaif.ledger.writer import Ledger
@@ -129,6 +130,7 @@ def labelled(root: Path, seed: int, prompts: int) -> World:
             config=project.config,
             ledger=ledger,
             crew=Crew(project, project.config),
+            replies=LedgerReplies(ledger, 1),
             engine=taker,
             watcher=Silent(),
             number=1,

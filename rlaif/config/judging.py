@@ -159,6 +159,9 @@ class PreferencesConfig(Section):
         description="labels of earlier cycles under another rubric, judge or template: dropped, or "
         "replayed in training like those of this one; they never measure",
     )
+    labels: Literal["soft", "hard"] = Field(
+        "soft", description="soft: P(first better) itself; hard: 1 or 0, as if it were sure"
+    )
     ties: Literal["drop", "keep"] = Field("drop", description="drop ties, or keep them as 0.5")
     heldout_share: Share = Field(
         0.15, description="share of prompts whose pairs only measure the reward model"

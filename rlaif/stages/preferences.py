@@ -177,7 +177,7 @@ def make_preferences(
             prompt_id=prompt_of[pair.first_id],
             first_id=pair.first_id,
             second_id=pair.second_id,
-            label=0.5 if _tied(pair, config) else pair.label,
+            label=_label(pair, config),
             split=preference_split(prompt_of[pair.first_id], config.heldout_share),
             rubric_hash=rubric_hash,
             origin=pair.origin,
@@ -196,6 +196,12 @@ def is_tie(label: float, config: PreferencesConfig) -> bool:
 def preference_split(prompt_id: str, heldout_share: float) -> Literal["train", "heldout"]:
     """Return the side of a prompt's preferences: ``heldout`` ones only measure."""
     return "heldout" if stable_share(f"heldout:{prompt_id}") < heldout_share else "train"
+
+
+def _label(pair: LabelledPair, config: PreferencesConfig) -> float:
+    if _tied(pair, config):
+        return 0.5
+    return pair.label if config.labels == "soft" else float(pair.label > 0.5)
 
 
 def _names(pair: LabelledPair) -> tuple[str, ...]:

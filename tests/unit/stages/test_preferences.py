@@ -134,6 +134,19 @@ def test_unscored_quarantined_and_tied_pairs_do_not_train(left_out: PairVerdict)
     assert make_preferences(pairs, {"a": "p", "b": "p"}, PreferencesConfig(), "r") == []
 
 
+@pytest.mark.parametrize(("p", "label"), [(0.9, 1.0), (0.56, 1.0), (0.1, 0.0)])
+def test_hard_labels_are_as_good_as_sure(p: float, label: float) -> None:
+    config = PreferencesConfig(labels="hard")
+    (found,) = make_preferences(compared(p), {"a": "p", "b": "p"}, config, "r")
+    assert found.label == label
+
+
+def test_a_tie_stays_one_half_among_hard_labels() -> None:
+    config = PreferencesConfig(labels="hard", ties="keep")
+    (found,) = make_preferences(compared(0.52), {"a": "p", "b": "p"}, config, "r")
+    assert found.label == 0.5
+
+
 def test_ties_are_kept_as_one_half_when_asked_for() -> None:
     config = PreferencesConfig(ties="keep")
     found = make_preferences(compared(0.52), {"a": "p", "b": "p"}, config, "r")

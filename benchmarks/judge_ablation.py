@@ -1,0 +1,146 @@
+"""What each care that judging takes is worth in the end: one-cycle runs of the bundled world.
+
+One setting is switched at a time; every switch runs with the same seeds. What counts is the
+oracle's win rate of the challenger against the base, after the gate has decided, promoted or not;
+beside it the reward model's held-out accuracy, and how many preferences trained.
+
+Each run's figures are kept in a file as soon as it has ended, so a command that was stopped goes on
+where it was. Prints JSON, and to standard error a table of means with their standard errors and the
+paired difference to the settings as shipped. Run it with ``make bench-judge-ablation``.
+"""
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rlaif.artifacts import write_atomically
+
+SEEDS = (20261122, 1, 2)
+SHIPPED = "as shipped"
+SWITCHES: dict[str, dict[str, str]] = {
+    SHIPPED: {},
+    "hard labels": {"RLAIF_PREFERENCES__LABELS": "hard"},
+    "no quarantine of flips": {"RLAIF_JUDGING__FLIP_THRESHOLD": "1.0"},
+    "comparisons alone": {"RLAIF_PREFERENCES__UNCOMPARED": "drop"},
+    "ratings alone": {"RLAIF_JUDGING__PAIRWISE_WEIGHT": "0.0"},
+    "no critique before the verdict": {"RLAIF_JUDGE__CRITIQUE": "false"},
+    "the judge's probability within 0.4 to 0.6": {"RLAIF_JUDGING__CLAMP": "0.4"},
+    "verdicts read off any label mass": {"RLAIF_JUDGE__MIN_LABEL_MASS": "0.0"},
+    "ties kept": {"RLAIF_PREFERENCES__TIES": "keep"},
+}
+FIGURES = ("win_rate", "reward_accuracy", "preferences", "unscored")
+
+Row = dict[str, Any]
+
+
+def rlaif(*words: str, settings: dict[str, str]) -> str:
+    """Run the command line and return what it prints."""
+    found = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-m", "rlaif.cli", *words],
+        env={**os.environ, **settings},  # noqa: TID251 - a benchmark, not the package
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    if found.returncode:
+        sys.exit(f"{' '.join(words)} failed with {found.returncode}:\n{found.stderr[-2000:]}")
+    return found.stdout
+
+
+def run(switch: str, seed: int) -> Row:
+    """Run one cycle with a setting switched, and return its figures."""
+    settings = {**SWITCHES[switch], "RLAIF_RUN__SEED": str(seed)}
+    with tempfile.TemporaryDirectory() as folder:
+        project = f"{folder}/project"
+        rlaif("init", project, settings={})
+        rlaif("--project", project, "run", "--cycles", "1", settings=settings)
+        (cycle,) = json.loads(rlaif("--project", project, "report", "--json", settings=settings))[
+            "cycles"
+        ]
+    return {
+        "switch": switch,
+        "seed": seed,
+        "win_rate": cycle["oracle"]["win_rate_vs_base"],
+        "reward_accuracy": cycle["reward_model"]["accuracy"],
+        "preferences": cycle["preferences"],
+        "unscored": cycle["unscored"],
+        "decision": cycle["gate"]["decision"],
+    }
+
+
+def mean_and_error(values: list[float]) -> tuple[float, float]:
+    """Return a mean and its standard error, which is not known of a single value."""
+    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
+    return statistics.fmean(values), error
+
+
+def summary(rows: list[Row]) -> list[Row]:
+    """Return a row per switch: means over the seeds, and the difference to the shipped settings."""
+    shipped = {row["seed"]: row["win_rate"] for row in rows if row["switch"] == SHIPPED}
+    found = []
+    for switch in SWITCHES:
+        own = [row for row in rows if row["switch"] == switch]
+        if not own:
+            continue
+        gains = [r["win_rate"] - shipped[r["seed"]] for r in own if r["seed"] in shipped]
+        means = {name: mean_and_error([float(r[name]) for r in own])[0] for name in FIGURES}
+        error = mean_and_error([r["win_rate"] for r in own])[1]
+        gain, gain_error = mean_and_error(gains) if gains else (math.nan, math.nan)
+        found.append(
+            {
+                "switch": switch,
+                "seeds": len(own),
+                **{name: round(value, 4) for name, value in means.items()},
+                "win_rate_error": round(error, 4),
+                "gain": round(gain, 4),
+                "gain_error": round(gain_error, 4),
+            }
+        )
+    return found
+
+
+def table(found: list[Row]) -> str:
+    """Return the summary as a table in Markdown."""
+    titles = ("switched", "oracle win rate against base", "difference", "reward model right")
+    lines = [f"| {' | '.join(titles)} | preferences |", "|---" * 5 + "|"]
+    for row in found:
+        gain = "-" if row["switch"] == SHIPPED else f"{row['gain']:+.1%} ± {row['gain_error']:.1%}"
+        lines.append(
+            f"| {row['switch']} | {row['win_rate']:.1%} ± {row['win_rate_error']:.1%} | {gain} | "
+            f"{row['reward_accuracy']:.1%} | {row['preferences']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run what is missing, keep it, and print everything."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    parser.add_argument("--switches", nargs="+", choices=list(SWITCHES), default=list(SWITCHES))
+    parser.add_argument("--kept", type=Path, default=Path("state/judge-ablation.json"))
+    given = parser.parse_args()
+    rows: list[Row] = json.loads(given.kept.read_text("utf-8")) if given.kept.is_file() else []
+    done = {(row["switch"], row["seed"]) for row in rows}
+    for seed in given.seeds:
+        for switch in given.switches:
+            if (switch, seed) in done:
+                continue
+            rows.append(run(switch, seed))
+            given.kept.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(given.kept, json.dumps(rows, indent=1) + "\n")
+            print(rows[-1], file=sys.stderr, flush=True)
+    found = summary(rows)
+    print(table(found), file=sys.stderr)
+    print(json.dumps({"runs": rows, "summary": found}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
