@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.table import Table
 
 from rlaif.cli.documented import Group
 from rlaif.cli.output import (
@@ -228,23 +229,27 @@ def _print(found: "dict[int, JudgeCalibration]") -> None:
     console.print(f"the same side in both orders: {_share(latest.order.consistent)}\n")
     for name, fitted in (("comparisons", latest.comparison), ("ratings", latest.ratings)):
         console.print(f"labels from {name}: {_calibration_line(fitted)}")
-    drift = table(
+    console.print(_drift_table(found))
+
+
+def _drift_table(found: "dict[int, JudgeCalibration]") -> Table:
+    shown = table(
         "\nAgreement with the frozen labels",
         *("cycle", "labels", "unscored", "agreement", "drift", "says"),
         words=("drift",),
         prose=("says",),
     )
-    for number_, report_ in found.items():
-        frozen = report_.frozen
-        drift.add_row(
-            str(number_),
+    for cycle, measured in found.items():
+        frozen = measured.frozen
+        shown.add_row(
+            str(cycle),
             str(frozen.labels),
             str(frozen.unscored),
             _interval(frozen.agreement, frozen.low, frozen.high),
-            "yes" if report_.drift.found else "no",
-            cell(report_.drift.reason),
+            "yes" if measured.drift.found else "no",
+            cell(measured.drift.reason),
         )
-    console.print(drift)
+    return shown
 
 
 def _agreement_cells(agreement: "Agreement") -> tuple[Any, ...]:

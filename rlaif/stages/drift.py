@@ -128,41 +128,29 @@ def find_drift(
     """
     if not now.labels:
         return Drift(found=False, reason="no frozen label: there is nothing to measure drift on")
-    changes = {
-        cycle: {
-            name: (value or 0.0) - (before.by_label[name] or 0.0)
-            for name, value in now.by_label.items()
-            if name in before.by_label
-        }
-        for cycle, before in earlier.items()
-    }
-    common = {cycle: change for cycle, change in changes.items() if change}
-    if not common:
+    changes = _changes(now, earlier)
+    if not changes:
         return Drift(found=False, reason="the frozen labels are measured for the first time")
-    reference = min(common, key=lambda cycle: (_mean(common[cycle].values()), cycle))
-    change = common[reference]
-    prompts = {prompt_of[name] for name in change}
-    if len(prompts) < FEWEST_PROMPTS:
-        return Drift(
-            found=False,
-            reason=f"frozen labels of {len(prompts)} prompts, at least {FEWEST_PROMPTS} are needed "
-            "to tell drift from noise",
-            reference=reference,
-            labels=len(change),
-            prompts=len(prompts),
-        )
-    level = 1.0 - (1.0 - CONFIDENCE) / len(common)
-    estimate = change_of_mean(change, prompt_of, level)
-    found = estimate.high < -max_drift
-    return Drift(
-        found=found,
-        reason=f"agreement with {len(change)} frozen labels changed by {estimate.value:+.3f} "
-        f"[{estimate.low:+.3f}, {estimate.high:+.3f}] since cycle {reference}",
+    reference = min(changes, key=lambda cycle: (_mean(changes[cycle].values()), cycle))
+    change = changes[reference]
+    prompts = len({prompt_of[name] for name in change})
+    seen = Drift(
+        found=False,
+        reason=f"frozen labels of {prompts} prompts, at least {FEWEST_PROMPTS} are needed to tell "
+        "drift from noise",
         reference=reference,
-        change=estimate,
         labels=len(change),
-        prompts=len(prompts),
+        prompts=prompts,
     )
+    if prompts < FEWEST_PROMPTS:
+        return seen
+    estimate = change_of_mean(change, prompt_of, 1.0 - (1.0 - CONFIDENCE) / len(changes))
+    told = (
+        f"agreement with {len(change)} frozen labels changed by {estimate.value:+.3f} "
+        f"[{estimate.low:+.3f}, {estimate.high:+.3f}] since cycle {reference}"
+    )
+    found = estimate.high < -max_drift
+    return seen.model_copy(update={"found": found, "reason": told, "change": estimate})
 
 
 def change_of_mean(
@@ -184,6 +172,21 @@ def change_of_mean(
     error = math.sqrt(prompts / (prompts - 1) * squares) / len(changes)
     half = float(stdtrit(prompts - 1, 0.5 + confidence / 2.0)) * error
     return Estimate(value=mean, error=error, low=mean - half, high=mean + half)
+
+
+def _changes(
+    now: FrozenAgreement, earlier: Mapping[int, FrozenAgreement]
+) -> dict[int, dict[str, float]]:
+    """Return by earlier cycle how the agreement changed with each label that it judged too."""
+    found = {
+        cycle: {
+            name: (value or 0.0) - (before.by_label[name] or 0.0)
+            for name, value in now.by_label.items()
+            if name in before.by_label
+        }
+        for cycle, before in earlier.items()
+    }
+    return {cycle: change for cycle, change in found.items() if change}
 
 
 def _mean(values: Iterable[float]) -> float:
