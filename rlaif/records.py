@@ -168,6 +168,8 @@ class Judgement(Record):
     judge that said it and ``call`` what it was asked: empty and None for criteria that ask no model
     (rules, embeddings). ``method`` is what the verdict was read from: the probabilities of its
     labels, several sampled replies, the words of one, or code; None where nothing came back.
+    Where a verdict was made of the critique in a second call, ``grader`` names the judge that made
+    it, ``call`` is that one, and ``writing`` the one in which the critique was written.
     """
 
     id: str
@@ -178,6 +180,36 @@ class Judgement(Record):
     verdict: Verdict
     judge: str = ""
     method: VerdictMethod | None = None
+    call: JudgeCall | None = None
+    writing: JudgeCall | None = None
+    grader: str = ""
+
+
+class MarkedError(Record):
+    """One error that a judge marked in an answer.
+
+    ``quote`` is the span as the judge quoted it, ``why`` what is wrong with it. ``start`` and
+    ``end`` (exclusive) are its place in the answer, in characters; None where it was not found,
+    and ``unlocated`` then says why.
+    """
+
+    quote: str
+    why: str
+    start: int | None = None
+    end: int | None = None
+    unlocated: str | None = None
+
+
+class Marking(Record):
+    """What a judge marked in an answer that it had rated below the best.
+
+    ``critique_id`` is that rating's, under whose criterion the errors are. No errors and
+    ``unscored`` None: the judge found none. ``unscored`` is the reason where nothing could be read.
+    """
+
+    critique_id: str
+    errors: tuple[MarkedError, ...] = ()
+    unscored: str | None = None
     call: JudgeCall | None = None
 
 
@@ -299,15 +331,38 @@ class HumanLabel(Record):
     frozen: bool
 
 
-PreferenceOrigin = Literal["comparison", "ratings", "human"]
+class Revision(Record):
+    """An answer that a judge mended in the light of its critiques, and whether that was better.
+
+    ``completion_id`` is the revision's, None where there is none to speak of (nothing came back, or
+    the same words). ``judge`` is the name of the judge that wrote it, ``critique_ids`` are the
+    judgements that it was shown. ``p_better`` is P(revision is better than the original) as for a
+    pair, ``p_forward`` and ``p_backward`` the jury's own with the revision shown first, and second.
+    ``rejected`` is the reason why it must not train, None where it was confirmed.
+    """
+
+    original_id: str
+    completion_id: str | None
+    judge: str
+    critique_ids: tuple[str, ...] = Field(min_length=1)
+    rubric_hash: str
+    p_better: Probability | None = None
+    p_forward: Probability | None = None
+    p_backward: Probability | None = None
+    rejected: str | None = None
+    call: JudgeCall | None = None
+
+
+PreferenceOrigin = Literal["comparison", "ratings", "revision", "human"]
 
 
 class Preference(Record):
     """A pair with its soft label P(first is better), and where that came from.
 
     ``origin`` is ``comparison`` where the judge saw both, ``ratings`` where the label follows from
-    the two answers' own scores, ``human`` where a human said it. ``split`` is ``heldout`` for pairs
-    that only measure the reward model. ``weight`` is what the pair's loss is multiplied by.
+    the two answers' own scores, ``revision`` where the first is the second, mended, ``human`` where
+    a human said it. ``split`` is ``heldout`` for pairs that only measure the reward model.
+    ``weight`` is what the pair's loss is multiplied by.
     """
 
     id: str

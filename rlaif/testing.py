@@ -13,8 +13,12 @@ from rlaif.judges.protocol import (
     PAIR_LABELS,
     JudgeReply,
     JudgeRequest,
+    WriteReply,
+    WriteRequest,
     critique_of,
+    cut_off,
     request_hash,
+    write_hash,
 )
 from rlaif.records import JudgeCall, digest_of
 from rlaif.seeds import numpy_generator, torch_generator
@@ -135,6 +139,53 @@ class ScriptedJudge:
             latency=0.0,
         )
         return JudgeReply(critique_of(words).strip(), call)
+
+
+class ScriptedWriter(ScriptedJudge):
+    """A scripted judge that writes free text, too.
+
+    Its tokens are words: a text of more than a request's ``max_tokens`` of them is cut off there.
+
+    Args:
+        script: As for :class:`ScriptedJudge`.
+        writer: Given a request to write, returns the words.
+        name: As for :class:`ScriptedJudge`.
+
+    Attributes:
+        written: Every request to write, in order.
+    """
+
+    def __init__(
+        self,
+        script: Callable[[JudgeRequest], Mapping[str, float] | str],
+        writer: Callable[[WriteRequest], str],
+        name: str = "scripted",
+    ) -> None:
+        super().__init__(script, name)
+        self._writer = writer
+        self.written: list[WriteRequest] = []
+
+    def write(self, requests: Sequence[WriteRequest]) -> list[WriteReply]:
+        """Write to each request by the script."""
+        self.written += requests
+        return [self._compose(request) for request in requests]
+
+    def _compose(self, request: WriteRequest) -> WriteReply:
+        text = self._writer(request)
+        words = text.split()
+        over = len(words) > request.max_tokens
+        said = " ".join(words[: request.max_tokens]) if over else text
+        call = JudgeCall(
+            request_hash=write_hash(self.digest, request),
+            judge=self.digest,
+            request=request.text,
+            reply=said,
+            label_probs={},
+            prompt_tokens=len(request.text.split()),
+            reply_tokens=len(said.split()),
+            latency=0.0,
+        )
+        return WriteReply(said, call, cut_off(request.max_tokens) if over else None)
 
 
 class HashEmbedder:

@@ -18,6 +18,11 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Return where each of a text's words begins and ends, in characters."""
+    return [match.span() for match in _WORD.finditer(text)]
+
+
 def quoted(value: object, most: int = 60) -> str:
     """Return a value as Python writes it, cut after ``most`` characters: for messages."""
     return shortened(repr(value), most)

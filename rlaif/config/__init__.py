@@ -20,6 +20,7 @@ from rlaif.config.judging import (
     JudgeConfig,
     JudgingConfig,
     PreferencesConfig,
+    RevisionConfig,
     RubricConfig,
 )
 from rlaif.config.optimisers import (
@@ -56,6 +57,7 @@ __all__ = [
     "PolicyConfig",
     "PpoConfig",
     "PreferencesConfig",
+    "RevisionConfig",
     "RewardModelConfig",
     "RlaifConfig",
     "RlooConfig",
@@ -86,6 +88,7 @@ class RlaifConfig(Section):
     sampling: SamplingConfig = SamplingConfig()
     generation: GenerationConfig = GenerationConfig()
     judging: JudgingConfig = JudgingConfig()
+    revision: RevisionConfig = RevisionConfig()
     audit: AuditConfig = AuditConfig()
     preferences: PreferencesConfig = PreferencesConfig()
     feedback: FeedbackConfig = FeedbackConfig()

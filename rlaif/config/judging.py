@@ -139,10 +139,46 @@ class JudgingConfig(Section):
         description="quarantine when several judges are further apart than this, in bits "
         "(Jensen-Shannon divergence: two that are sure of opposite sides are 1 bit apart)",
     )
+    mark_errors: bool = Field(
+        False,
+        description="whether a judge marks, in the words of each answer that it rates below the "
+        "best, what is wrong with it",
+    )
+    max_feedback_tokens: PositiveInt = Field(
+        256,
+        description="judge's tokens that the errors marked in one answer may take, or a critique "
+        "that is graded in a call of its own",
+    )
     flip_threshold: Share = Field(
         0.6,
         description="quarantine when the two orders' P(first better) differ by more than this "
         "and fall on different sides of 0.5",
+    )
+
+
+class RevisionConfig(Section):
+    """The judge mends weak answers in the light of its critiques, as in Constitutional AI.
+
+    What it then prefers to the original, in both orders, becomes a preference.
+    """
+
+    share: Share = Field(
+        0.0,
+        description="share of a cycle's training prompts whose weakest scored answer is revised; "
+        "0: none",
+    )
+    critiques: Literal["drawn", "all"] = Field(
+        "drawn",
+        description="drawn: a revision is shown one critique, drawn by how low its rating is; "
+        "all: every critique whose rating is not the best",
+    )
+    max_tokens: PositiveInt = Field(
+        256, description="judge's tokens that a revision may take; longer ones are dropped"
+    )
+    min_margin: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(
+        0.1,
+        description="a revision is confirmed where P(better than the original) is this much over "
+        "0.5 in both orders, and with the ratings",
     )
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from rlaif.cycle.context import CycleContext
 from rlaif.cycle.drafting import AUDIT, CALIBRATION, JUDGING, TRAIN
+from rlaif.cycle.marking import mark
+from rlaif.cycle.revising import revise
 from rlaif.errors import StageError
 from rlaif.judges import RubricJudge
 from rlaif.judges.probes import load_attacks
@@ -65,7 +67,7 @@ class Judged:
 
 
 def judging(ctx: CycleContext) -> None:
-    """Rate every distinct completion, compare the pairs that tell most, and audit the judge."""
+    """Rate every distinct completion, compare the pairs that tell most, mend, audit the judge."""
     panel = ctx.crew.panel(ctx.config.jury)
     prompts = {p.id: p for p in ctx.ledger.cycle_prompts(ctx.number, TRAIN)}
     completions = ctx.ledger.completions(ctx.number, TRAIN)
@@ -81,6 +83,8 @@ def judging(ctx: CycleContext) -> None:
         )
     ]
     compare(ctx, panel, JUDGING, TRAIN, pairs, scores, prompts, attacked)
+    mark(ctx, panel, prompts, completions)
+    revise(ctx, panel, prompts, completions)
     if panel.jury:
         ctx.run_once(JUDGING, "audit", lambda rows: _audit(ctx, panel, rows))
         _heed(ctx)

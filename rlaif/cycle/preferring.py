@@ -1,4 +1,4 @@
-"""The stage that makes preferences of verdicts, ratings, and what humans said."""
+"""The stage that makes preferences of verdicts, ratings, revisions, and what humans said."""
 
 from rlaif.cycle.calibrating import judge_calibration, pairs_that_train
 from rlaif.cycle.context import CycleContext
@@ -9,6 +9,7 @@ from rlaif.stages.preferences import (
     labels_of_comparisons,
     labels_of_humans,
     labels_of_ratings,
+    labels_of_revisions,
     make_preferences,
 )
 
@@ -26,12 +27,17 @@ def preferences(ctx: CycleContext) -> None:
             scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, JUDGING)}
             temperature = ctx.config.judging.score_temperature
             labelled += labels_of_ratings(completions, scores, verdicts, temperature)
+        revisions = ctx.ledger.revisions(ctx.number)
+        labelled += labels_of_revisions(revisions)
         measured = judge_calibration(ctx, ctx.number)
         if measured is not None:
             labelled = calibrated(labelled, measured.applied)
         said = pairs_that_train(ctx)
         labelled += labels_of_humans(said, ctx.config.feedback.train_weight, ctx.number)
         prompt_of = {c.id: c.prompt_id for c in completions}
+        prompt_of |= {
+            r.completion_id: prompt_of[r.original_id] for r in revisions if r.completion_id
+        }
         prompt_of |= {i: pair.prompt_id for pair in said for i in (pair.first_id, pair.second_id)}
         rubric_hash = ctx.crew.panel(ctx.config.jury).rubric_hash
         made = make_preferences(labelled, prompt_of, ctx.config.preferences, rubric_hash)

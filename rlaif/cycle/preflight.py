@@ -50,6 +50,7 @@ def preflight(project: Project, ledger: Ledger, config: RlaifConfig, crew: Crew)
         check_context(policy, tokens, config.generation.max_tokens, what)
     _check_supervised(project, config, pool, policy)
     crew.embedder()
+    check_feedback(crew, config)
     juries = (config.jury, config.evaluation_jury)
     return tuple(dict.fromkeys(crew.panel(jury).rubric_hash for jury in juries))
 
@@ -66,6 +67,30 @@ def _check_learner(path: str, policy: LanguageModel, settings: PpoConfig) -> Non
         from rlaif.models.adapters import read_adapter_config  # and PEFT, which takes a second
 
         read_adapter_config(Path(path), policy.model)
+
+
+def check_feedback(crew: Crew, config: RlaifConfig) -> None:
+    """See whether judges can write what the settings ask of them beside verdicts.
+
+    Raises:
+        ConfigError: The rubric has no judge criterion, or a template lacks the message.
+        ModelError: A judge writes no free text.
+    """
+    marks, mends = config.judging.mark_errors, config.revision.share > 0.0
+    if not (marks or mends):
+        return
+    panel = crew.panel(config.jury)
+    for juror in panel.jury if marks else ():
+        juror.require_writing("[judging] mark_errors", "errors", bool(panel.rubric.references))
+    if not mends:
+        return
+    if not panel.jury:
+        raise ConfigError(
+            f"[revision] share = {config.revision.share} and a rubric without a judge criterion",
+            "a judge that faults answers, and mends what it faults",
+            "set share = 0, or give the rubric a criterion of kind judge",
+        )
+    panel.jury[0].require_writing("[revision] share", "revise")
 
 
 def _check_supervised(

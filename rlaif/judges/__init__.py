@@ -12,7 +12,7 @@ from rlaif.judges.aggregation import (
     pair_verdict,
     score_completion,
 )
-from rlaif.judges.backend import Judge, SentenceEncoder
+from rlaif.judges.backend import Judge, SentenceEncoder, Writer
 from rlaif.judges.code_criteria import (
     CriterionContext,
     CriterionFunction,
@@ -28,6 +28,8 @@ from rlaif.judges.protocol import (
     PAIR_LABELS,
     JudgeReply,
     JudgeRequest,
+    WriteReply,
+    WriteRequest,
     parse_verdict,
     rating_labels,
     request_hash,
@@ -81,6 +83,9 @@ __all__ = [
     "Templates",
     "TransformersJudge",
     "VerdictSettings",
+    "WriteReply",
+    "WriteRequest",
+    "Writer",
     "as_data",
     "judge_by_rule",
     "load_code",

@@ -1,12 +1,12 @@
 """What a rubric needs of the models that serve it."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
-from rlaif.judges.protocol import JudgeReply, JudgeRequest
+from rlaif.judges.protocol import JudgeReply, JudgeRequest, WriteReply, WriteRequest
 
 
 class Judge(Protocol):
@@ -33,6 +33,19 @@ class Judge(Protocol):
 
         A request that fails gets a reply with the reason; it never costs the others theirs. The
         same requests in the same order get the same replies.
+        """
+        ...
+
+
+@runtime_checkable
+class Writer(Protocol):
+    """What a judge may be beside: one that writes free text."""
+
+    def write(self, requests: Sequence[WriteRequest]) -> list[WriteReply]:
+        """Write to requests, one reply for each, in their order, as :meth:`Judge.judge` does.
+
+        A reply that had not ended at its limit fails with ``protocol.cut_off``; it is never passed
+        off as whole.
         """
         ...
 

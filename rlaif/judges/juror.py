@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rlaif.errors import ConfigError
-from rlaif.judges.backend import Judge
+from rlaif.errors import ConfigError, ModelError
+from rlaif.judges.backend import Judge, Writer
+from rlaif.judges.protocol import WriteReply, WriteRequest
 from rlaif.judges.rendering import Templates
 from rlaif.judges.verdict_forms import DEFAULT
 from rlaif.records import digest_of
@@ -30,30 +31,67 @@ class Juror:
     min_label_mass: float
     critique: bool = True
 
+    def write(self, texts: Sequence[str], max_tokens: int) -> list[WriteReply]:
+        """Let it write to rendered messages.
 
-def texts_of(jury: Sequence[Juror]) -> dict[str, str]:
+        Raises:
+            ModelError: It cannot write.
+        """
+        writer = self._writer("what it is asked for")
+        return writer.write([WriteRequest(text, max_tokens) for text in texts]) if texts else []
+
+    def require_writing(self, what: str, kind: str, reference: bool = False) -> None:
+        """Refuse a juror that cannot write, or that has no message for it, before it is asked.
+
+        Args:
+            what: The setting or criterion that needs it, for the message.
+            kind: The template's message.
+            reference: Whether the message is to show a reference answer.
+
+        Raises:
+            ModelError: It cannot write.
+            ConfigError: Its template has no such message.
+        """
+        self._writer(what)
+        self.templates.require((), (kind,), reference=reference)
+
+    def _writer(self, what: str) -> Writer:
+        if isinstance(self.judge, Writer):
+            return self.judge
+        raise ModelError(
+            f"the judge {self.name!r} writes no free text, which {what} needs",
+            "a judge with write(requests), as rlaif.judges.Writer has it",
+            "take another judge, or change that setting",
+        )
+
+
+def texts_of(jury: Sequence[Juror], also: Sequence[str] = ()) -> dict[str, str]:
     """Return all words that decide a verdict, by name, for hashing.
 
     A single juror's are not named after it, so that the labels of a project that never had but one
     judge keep their hash.
+
+    Args:
+        jury: Who judges.
+        also: Messages beside those that rate and compare.
     """
     if len(jury) == 1:
-        return _words_of(jury[0].templates)
+        return _words_of(jury[0].templates, also)
     return {
         f"{juror.name}/{name}": text
         for juror in jury
-        for name, text in _words_of(juror.templates).items()
+        for name, text in _words_of(juror.templates, also).items()
     }
 
 
-def _words_of(templates: Templates) -> dict[str, str]:
+def _words_of(templates: Templates, also: Sequence[str]) -> dict[str, str]:
     """Return the messages that ask for verdicts, and the forms where they are not the default."""
     forms = {
         f"form of {kind}": form.model_dump_json()
         for kind in _ASKED
         if (form := getattr(templates.forms, kind)) != DEFAULT
     }
-    return {**templates.texts_of(*_ASKED), **forms}
+    return {**templates.texts_of(*_ASKED, *also), **forms}
 
 
 def digest_of_jury(jury: Sequence[Juror]) -> str:

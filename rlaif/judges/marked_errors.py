@@ -14,7 +14,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from rlaif.records import Record, Unscored
+from rlaif.records import MarkedError, Unscored
 from rlaif.text import quoted
 
 QUOTES = {'"': '"', "\u201c": "\u201d", "\u300c": "\u300d", "\u300e": "\u300f", "\u00ab": "\u00bb"}
@@ -26,24 +26,6 @@ _LINE = re.compile(
 )
 _NONE = re.compile(rf"{_BULLET}no errors?[\s*_.\u3002]*", re.IGNORECASE | re.ASCII)
 _DASH = re.compile(r"[\s*_]*[-\u2013\u2014:\uff1a]+\s*(?=\S)")
-
-
-class MarkedError(Record):
-    """One error that a judge marked.
-
-    Attributes:
-        quote: The span as the judge quoted it.
-        why: What is wrong with it.
-        start: Where it begins in the answer, in characters; None where it was not found.
-        end: Where it ends, exclusive; None where it was not found.
-        unlocated: Why it was not found, None where it was.
-    """
-
-    quote: str
-    why: str
-    start: int | None = None
-    end: int | None = None
-    unlocated: str | None = None
 
 
 class _Folded(NamedTuple):

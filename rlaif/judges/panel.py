@@ -5,7 +5,6 @@ its own, and aggregation makes one verdict of them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from rlaif.config import JudgingConfig
@@ -20,18 +19,11 @@ from rlaif.judges.aggregation import (
     score_completion,
 )
 from rlaif.judges.agreement import OrderedPair
+from rlaif.judges.asking import MESSAGES, Question, Said, ask
 from rlaif.judges.backend import SentenceEncoder
 from rlaif.judges.code_criteria import LoadedFunction, digests_of, judge_by_code
 from rlaif.judges.combining import Merged, merge
 from rlaif.judges.juror import Juror, digest_of_jury, refuse_namesakes, texts_of
-from rlaif.judges.protocol import (
-    PAIR_LABELS,
-    JudgeReply,
-    JudgeRequest,
-    method_of,
-    rating_labels,
-    verdict_of,
-)
 from rlaif.judges.rubric import (
     AnyCriterion,
     EmbeddingCriterion,
@@ -57,38 +49,6 @@ from rlaif.records import (
 
 RatedItem = tuple[Prompt, Completion]
 ComparedItem = tuple[Prompt, Completion, Completion]
-
-
-@dataclass(frozen=True)
-class _Question:
-    """One criterion put to a juror: on one answer, or two in the order in which they are shown."""
-
-    criterion: JudgeCriterion
-    prompt: Prompt
-    answers: tuple[Completion, ...]
-    juror: Juror
-    reference: str | None = None
-
-    def request(self) -> JudgeRequest:
-        shown = tuple(answer.text for answer in self.answers)
-        forms = self.juror.templates.forms
-        ratings = rating_labels(len(self.criterion.choices))
-        tokens = self.juror.judge.special_tokens
-        return JudgeRequest(
-            text=self.juror.templates.render(
-                self.criterion,
-                self.prompt,
-                shown,
-                tokens,
-                critique=self.juror.critique,
-                reference=self.reference,
-            ),
-            labels=ratings if len(shown) == 1 else PAIR_LABELS,
-            criterion=self.criterion.name,
-            shown=shown,
-            critique=self.juror.critique,
-            form=forms.pointwise if len(shown) == 1 else forms.pairwise,
-        )
 
 
 class RubricJudge:
@@ -123,8 +83,14 @@ class RubricJudge:
         refuse_namesakes(jury)
         self.jury = tuple(jury) if rubric.judge_criteria else ()
         kinds = ("pointwise", "pairwise") if self.compares else ("pointwise",)
+        self._feedback_tokens = judging.max_feedback_tokens
         for juror in self.jury:
             juror.templates.require(rubric.judge_criteria, kinds, reference=bool(rubric.references))
+            for criterion in rubric.judge_criteria:
+                kind = MESSAGES.get(criterion.graded_by)
+                if kind is not None:
+                    what = f"the criterion {criterion.name!r}"
+                    juror.require_writing(what, kind, bool(rubric.references))
         if rubric.embedding_criteria and encoder is None:
             raise _lacks("embedder", rubric.embedding_criteria)
         self._encoder = encoder if rubric.embedding_criteria else None
@@ -138,15 +104,23 @@ class RubricJudge:
         """Whether pairs are put to a judge at all."""
         return bool(self.jury and criteria_to_compare(self.rubric, self.settings))
 
+    @property
+    def _messages(self) -> tuple[str, ...]:
+        """The messages beside rating and comparing that a verdict is read from."""
+        graded_by = {criterion.graded_by for criterion in self.rubric.judge_criteria}
+        return tuple(kind for how, kind in MESSAGES.items() if self.jury and how in graded_by)
+
     @cached_property
     def rubric_hash(self) -> str:
         """The hash that labels carry: rubric, templates, models, code, settings, protocol."""
         settings = {**self.settings.for_hashing(len(self.jury)), "protocol": protocol.VERSION}
         if len(self.jury) == 1:
             settings["min_label_mass"] = self.jury[0].min_label_mass
+        if self._messages:
+            settings["max_feedback_tokens"] = self._feedback_tokens
         return rubric_hash(
             self.rubric,
-            templates=texts_of(self.jury),
+            templates=texts_of(self.jury, self._messages),
             judge=digest_of_jury(self.jury),
             embedder=self._encoder.digest if self._encoder else "",
             settings=settings,
@@ -161,7 +135,7 @@ class RubricJudge:
             of each juror, of the others one.
         """
         questions = [
-            _Question(criterion, prompt, (answer,), juror, self.rubric.reference_for(prompt.text))
+            Question(criterion, prompt, (answer,), juror, self.rubric.reference_for(prompt.text))
             for prompt, answer in items
             for criterion in self.rubric.judge_criteria
             for juror in self.jury
@@ -244,39 +218,34 @@ class RubricJudge:
     def _merge(self, judged: Sequence[Sequence[Judgement]]) -> list[Merged]:
         return merge(judged, self.rubric.judge_criteria, self.settings.combine)
 
-    def _both_orders(self, item: ComparedItem) -> list[_Question]:
+    def _both_orders(self, item: ComparedItem) -> list[Question]:
         prompt, first, second = item
         if first.text == second.text:
             return []
         return [
-            _Question(criterion, prompt, answers, juror, self.rubric.reference_for(prompt.text))
+            Question(criterion, prompt, answers, juror, self.rubric.reference_for(prompt.text))
             for criterion in criteria_to_compare(self.rubric, self.settings)
             for answers in ((first, second), (second, first))
             for juror in self.jury
         ]
 
-    def _ask(self, questions: Sequence[_Question]) -> list[Judgement]:
+    def _ask(self, questions: Sequence[Question]) -> list[Judgement]:
         """Put a juror's questions to it all at once, so that it can batch them as it likes."""
         found: dict[int, Judgement] = {}
         for juror in self.jury:
             places = [i for i, question in enumerate(questions) if question.juror is juror]
-            requests = [questions[i].request() for i in places]
-            replies = juror.judge.judge(requests) if requests else []
-            for place, request, reply in zip(places, requests, replies, strict=True):
-                found[place] = self._said(questions[place], request, reply)
+            said = ask(juror, [questions[i] for i in places], self._feedback_tokens)
+            for place, own in zip(places, said, strict=True):
+                found[place] = self._said(questions[place], own)
         return [found[place] for place in range(len(questions))]
 
-    def _said(self, question: _Question, request: JudgeRequest, reply: JudgeReply) -> Judgement:
+    def _said(self, question: Question, said: Said) -> Judgement:
         names = (question.juror.name,) if len(self.jury) > 1 else ()
         plain = self._judgement(
-            question.criterion,
-            question.answers,
-            reply.critique,
-            verdict_of(request, reply, question.juror.min_label_mass),
-            names,
+            question.criterion, question.answers, said.critique, said.verdict, names
         )
-        fields = {"judge": question.juror.name, "method": method_of(reply), "call": reply.call}
-        return plain.model_copy(update=fields)
+        fields = {"judge": question.juror.name, "method": said.method, "call": said.call}
+        return plain.model_copy(update={**fields, "writing": said.writing, "grader": said.grader})
 
     def _rated(
         self,

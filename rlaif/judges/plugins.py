@@ -4,21 +4,30 @@ A package offers a factory in the group ``rlaif.judges``; ``[judge] backend`` na
 makes is put behind ``PluginJudge``, so that nothing it does wrong becomes a verdict.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
 from rlaif.errors import ModelError, RlaifError
-from rlaif.judges.backend import Judge
+from rlaif.judges.backend import Judge, Writer
 from rlaif.judges.entry_points import Offer, names_in, take
 from rlaif.judges.foreign import shown, words_of, writable
-from rlaif.judges.protocol import JudgeReply, JudgeRequest, request_hash
+from rlaif.judges.protocol import (
+    JudgeReply,
+    JudgeRequest,
+    WriteReply,
+    WriteRequest,
+    request_hash,
+    write_hash,
+)
 from rlaif.records import JudgeCall, digest_of
 
 GROUP = "rlaif.judges"
+Request = TypeVar("Request", JudgeRequest, WriteRequest)
+Reply = TypeVar("Reply", JudgeReply, WriteReply)
 BUILT_IN = ("transformers", "openai")
 
 
@@ -75,7 +84,8 @@ def make_judge(backend: str, settings: Mapping[str, Any], context: JudgeContext)
             "a factory (settings, context) -> Judge that raises no error",
             "correct its settings, or mend that package",
         ) from exc
-    return PluginJudge(made, backend, offer)
+    kind = WritingPluginJudge if isinstance(made, Writer) else PluginJudge
+    return kind(made, backend, offer)
 
 
 class PluginJudge:
@@ -120,35 +130,71 @@ class PluginJudge:
         Raises:
             ModelError: The number of replies is not that of the requests.
         """
+        return self._replies(self._judge.judge, requests, self._kept, _failed)
+
+    def _replies(
+        self,
+        ask: Callable[[Sequence[Request]], Iterable[Reply]],
+        requests: Sequence[Request],
+        kept: Callable[[Request, Reply], Reply],
+        failed: Callable[[str], Reply],
+    ) -> list[Reply]:
         try:
-            replies = list(self._judge.judge(requests))
+            replies = list(ask(requests))
         except RlaifError:
             raise
         except Exception as exc:  # noqa: BLE001 - theirs: a failure of the request, with its reason
             if len(requests) > 1:
-                return [reply for request in requests for reply in self.judge([request])]
-            return [_failed(f"the judge raised {words_of(exc)}")] * len(requests)
+                alone = (self._replies(ask, [request], kept, failed) for request in requests)
+                return [reply for (reply,) in alone]
+            return [failed(f"the judge raised {words_of(exc)}")] * len(requests)
         if len(replies) != len(requests):
             raise ModelError(
                 f"{self._what} gave {len(replies)} replies to {len(requests)} requests",
                 "one reply for each request, in their order",
                 "mend that package",
             )
-        return [self._kept(*pair) for pair in zip(requests, replies, strict=True)]
+        return [kept(*pair) for pair in zip(requests, replies, strict=True)]
 
     def _kept(self, request: JudgeRequest, reply: JudgeReply) -> JudgeReply:
         wrong = _wrong_with_reply(reply)
         if wrong is not None:
             return _failed(f"the judge replied with {wrong}")
-        if reply.call is None:
-            return reply
-        key = request_hash(self.digest, request)
-        call = reply.call.model_copy(update={"judge": self.digest, "request_hash": key})
-        return replace(reply, call=call)
+        return replace(reply, call=self._keyed(reply.call, request_hash(self.digest, request)))
+
+    def _keyed(self, call: JudgeCall | None, key: str) -> JudgeCall | None:
+        if call is None:
+            return None
+        return call.model_copy(update={"judge": self.digest, "request_hash": key})
+
+
+class WritingPluginJudge(PluginJudge):
+    """A judge of another's making that writes free text, kept to the protocol in the same way."""
+
+    def write(self, requests: Sequence[WriteRequest]) -> list[WriteReply]:
+        """Write to requests, one reply for each, in their order.
+
+        Raises:
+            ModelError: The number of replies is not that of the requests.
+        """
+        writer = self._judge
+        if not isinstance(writer, Writer):
+            return [_unwritten("the judge writes no free text")] * len(requests)
+        return self._replies(writer.write, requests, self._kept_text, _unwritten)
+
+    def _kept_text(self, request: WriteRequest, reply: WriteReply) -> WriteReply:
+        wrong = _wrong_with_text(reply)
+        if wrong is not None:
+            return _unwritten(f"the judge replied with {wrong}")
+        return replace(reply, call=self._keyed(reply.call, write_hash(self.digest, request)))
 
 
 def _failed(reason: str) -> JudgeReply:
     return JudgeReply(critique="", call=None, failure=reason)
+
+
+def _unwritten(reason: str) -> WriteReply:
+    return WriteReply(text="", call=None, failure=reason)
 
 
 def _wrong_with(judge: object) -> str | None:
@@ -169,9 +215,18 @@ def _wrong_with_reply(reply: object) -> str | None:
     """Say what is wrong with a reply; records and dataclasses can be made without any check."""
     if not isinstance(reply, JudgeReply):
         return f"{shown(reply)}, not a JudgeReply"
-    critique, call, failure = reply.critique, reply.call, reply.failure
-    if not isinstance(critique, str):
-        return f"critique = {shown(critique)}, not a text"
+    return _wrong_with_parts("critique", reply.critique, reply.call, reply.failure)
+
+
+def _wrong_with_text(reply: object) -> str | None:
+    if not isinstance(reply, WriteReply):
+        return f"{shown(reply)}, not a WriteReply"
+    return _wrong_with_parts("text", reply.text, reply.call, reply.failure)
+
+
+def _wrong_with_parts(name: str, words: object, call: object, failure: object) -> str | None:
+    if not isinstance(words, str):
+        return f"{name} = {shown(words)}, not a text"
     if call is not None and not isinstance(call, JudgeCall):
         return f"call = {shown(call)}, not a JudgeCall"
     if failure is not None and not (isinstance(failure, str) and failure):
@@ -181,6 +236,6 @@ def _wrong_with_reply(reply: object) -> str | None:
     except ValidationError as exc:
         return f"a broken JudgeCall: {words_of(exc)}"
     said = "\n".join(
-        (critique, failure or "", *((checked.reply, *checked.samples) if checked else ()))
+        (words, failure or "", *((checked.reply, *checked.samples) if checked else ()))
     )
     return "lone surrogates in its words" if writable(said) != said else None

@@ -71,6 +71,44 @@ class JudgeReply:
     failure: str | None = None
 
 
+@dataclass(frozen=True)
+class WriteRequest:
+    """A question to a judge that is answered in free words: a revision, marked errors.
+
+    Attributes:
+        text: The rendered message; all that a model is shown.
+        max_tokens: Limit of the reply, in the judge's tokens.
+    """
+
+    text: str
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class WriteReply:
+    """What came back for one request to write.
+
+    Attributes:
+        text: The judge's words; what there is of them where the reply failed.
+        call: The raw exchange; None where the request was never sent.
+        failure: Why the words are not a whole reply, or None.
+    """
+
+    text: str
+    call: JudgeCall | None
+    failure: str | None = None
+
+
+def cut_off(max_tokens: int) -> str:
+    """Return the failure of a reply that had not ended when it came to its limit."""
+    return f"the reply was cut off at {max_tokens} tokens"
+
+
+def write_hash(judge_digest: str, request: WriteRequest) -> str:
+    """Return the key of a request to write, as :func:`request_hash` does of a question."""
+    return digest_of([VERSION, "write", judge_digest, request.text, request.max_tokens])
+
+
 def rating_labels(choices: int) -> tuple[str, ...]:
     """Return the labels of a rating with so many choices, worst first."""
     return tuple(str(number) for number in range(1, choices + 1))

@@ -1,13 +1,14 @@
 """A judge that is a causal language model in this process.
 
 It writes its critique by greedy decoding, or none where none is wanted, and the verdict is read off
-the next token's probabilities.
+the next token's probabilities. Free text is written in the same way, up to its end.
 """
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from torch import Tensor
 
@@ -24,12 +25,16 @@ from rlaif.judges.protocol import (
     PAIR_LABELS,
     JudgeReply,
     JudgeRequest,
+    WriteReply,
+    WriteRequest,
     critique_of,
+    cut_off,
     rating_labels,
     request_hash,
+    write_hash,
 )
 from rlaif.judges.rubric import MAX_CHOICES
-from rlaif.models.encoding import encode_answer, encode_conversation
+from rlaif.models.encoding import encode_answer, encode_conversation, special_tokens
 from rlaif.models.loading import LanguageModel
 from rlaif.models.parallel import on_all_cores
 from rlaif.records import JudgeCall, Message, digest_of
@@ -48,20 +53,25 @@ class LabelForm:
     token_ids: dict[str, int]
 
 
+Request = TypeVar("Request", JudgeRequest, WriteRequest)
+Reply = TypeVar("Reply", JudgeReply, WriteReply)
+
+
 @dataclass(frozen=True)
-class _Row:
-    """A request that fits, with its place in the batch and its tokens."""
+class _Row(Generic[Request]):
+    """A request that fits, with its place in the batch, its tokens, and how many it may write."""
 
     place: int
-    request: JudgeRequest
+    request: Request
     ids: list[int]
+    most: int
 
 
 @dataclass
-class _Draft:
+class _Draft(Generic[Request]):
     """What the judge has written so far for one request, and what came of it."""
 
-    row: _Row
+    row: _Row[Request]
     tokens: list[int] = field(default_factory=list)
     text: str = ""
     live: bool = True
@@ -100,9 +110,8 @@ class TransformersJudge:
         self._label_ids = sorted({*self._pair.token_ids.values(), *self._rating.token_ids.values()})
         self._steps_back = not getattr(lm.model, "_is_stateful", False)
         self._most_written = config.max_critique_tokens if config.critique else 0
-        self._room = lm.context - self._most_written
-        special = {i: str(t) for i, t in lm.tokenizer.added_tokens_decoder.items() if t.special}
-        special.pop(lm.tokenizer.unk_token_id, None)
+        room = lm.context - self._most_written
+        special = special_tokens(lm)
         self._special_ids = frozenset(special)
         self._expected_special = self._count_special(self._tokens(_NEUTRAL))
         self.name = lm.name
@@ -117,7 +126,7 @@ class TransformersJudge:
             ]
         )
         self.special_tokens = tuple(special.values())
-        if self._room <= len(self._tokens(_NEUTRAL)):
+        if room <= len(self._tokens(_NEUTRAL)):
             raise ModelError(
                 f"judge {lm.name}: a context of {lm.context} tokens, and critiques of up to "
                 f"{self._most_written}",
@@ -127,58 +136,87 @@ class TransformersJudge:
 
     def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
         """Answer requests in their order; those that begin alike share a batch."""
-        replies: dict[int, JudgeReply] = {}
-        rows: list[_Row] = []
-        for place, request in enumerate(requests):
-            ids = self._tokens(request.text)
-            failure = self._refusal(ids)
-            if failure is None:
-                rows.append(_Row(place, request, ids))
-            else:
-                replies[place] = JudgeReply("", None, failure)
-        rows = _in_reading_order(rows)
-        size = self._config.batch_size
-        batches = [rows[start : start + size] for start in range(0, len(rows), size)]
-        for answered in on_all_cores(self._ask, batches, self._lm.device):
-            replies.update(answered)
-        return [replies[place] for place in range(len(requests))]
+        rows = [self._row(i, request, self._most_written) for i, request in enumerate(requests)]
+        return self._in_batches(rows, self._ask, lambda reason: JudgeReply("", None, reason))
 
-    def _ask(self, rows: Sequence[_Row]) -> list[tuple[int, JudgeReply]]:
+    def write(self, requests: Sequence[WriteRequest]) -> list[WriteReply]:
+        """Write free text to requests by greedy decoding, batched as questions are."""
+        rows = [self._row(i, request, request.max_tokens) for i, request in enumerate(requests)]
+        return self._in_batches(rows, self._compose, lambda reason: WriteReply("", None, reason))
+
+    def _row(self, place: int, request: Request, most: int) -> _Row[Request]:
+        return _Row(place, request, self._tokens(request.text), most)
+
+    def _in_batches(
+        self,
+        rows: Sequence[_Row[Request]],
+        answer: Callable[[Sequence[_Row[Request]]], list[tuple[int, Reply]]],
+        refused: Callable[[str], Reply],
+    ) -> list[Reply]:
+        """Answer the rows that can be sent, and refuse the others with the reason."""
+        refusals = {row.place: self._refusal(row) for row in rows}
+        replies = {place: refused(why) for place, why in refusals.items() if why is not None}
+        fitting = _in_reading_order([row for row in rows if row.place not in replies])
+        size = self._config.batch_size
+        batches = [fitting[start : start + size] for start in range(0, len(fitting), size)]
+        for answered in on_all_cores(answer, batches, self._lm.device):
+            replies.update(answered)
+        return [replies[row.place] for row in rows]
+
+    def _ask(self, rows: Sequence[_Row[JudgeRequest]]) -> list[tuple[int, JudgeReply]]:
         """Answer a batch; a row that breaks the model fails alone."""
         start = time.perf_counter()
         drafts = [_Draft(row) for row in rows]
         batch, logits = self._read(rows)
-        self._write(batch, logits, drafts)
+        self._write(batch, logits, drafts, self._ends)
         self._decide(batch, drafts)
         latency = (time.perf_counter() - start) / len(rows)
         return [(draft.row.place, self._reply(draft, latency)) for draft in drafts]
 
-    def _read(self, rows: Sequence[_Row]) -> tuple[CachedBatch, Tensor]:
+    def _compose(self, rows: Sequence[_Row[WriteRequest]]) -> list[tuple[int, WriteReply]]:
+        """Write to a batch; a row that breaks the model fails alone."""
+        start = time.perf_counter()
+        drafts = [_Draft(row) for row in rows]
+        self._write(*self._read(rows), drafts, self._is_over)
+        latency = (time.perf_counter() - start) / len(rows)
+        return [(draft.row.place, self._written(draft, latency)) for draft in drafts]
+
+    def _read(self, rows: Sequence[_Row[Request]]) -> tuple[CachedBatch, Tensor]:
         ids = [row.ids for row in rows]
         if not self._steps_back:
             batch = CachedBatch(self._lm, len(rows))
             return batch, batch.extend(ids)
         return read_together(self._lm, ids)
 
-    def _write(self, batch: CachedBatch, logits: Tensor, drafts: Sequence[_Draft]) -> None:
-        """Write critiques greedily; a draft's last token is not in the cache when this returns."""
-        for left in reversed(range(self._most_written)):
+    def _write(
+        self,
+        batch: CachedBatch,
+        logits: Tensor,
+        drafts: Sequence[_Draft[Request]],
+        ends: Callable[[Sequence[int]], bool],
+    ) -> None:
+        """Write greedily; a draft's last token is not in the cache when this returns."""
+        for draft in drafts:
+            draft.live = draft.row.most > 0
+        while any(draft.live for draft in drafts):
             finite = logits.isfinite().all(-1).tolist()
             for draft, token, fine in zip(drafts, logits.argmax(-1).tolist(), finite, strict=True):
                 if draft.live and not fine:
                     draft.fail("the judge failed: its logits are not finite")
                 elif draft.live:
                     draft.tokens.append(token)
-                    draft.live = not self._ends(draft.tokens)
-            if left == 0 or not any(draft.live for draft in drafts):
-                return
-            logits = batch.extend([draft.tokens[-1:] if draft.live else [] for draft in drafts])
+                    draft.live = len(draft.tokens) < draft.row.most and not ends(draft.tokens)
+            if any(draft.live for draft in drafts):
+                logits = batch.extend([draft.tokens[-1:] if draft.live else [] for draft in drafts])
 
     def _ends(self, tokens: Sequence[int]) -> bool:
         tail = list(tokens[-_STOP_WINDOW:])
-        return tail[-1] in self._lm.eos_ids or CUE in self._lm.tokenizer.decode(tail)
+        return self._is_over(tail) or CUE in self._lm.tokenizer.decode(tail)
 
-    def _decide(self, batch: CachedBatch, drafts: Sequence[_Draft]) -> None:
+    def _is_over(self, tokens: Sequence[int]) -> bool:
+        return bool(tokens) and tokens[-1] in self._lm.eos_ids
+
+    def _decide(self, batch: CachedBatch, drafts: Sequence[_Draft[JudgeRequest]]) -> None:
         """Put the cue after each critique and read the label probabilities off the next token."""
         pieces: list[list[int]] = []
         known: list[int] = []
@@ -198,7 +236,7 @@ class TransformersJudge:
             if draft.failure is None:
                 self._keep(draft, dict(zip(self._label_ids, values, strict=True)))
 
-    def _ending(self, draft: _Draft) -> list[int]:
+    def _ending(self, draft: _Draft[JudgeRequest]) -> list[int]:
         """Return the tokens of critique and cue; none where there can be no verdict."""
         draft.text = str(self._lm.tokenizer.decode(draft.tokens, skip_special_tokens=True))
         critique = critique_of(draft.text)
@@ -214,7 +252,7 @@ class TransformersJudge:
             return []
         return ending
 
-    def _keep(self, draft: _Draft, by_token: dict[int, float]) -> None:
+    def _keep(self, draft: _Draft[JudgeRequest], by_token: dict[int, float]) -> None:
         request = draft.row.request
         tokens = self._form(request).token_ids
         probs = {label: by_token[tokens[label]] for label in request.labels}
@@ -223,19 +261,29 @@ class TransformersJudge:
         else:
             draft.fail(f"the label probabilities are not finite: {probs}")
 
-    def _reply(self, draft: _Draft, latency: float) -> JudgeReply:
-        request = draft.row.request
-        call = JudgeCall(
-            request_hash=request_hash(self.digest, request),
+    def _reply(self, draft: _Draft[JudgeRequest], latency: float) -> JudgeReply:
+        call = self._call(draft, request_hash(self.digest, draft.row.request), latency)
+        return JudgeReply(critique_of(draft.text).strip(), call, draft.failure)
+
+    def _written(self, draft: _Draft[WriteRequest], latency: float) -> WriteReply:
+        draft.text = str(self._lm.tokenizer.decode(draft.tokens, skip_special_tokens=True))
+        call = self._call(draft, write_hash(self.digest, draft.row.request), latency)
+        failure = draft.failure
+        if failure is None and not self._is_over(draft.tokens):
+            failure = cut_off(draft.row.most)
+        return WriteReply(draft.text, call, failure)
+
+    def _call(self, draft: _Draft[Request], key: str, latency: float) -> JudgeCall:
+        return JudgeCall(
+            request_hash=key,
             judge=self.digest,
-            request=request.text,
+            request=draft.row.request.text,
             reply=draft.text,
             label_probs=draft.probs,
             prompt_tokens=len(draft.row.ids),
             reply_tokens=len(draft.tokens),
             latency=latency,
         )
-        return JudgeReply(critique_of(draft.text).strip(), call, draft.failure)
 
     def _form(self, request: JudgeRequest) -> LabelForm:
         return self._pair if request.labels == PAIR_LABELS else self._rating
@@ -245,11 +293,11 @@ class TransformersJudge:
         ending = "" if self._lm.tokenizer.chat_template else "\n"
         return encode_conversation(self._lm, [Message(role="user", content=text + ending)])
 
-    def _refusal(self, ids: Sequence[int]) -> str | None:
+    def _refusal(self, row: _Row[Request]) -> str | None:
         """Say why a request cannot be sent as it is, if so; nothing is ever cut short."""
-        if len(ids) >= self._room:
-            return self._too_long(len(ids), self._most_written)
-        if self._count_special(ids) != self._expected_special:
+        if len(row.ids) + row.most >= self._lm.context:
+            return self._too_long(len(row.ids), row.most)
+        if self._count_special(row.ids) != self._expected_special:
             return "the text smuggles control tokens of the judge's tokenizer into the request"
         return None
 
@@ -263,7 +311,7 @@ class TransformersJudge:
         return sum(token in self._special_ids for token in ids)
 
 
-def _in_reading_order(rows: Sequence[_Row]) -> list[_Row]:
+def _in_reading_order(rows: Sequence[_Row[Request]]) -> list[_Row[Request]]:
     """Order rows so that those that begin alike are neighbours, and neighbours alike in length."""
     sorted_rows = sorted(rows, key=lambda row: (row.ids, row.place))
     groups = group_by_beginning([row.ids for row in sorted_rows])

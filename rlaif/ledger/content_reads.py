@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from rlaif.errors import LedgerError
 from rlaif.ledger import rows
-from rlaif.ledger.connected import Connected
+from rlaif.ledger.call_reads import CallReads
 from rlaif.records import (
     Completion,
     CompletionScore,
@@ -23,7 +23,8 @@ Found = TypeVar("Found")
 
 _JUDGEMENT = (
     "SELECT c.id, c.criterion, c.kind, c.first_id, c.second_id, c.critique, c.call_id, "
-    "c.judge AS said_by, v.type, v.value, v.reason, v.method, j.request_hash, j.judge, j.request, "
+    "c.judge AS said_by, c.grader, c.writing_id, v.type, v.value, v.reason, v.method, "
+    "j.request_hash, j.judge, j.request, "
     "j.reply, j.label_probs, j.samples, j.prompt_tokens, j.reply_tokens, j.latency, j.cost "
     "FROM critiques c "
     "JOIN verdicts v ON v.critique_id = c.id LEFT JOIN judge_calls j ON j.id = c.call_id "
@@ -45,7 +46,7 @@ _LAST_MARGINS = _LAST_MEAN.format(
 )
 
 
-class ContentReads(Connected):
+class ContentReads(CallReads):
     """Prompts, completions, judgements, preferences, and what was made of them."""
 
     def prompts(self, ids: Sequence[str] | None = None) -> list[Prompt]:
@@ -121,7 +122,8 @@ class ContentReads(Connected):
         order = "c.cycle, c.stage, length(c.unit), c.unit, c.rowid"
         values = [value for _, more in wanted for value in more]
         found = self._all(f"{_JUDGEMENT} WHERE {where} ORDER BY {order}", *values)
-        return [rows.judgement_from(r) for r in found]
+        calls = self._calls(found, "writing_id")
+        return [rows.judgement_from(r, calls.get(r["writing_id"])) for r in found]
 
     def rubrics_used(self, cycle: int, stage: str) -> list[str]:
         """Return the hashes of the rubrics that a stage has judged under: one, if all is well."""

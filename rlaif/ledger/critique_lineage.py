@@ -7,16 +7,31 @@ from rlaif.errors import LedgerError
 from rlaif.ledger import rows
 from rlaif.ledger.critique_reads import CritiqueReads
 from rlaif.ledger.critique_view import CritiqueView
-from rlaif.records import GateDecision, JudgeCall, Message, PairVerdict, Preference, Record
+from rlaif.ledger.revision_reads import RevisionReads
+from rlaif.records import (
+    GateDecision,
+    JudgeCall,
+    Marking,
+    Message,
+    PairVerdict,
+    Preference,
+    Record,
+    Revision,
+)
 
 _LEAST_OF_ID = 4
 
 
 class Told(Record):
-    """A critique and the call behind it, None for criteria that ask no model."""
+    """A critique and the call behind it, None for criteria that ask no model.
+
+    ``writing`` and ``grader`` are those of ``Judgement``.
+    """
 
     view: CritiqueView
     call: JudgeCall | None
+    writing: JudgeCall | None = None
+    grader: str = ""
 
 
 class Writer(Record):
@@ -46,7 +61,9 @@ class Lineage(Record):
 
     ``other`` is the same question with the answers shown in the other order, None for one answer.
     ``writers`` wrote the answers, in their order. ``pairs`` and ``preferences`` are those of this
-    cycle that the critique's answers are in: for a pair, its own.
+    cycle that the critique's answers are in: for a pair, its own. ``marking`` is what the judge
+    marked in the answer after it rated it, None where it was not asked. ``revisions`` are those
+    that this critique was shown for, or that it is about.
     """
 
     told: Told
@@ -57,9 +74,11 @@ class Lineage(Record):
     pairs: tuple[PairVerdict, ...]
     preferences: tuple[Preference, ...]
     trained: Trained
+    marking: Marking | None = None
+    revisions: tuple[Revision, ...] = ()
 
 
-class LineageReads(CritiqueReads):
+class LineageReads(CritiqueReads, RevisionReads):
     """Critiques whole."""
 
     def lineage(self, name: str) -> Lineage:
@@ -85,6 +104,8 @@ class LineageReads(CritiqueReads):
             pairs=pairs,
             preferences=self._preferences(view),
             trained=self._trained(view.cycle),
+            marking=self.marking(view.id),
+            revisions=self._revisions(view),
         )
 
     def _seq_of(self, name: str) -> int:
@@ -107,9 +128,17 @@ class LineageReads(CritiqueReads):
         return seq
 
     def _told(self, view: CritiqueView) -> Told:
-        sql = "SELECT j.* FROM critiques c JOIN judge_calls j ON j.id = c.call_id WHERE c.seq = ?"
-        call = self._one(sql, view.seq)
-        return Told(view=view, call=None if call is None else rows.call_from(call))
+        found = self._all(
+            "SELECT call_id, writing_id, grader FROM critiques WHERE seq = ?", view.seq
+        )
+        calls = {**self._calls(found), **self._calls(found, "writing_id")}
+        (row,) = found
+        return Told(
+            view=view,
+            call=calls.get(row["call_id"]),
+            writing=calls.get(row["writing_id"]),
+            grader=row["grader"],
+        )
 
     def _other(self, view: CritiqueView) -> Told | None:
         """Return what was said of the pair in the other order, by the same judge if it did."""
@@ -142,6 +171,19 @@ class LineageReads(CritiqueReads):
         condition, ids = _of_answers(view)
         sql = f"SELECT * FROM preferences WHERE cycle = ? AND {condition} ORDER BY rowid"  # noqa: S608 - constants
         return tuple(rows.preference_from(r) for r in self._all(sql, view.cycle, *ids))
+
+    def _revisions(self, view: CritiqueView) -> tuple[Revision, ...]:
+        """Return the revisions that a critique led to, and those that it is about."""
+        ids = json.dumps([c.id for c in view.completions])
+        among = "IN (SELECT value FROM json_each(?2))"
+        sql = (
+            "SELECT * FROM revisions WHERE cycle = ?1 AND (completion_id "  # noqa: S608 - constants
+            f"{among} OR (original_id {among} AND EXISTS (SELECT 1 FROM json_each(critique_ids) "
+            "WHERE value = ?3))) ORDER BY rowid"
+        )
+        found = self._all(sql, view.cycle, ids, view.id)
+        calls = self._calls(found)
+        return tuple(rows.revision_from(r, calls.get(r["call_id"])) for r in found)
 
     def _trained(self, cycle: int) -> Trained:
         reports = {

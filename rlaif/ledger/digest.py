@@ -31,7 +31,7 @@ DIGESTED: dict[str, tuple[str, ...]] = {
     ),
     "critiques": (
         "id", "cycle", "stage", "unit", "rubric_hash", "criterion", "kind", "first_id",
-        "second_id", "critique", "judge",
+        "second_id", "critique", "judge", "grader",
     ),
     "verdicts": ("critique_id", "type", "value", "reason", "method"),
     "scores": (
@@ -45,6 +45,14 @@ DIGESTED: dict[str, tuple[str, ...]] = {
     "probes": (
         "cycle", "stage", "unit", "probe_id", "original_id", "kind", "method", "rubric_hash",
         "value", "unscored",
+    ),
+    "revisions": (
+        "cycle", "stage", "unit", "original_id", "completion_id", "judge", "critique_ids",
+        "rubric_hash", "p_better", "p_forward", "p_backward", "rejected",
+    ),
+    "markings": ("critique_id", "cycle", "stage", "unit", "unscored"),
+    "marked_errors": (
+        "critique_id", "position", "quote", "why", "start", '"end"', "unlocated",
     ),
     "preferences": (
         "id", "cycle", "stage", "unit", "prompt_id", "first_id", "second_id", "label", "split",

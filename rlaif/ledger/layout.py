@@ -7,7 +7,7 @@ VACUUM may renumber a bare ``rowid``.
 """
 
 APPLICATION_ID = 0x524C4146  # "RLAF" in the file's header
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _PLACE = "cycle INTEGER NOT NULL, stage TEXT NOT NULL, unit TEXT NOT NULL"
 _PLACE_KEY = "FOREIGN KEY (cycle, stage, unit) REFERENCES units (cycle, stage, unit)"
@@ -190,4 +190,27 @@ LOG_TABLES = (
     "CREATE TABLE critique_words (word TEXT PRIMARY KEY NOT NULL) STRICT, WITHOUT ROWID",
     "CREATE TABLE critique_values (field TEXT NOT NULL, value TEXT NOT NULL, "
     "PRIMARY KEY (field, value)) STRICT, WITHOUT ROWID",
+)
+
+WRITTEN_TABLES = (
+    "ALTER TABLE critiques ADD COLUMN grader TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE critiques ADD COLUMN writing_id TEXT REFERENCES judge_calls (id)",
+    f"""CREATE TABLE revisions (
+        {_PLACE}, original_id TEXT NOT NULL REFERENCES completions (id),
+        completion_id TEXT REFERENCES completions (id), judge TEXT NOT NULL,
+        critique_ids TEXT NOT NULL CHECK (json_valid(critique_ids)),
+        rubric_hash TEXT NOT NULL REFERENCES rubrics (hash), p_better REAL, p_forward REAL,
+        p_backward REAL, rejected TEXT, call_id TEXT REFERENCES judge_calls (id),
+        CHECK (rejected IS NOT NULL OR (completion_id IS NOT NULL AND p_better IS NOT NULL)),
+        PRIMARY KEY (cycle, stage, original_id), {_PLACE_KEY}) STRICT""",
+    "CREATE INDEX revisions_by_completion ON revisions (completion_id)",
+    "CREATE INDEX revisions_by_original ON revisions (original_id)",
+    f"""CREATE TABLE markings (
+        critique_id TEXT PRIMARY KEY NOT NULL REFERENCES critiques (id), {_PLACE},
+        unscored TEXT, call_id TEXT REFERENCES judge_calls (id), {_PLACE_KEY}) STRICT""",
+    """CREATE TABLE marked_errors (
+        critique_id TEXT NOT NULL REFERENCES markings (critique_id), position INTEGER NOT NULL,
+        quote TEXT NOT NULL, why TEXT NOT NULL, start INTEGER, "end" INTEGER, unlocated TEXT,
+        CHECK ((start IS NULL) = (unlocated IS NOT NULL) AND (start IS NULL) = ("end" IS NULL)),
+        PRIMARY KEY (critique_id, position)) STRICT""",
 )

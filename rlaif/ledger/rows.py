@@ -12,12 +12,15 @@ from rlaif.records import (
     HumanLabel,
     JudgeCall,
     Judgement,
+    MarkedError,
+    Marking,
     PairVerdict,
     Preference,
     ProbeOutcome,
     Prompt,
     Rating,
     Record,
+    Revision,
     StoredReply,
     Unscored,
     Verdict,
@@ -177,7 +180,13 @@ def call_from(row: Fields) -> JudgeCall:
     return JudgeCall(**fields | parsed)
 
 
-def critique_row(judgement: Judgement, rubric_hash: str, call_id: str | None, place: Row) -> Row:
+def critique_row(
+    judgement: Judgement,
+    rubric_hash: str,
+    call_id: str | None,
+    writing_id: str | None,
+    place: Row,
+) -> Row:
     """Return the row of a judgement's critique."""
     first, second = (*judgement.completion_ids, None)[:2]
     return {
@@ -191,6 +200,8 @@ def critique_row(judgement: Judgement, rubric_hash: str, call_id: str | None, pl
         "critique": judgement.critique,
         "judge": judgement.judge,
         "call_id": call_id,
+        "grader": judgement.grader,
+        "writing_id": writing_id,
     }
 
 
@@ -225,7 +236,7 @@ def verdict_from(row: Fields) -> Verdict:
             return Unscored(reason=row["reason"])
 
 
-def judgement_from(row: Fields) -> Judgement:
+def judgement_from(row: Fields, writing: JudgeCall | None) -> Judgement:
     """Return the judgement of a row that joins critique, verdict and, where any, call.
 
     Its ``judge`` is the call's, which is a digest; the critique's, which is a name, is ``said_by``.
@@ -241,6 +252,8 @@ def judgement_from(row: Fields) -> Judgement:
         judge=row["said_by"],
         method=row["method"],
         call=None if row["call_id"] is None else call_from(row),
+        writing=writing,
+        grader=row["grader"],
     )
 
 
@@ -273,6 +286,38 @@ def pair_verdict_from(row: Fields) -> PairVerdict:
 def probe_from(row: Fields) -> ProbeOutcome:
     """Return the outcome of a probe of a row."""
     return ProbeOutcome(**{name: row[name] for name in ProbeOutcome.model_fields})
+
+
+def revision_row(revision: Revision, call_id: str | None, place: Row) -> Row:
+    """Return a revision's row."""
+    row = {**place, **revision.model_dump(exclude={"call"}), "call_id": call_id}
+    return {**row, "critique_ids": to_json(revision.critique_ids)}
+
+
+def revision_from(row: Fields, call: JudgeCall | None) -> Revision:
+    """Return the revision of a row, with its call."""
+    fields = {name: row[name] for name in Revision.model_fields if name != "call"}
+    ids = tuple(json.loads(row["critique_ids"]))
+    return Revision(**fields | {"critique_ids": ids, "call": call})
+
+
+def marking_row(marking: Marking, call_id: str | None, place: Row) -> Row:
+    """Return a marking's row; its errors have rows of their own."""
+    row = {"critique_id": marking.critique_id, "unscored": marking.unscored}
+    return {**row, **place, "call_id": call_id}
+
+
+def marked_error_rows(marking: Marking) -> list[Row]:
+    """Return a row for each error of a marking, in the judge's order."""
+    return [
+        {"critique_id": marking.critique_id, "position": place, **error.model_dump()}
+        for place, error in enumerate(marking.errors)
+    ]
+
+
+def marked_error_from(row: Fields) -> MarkedError:
+    """Return the marked error of a row."""
+    return MarkedError(**{name: row[name] for name in MarkedError.model_fields})
 
 
 def preference_from(row: Fields) -> Preference:

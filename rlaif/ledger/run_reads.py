@@ -63,7 +63,7 @@ class RunReads(Connected):
         row = self._all(
             "SELECT (SELECT count(*) FROM cycle_prompts WHERE cycle = ?1 AND purpose = 'train') "
             "AS prompts, (SELECT count(*) FROM completion_uses WHERE cycle = ?1 "
-            "AND purpose NOT LIKE 'probe-%') AS completions, "
+            "AND purpose NOT LIKE 'probe-%' AND purpose != 'revision') AS completions, "
             "(SELECT count(*) FROM critiques WHERE cycle = ?1) AS judgements, "
             "(SELECT count(*) FROM critiques c JOIN verdicts v ON v.critique_id = c.id "
             "WHERE c.cycle = ?1 AND v.type = 'unscored') AS unscored, "

@@ -17,6 +17,7 @@ from rlaif.ledger.layout import (
     RUN_TABLES,
     SCHEMA_VERSION,
     SEARCHED,
+    WRITTEN_TABLES,
 )
 from rlaif.ledger.lock import waiting_lock
 
@@ -59,6 +60,14 @@ def m004_feedback(db: Database) -> None:
     for statement in FEEDBACK_TABLES:
         db.execute(statement)
     db.execute("PRAGMA user_version = 4")
+
+
+@migrations()
+def m005_written_feedback(db: Database) -> None:
+    """Keep revisions of answers, the errors that judges mark in them, and who graded a critique."""
+    for statement in WRITTEN_TABLES:
+        db.execute(statement)
+    db.execute("PRAGMA user_version = 5")
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

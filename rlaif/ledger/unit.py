@@ -22,13 +22,16 @@ from rlaif.records import (
     Completion,
     CompletionScore,
     GateDecision,
+    JudgeCall,
     Judgement,
+    Marking,
     Metric,
     PairVerdict,
     Preference,
     ProbeOutcome,
     Prompt,
     Record,
+    Revision,
 )
 
 Step = Callable[[Database], None]
@@ -79,13 +82,15 @@ class Unit:
 
     def add_judgements(self, rubric_hash: str, judgements: Sequence[Judgement]) -> None:
         """Add critiques and verdicts under a rubric, with the calls behind them."""
-        calls = [rows.call_row(j.call, self.place) if j.call else None for j in judgements]
+        call_ids = self._add_calls([judgement.call for judgement in judgements])
+        writing_ids = self._add_calls([judgement.writing for judgement in judgements])
         critiques = [
-            rows.critique_row(judgement, rubric_hash, call["id"] if call else None, self.place)
-            for judgement, call in zip(judgements, calls, strict=True)
+            rows.critique_row(judgement, rubric_hash, call_id, writing_id, self.place)
+            for judgement, call_id, writing_id in zip(
+                judgements, call_ids, writing_ids, strict=True
+            )
         ]
         self._judged = True
-        self._insert("judge_calls", [call for call in calls if call], ignore=True)
         self._insert("critiques", critiques)
         self._insert("verdicts", [rows.verdict_row(j) for j in judgements])
 
@@ -101,6 +106,25 @@ class Unit:
     def add_probes(self, outcomes: Sequence[ProbeOutcome]) -> None:
         """Add how answers with attacks fared."""
         self._insert("probes", [{**self.place, **o.model_dump()} for o in outcomes])
+
+    def add_revisions(self, revisions: Sequence[Revision]) -> None:
+        """Add mended answers and what the judge said of them, with the calls behind them."""
+        call_ids = self._add_calls([revision.call for revision in revisions])
+        found = [
+            rows.revision_row(revision, call_id, self.place)
+            for revision, call_id in zip(revisions, call_ids, strict=True)
+        ]
+        self._insert("revisions", found)
+
+    def add_markings(self, markings: Sequence[Marking]) -> None:
+        """Add the errors that judges marked, with the calls behind them."""
+        call_ids = self._add_calls([marking.call for marking in markings])
+        found = [
+            rows.marking_row(marking, call_id, self.place)
+            for marking, call_id in zip(markings, call_ids, strict=True)
+        ]
+        self._insert("markings", found)
+        self._insert("marked_errors", [r for m in markings for r in rows.marked_error_rows(m)])
 
     def add_preferences(self, preferences: Sequence[Preference]) -> None:
         """Add preferences."""
@@ -169,6 +193,12 @@ class Unit:
             index.replace(touched)
         if self._judged:
             index.add_after(last)
+
+    def _add_calls(self, calls: Sequence[JudgeCall | None]) -> list[str | None]:
+        """Add judge calls; return the id of each, None where nothing was asked."""
+        found = [None if call is None else rows.call_row(call, self.place) for call in calls]
+        self._insert("judge_calls", [row for row in found if row], ignore=True)
+        return [None if row is None else row["id"] for row in found]
 
     def _insert(self, table: str, found: list[Row], *, ignore: bool = False) -> None:
         self._steps.append(lambda db: insert(db, table, found, ignore=ignore))

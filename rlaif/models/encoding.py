@@ -43,6 +43,13 @@ def encode_answer(lm: LanguageModel, text: str, ended: bool) -> list[int]:
     return [*ids, lm.end_id] if ended else ids
 
 
+def special_tokens(lm: LanguageModel) -> dict[int, str]:
+    """Return the control tokens of a model's tokenizer by id, but for the unknown token."""
+    found = {i: str(t) for i, t in lm.tokenizer.added_tokens_decoder.items() if t.special}
+    found.pop(lm.tokenizer.unk_token_id, None)
+    return found
+
+
 def encode_exchange(
     lm: LanguageModel, messages: Sequence[Message], text: str, ended: bool
 ) -> list[int]:

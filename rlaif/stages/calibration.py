@@ -156,9 +156,13 @@ class JudgeCalibration(Record):
 
     @property
     def applied(self) -> dict[PreferenceOrigin, Calibration]:
-        """The calibrations to apply, by the origin of the labels that they are for."""
+        """The calibrations to apply, by the origin of the labels that they are for.
+
+        A revision and its original are compared as any pair is.
+        """
         found: dict[PreferenceOrigin, Fitted] = {
             "comparison": self.comparison,
+            "revision": self.comparison,
             "ratings": self.ratings,
         }
         return {origin: f.calibration for origin, f in found.items() if f.calibration is not None}

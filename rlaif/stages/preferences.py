@@ -14,6 +14,7 @@ from rlaif.records import (
     PairVerdict,
     Preference,
     PreferenceOrigin,
+    Revision,
     make_id,
 )
 from rlaif.seeds import numpy_generator
@@ -154,6 +155,15 @@ def calibrated(
         if pair.origin in by_origin
         else pair
         for pair in pairs
+    ]
+
+
+def labels_of_revisions(revisions: Iterable[Revision]) -> list[LabelledPair]:
+    """Return the confirmed revisions, each over the answer that it mends."""
+    return [
+        LabelledPair(r.completion_id, r.original_id, r.p_better, "revision")
+        for r in revisions
+        if r.rejected is None and r.completion_id is not None and r.p_better is not None
     ]
 
 

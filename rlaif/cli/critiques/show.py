@@ -7,12 +7,13 @@ from typing import Any
 import click
 
 from rlaif.cli.critiques.columns import Section, below_each_other, side_by_side
+from rlaif.cli.critiques.marks import marking_sections
 from rlaif.cli.critiques.printing import verdict_words
 from rlaif.cli.documented import Command
 from rlaif.cli.output import emit_json, hanging, json_option, number, one_line, percent, visible
 from rlaif.cli.place import Place
 from rlaif.ledger.critique_lineage import Lineage, Told, Trained
-from rlaif.records import JudgeCall, PairVerdict, PolicyReport, Preference
+from rlaif.records import JudgeCall, Marking, PairVerdict, PolicyReport, Preference, Revision
 
 _DIGEST = 12
 
@@ -50,7 +51,7 @@ def _page(found: Lineage, width: int) -> Iterator[str]:
     for message in found.messages:
         yield hanging("prompt" if len(found.messages) == 1 else message.role, message.content)
     yield ""
-    told = list(_told(found.told))
+    told = list(_told(found.told, found.marking))
     if found.other is None:
         yield from below_each_other(told, width)
     else:
@@ -60,7 +61,7 @@ def _page(found: Lineage, width: int) -> Iterator[str]:
     yield from _down(found)
 
 
-def _told(told: Told) -> Iterator[Section]:
+def _told(told: Told, marking: Marking | None = None) -> Iterator[Section]:
     """Yield one order: the answers as the judge saw them, what it said, and what it was asked."""
     view = told.view
     labels = ("answer",) if len(view.completions) == 1 else ("first", "second")
@@ -68,6 +69,12 @@ def _told(told: Told) -> Iterator[Section]:
         yield f"{label} ({completion.id})", completion.text
     yield f"critique ({view.id})", view.critique
     yield "verdict", verdict_words(view.verdict)
+    if told.grader:
+        yield "graded by", f"{told.grader}, from the critique alone"
+    if marking is not None:
+        yield from marking_sections(marking, view.completions[0].text)
+    if told.writing is not None:
+        yield from _exchange(told.writing, " for the critique")
     if told.call is not None:
         yield from _call(told.call, view.judge, view.method)
 
@@ -78,10 +85,14 @@ def _call(call: JudgeCall, judge: str | None, method: str | None) -> Iterator[Se
     yield "judge", f"{judge or call.judge}, verdict read from {method or 'nothing'}"
     yield "labels", probs or "no probabilities"
     yield "took", f"{call.latency:.2f} s, {tokens}, cost {call.cost:g}"
-    yield f"request ({call.request_hash[:_DIGEST]})", call.request
-    yield "reply", call.reply
+    yield from _exchange(call)
     for place, sample in enumerate(call.samples[1:], start=2):
         yield f"reply {place}", sample
+
+
+def _exchange(call: JudgeCall, why: str = "") -> Iterator[Section]:
+    yield f"request{why} ({call.request_hash[:_DIGEST]})", call.request
+    yield f"reply{why}", call.reply
 
 
 def _up(found: Lineage) -> Iterator[str]:
@@ -93,7 +104,8 @@ def _up(found: Lineage) -> Iterator[str]:
         origin = "never live" if writer.version is None else writer.version
         if writer.cycle is not None:
             origin += f", promoted by cycle {writer.cycle}"
-        yield hanging("answer", f"{completion.id} of {writer.digest[:_DIGEST]} ({origin})")
+        by = writer.digest if ":" in writer.digest else writer.digest[:_DIGEST]
+        yield hanging("answer", f"{completion.id} of {by} ({origin})")
     yield hanging("rubric", f"{view.rubric_hash[:_DIGEST]}, criterion {view.criterion}")
 
 
@@ -103,6 +115,8 @@ def _down(found: Lineage) -> Iterator[str]:
         yield hanging("pair", _pair(pair))
         if pair.quarantined is not None:
             yield hanging("held back", pair.quarantined)
+    for revision in found.revisions:
+        yield hanging("revision", _revision(revision))
     for preference in found.preferences:
         yield hanging("preference", _preference(preference), width=12)
     if not found.preferences:
@@ -120,6 +134,13 @@ def _pair(pair: PairVerdict) -> str:
         else ""
     )
     return f"{pair.first_id} over {pair.second_id} with {percent(pair.p_first)}{orders}"
+
+
+def _revision(revision: Revision) -> str:
+    mended = revision.completion_id or "no answer"
+    fate = f"{percent(revision.p_better)} better" if revision.p_better is not None else "not judged"
+    why = f": {revision.rejected}" if revision.rejected is not None else ", confirmed"
+    return f"{mended} of {revision.judge} for {revision.original_id}, {fate}{why}"
 
 
 def _preference(preference: Preference) -> str:

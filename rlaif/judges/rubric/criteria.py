@@ -21,6 +21,8 @@ from rlaif.judges.rubric.fields import (
 from rlaif.text import quoted
 from rlaif.toml_source import ContradictionError
 
+GradedBy = Literal["choices", "errors", "critique"]
+
 
 def _listed(value: object) -> object:
     return (value,) if isinstance(value, str) else value
@@ -125,12 +127,15 @@ class JudgeCriterion(Criterion):
 
     ``text`` says what to look for; ``choices`` go from worst to best, one line for each.
     ``examples`` are shown to the judge: those with one answer where it rates, those with two where
-    it compares.
+    it compares. ``graded_by`` says what a rating is read from: the judge's verdict on the
+    ``choices``, the ``errors`` that it marks in the answer, or a ``critique`` in free words, which
+    it then grades without seeing the answer. Pairs are compared in the same way under all of them.
     """
 
     kind: Literal["judge"]
     text: Text
     choices: Choices
+    graded_by: GradedBy = "choices"
     examples: tuple[Example, ...] = ()
 
     @field_validator("examples")
@@ -148,6 +153,10 @@ class JudgeCriterion(Criterion):
                 )
         return examples
 
+    def faulted(self, score: float) -> bool:
+        """Tell whether a rating is below the best choice, by more than half a step."""
+        return score < 1.0 - 0.5 / (len(self.choices) - 1)
+
     @property
     def rating_examples(self) -> tuple[RatingExample, ...]:
         """The worked examples with one answer."""
@@ -160,8 +169,9 @@ class JudgeCriterion(Criterion):
 
     @property
     def content(self) -> dict[str, Any]:
-        """As for every criterion; without examples the same as before there were any."""
+        """As for every criterion; what is not used is left out, so that older hashes hold."""
         unused = set() if self.examples else {"examples"}
+        unused |= {"graded_by"} if self.graded_by == "choices" else set()
         return self.model_dump(mode="json", exclude={"description", *unused})
 
 

@@ -5,8 +5,17 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from rlaif.judges import PAIR_LABELS, Judge, JudgeRequest, SentenceEncoder, rating_labels
-from rlaif.testing import HashEmbedder, ScriptedJudge, make_tiny_lm
+from rlaif.judges import (
+    PAIR_LABELS,
+    Judge,
+    JudgeRequest,
+    SentenceEncoder,
+    Writer,
+    WriteRequest,
+    rating_labels,
+)
+from rlaif.judges.protocol import cut_off, write_hash
+from rlaif.testing import HashEmbedder, ScriptedJudge, ScriptedWriter, make_tiny_lm
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -82,3 +91,15 @@ def test_a_judge_with_a_taste_is_fair_to_both_orders() -> None:
     rated = ask(judge, rating_labels(5), "xxx")
     assert sum(rated.values()) == pytest.approx(1.0)
     assert sum(int(k) * p for k, p in rated.items()) == pytest.approx(1 + 0.3 * 4)
+
+
+def test_a_scripted_writer_writes_by_its_script_and_is_cut_off_at_its_limit() -> None:
+    judge = ScriptedWriter(lambda _: {}, lambda request: f"Say {request.text} again", "w")
+    whole, short = judge.write([WriteRequest("利马", 3), WriteRequest("Lima", 2)])
+    assert (whole.text, whole.failure) == ("Say 利马 again", None)
+    assert (short.text, short.failure) == ("Say Lima", cut_off(2))
+    assert short.call is not None
+    assert short.call.request_hash == write_hash(judge.digest, WriteRequest("Lima", 2))
+    assert [request.text for request in judge.written] == ["利马", "Lima"]
+    assert isinstance(judge, Writer)
+    assert not isinstance(ScriptedJudge(lambda _: {}), Writer)

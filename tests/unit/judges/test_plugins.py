@@ -16,13 +16,17 @@ from rlaif.judges import (
     JudgeRequest,
     Juror,
     RubricJudge,
+    Writer,
+    WriteReply,
+    WriteRequest,
     load_templates,
     make_judge,
     request_hash,
     verdict_of,
 )
 from rlaif.judges.entry_points import Offer
-from rlaif.judges.plugins import PluginJudge
+from rlaif.judges.plugins import PluginJudge, WritingPluginJudge
+from rlaif.judges.protocol import write_hash
 from rlaif.records import JudgeCall, Rating, Unscored
 
 __all__ = ["install"]
@@ -306,3 +310,71 @@ def test_a_rubric_is_judged_by_a_plug_in() -> None:
     assert [(j.verdict, j.critique, j.judge) for j in rated] == [
         (Rating(score=1.0), "Fine.", "theirs")
     ]
+
+
+class TheirWriter(Theirs):
+    """A judge of somebody's that writes, too."""
+
+    def __init__(self, compose: Callable[[WriteRequest], Any], **fields: Any) -> None:
+        super().__init__(each, **fields)
+        self._compose = compose
+
+    def write(self, requests: Sequence[WriteRequest]) -> Any:
+        return [self._compose(request) for request in requests]
+
+
+def kept_writer(compose: Callable[[WriteRequest], Any]) -> WritingPluginJudge:
+    return WritingPluginJudge(
+        TheirWriter(compose), "own", Offer(None, "parcel 1.2 (m:own)", Path("m.py"), "o")
+    )
+
+
+TO_WRITE = [WriteRequest(text, 9) for text in "abc"]
+
+
+def test_free_text_goes_through_under_the_judges_own_digest() -> None:
+    judge = kept_writer(lambda r: WriteReply(f"Mended {r.text}.", call(r.text)))
+    replies = judge.write(TO_WRITE)
+    assert [r.text for r in replies] == ["Mended a.", "Mended b.", "Mended c."]
+    calls = [r.call for r in replies if r.call is not None]
+    assert [c.request_hash for c in calls] == [write_hash(judge.digest, r) for r in TO_WRITE]
+    assert {c.judge for c in calls} == {judge.digest}
+    assert judge.judge(ASKED) == kept(Theirs(each)).judge(ASKED)
+
+
+def test_free_text_that_raises_or_is_no_reply_fails_alone() -> None:
+    def compose(request: WriteRequest) -> Any:
+        if request.text == "b":
+            raise ValueError("not b")
+        return WriteReply("\ud800", None) if request.text == "c" else WriteReply("Fine.", None)
+
+    found = kept_writer(compose).write(TO_WRITE)
+    assert [r.failure for r in found] == [
+        None,
+        "the judge raised ValueError: not b",
+        "the judge replied with lone surrogates in its words",
+    ]
+    for wrong, words in (
+        (JudgeReply("Fine.", None), "a JudgeReply, not a WriteReply"),
+        (WriteReply(7, None), "text = 7, not a text"),  # type: ignore[arg-type]
+        (WriteReply("Fine.", None, ""), "failure = '', not a reason"),
+    ):
+        (reply,) = kept_writer(lambda _, wrong=wrong: wrong).write(TO_WRITE[:1])
+        assert reply.failure == f"the judge replied with {words}"
+
+
+def test_only_a_plug_in_that_writes_is_asked_to(install: Install) -> None:
+    code = """\
+class Own:
+    name, digest, special_tokens = "own", "d", ()
+    def judge(self, requests): return []
+    {more}
+def own(settings, context):
+    return Own()
+"""
+    install(GROUP, "own", code.format(more=""))
+    assert not isinstance(make_judge("own", {}, PLACE), Writer)
+    install(GROUP, "own", code.format(more="def write(self, requests): return []"))
+    judge = make_judge("own", {}, PLACE)
+    assert isinstance(judge, Writer)
+    assert judge.write([]) == []

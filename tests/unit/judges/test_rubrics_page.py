@@ -19,6 +19,8 @@ from rlaif.judges import (
     PythonCriterion,
     RuleSpec,
     Score,
+    WriteReply,
+    WriteRequest,
     load_code,
     load_rubric,
 )
@@ -108,7 +110,7 @@ def test_the_tables_name_every_kind_and_key() -> None:
     tables = (RuleSpec, RatingExample, PairExample, JudgeCriterion, PythonCriterion, Rubric)
     for table in (*tables, Score, CriterionContext):
         assert set(table.model_fields) <= named, table
-    for contract in (JudgeContext, JudgeRequest, JudgeReply):
+    for contract in (JudgeContext, JudgeRequest, JudgeReply, WriteRequest, WriteReply):
         assert {field.name for field in fields(contract)} <= named, contract
     assert set(KINDS) <= named
     assert {GROUP, judge_plugins.GROUP} <= set(code)

@@ -16,6 +16,8 @@ from rlaif.records import (
     HumanLabel,
     JudgeCall,
     Judgement,
+    MarkedError,
+    Marking,
     Message,
     Metric,
     PairVerdict,
@@ -23,6 +25,7 @@ from rlaif.records import (
     ProbeOutcome,
     Prompt,
     Rating,
+    Revision,
     Unscored,
 )
 
@@ -109,6 +112,36 @@ def probe(probe_id: str, original_id: str, **fields: Any) -> ProbeOutcome:
     )
 
 
+def revision(name: str, **fields: Any) -> Revision:
+    """Return a confirmed revision of ``completion-NAME-0`` by ``completion-NAME-0-mended``."""
+    given: dict[str, Any] = {
+        "judge": "helper",
+        "critique_ids": (f"judgement-{name}-0",),
+        "p_better": 0.875,
+        "p_forward": 0.75,
+        "p_backward": 1.0,
+        "call": call(f"Mend {name}-0", reply="Mended.", label_probs={}),
+    }
+    return Revision(
+        original_id=f"completion-{name}-0",
+        completion_id=f"completion-{name}-0-mended",
+        rubric_hash=RUBRIC,
+        **given | fields,
+    )
+
+
+def marking(name: str, **fields: Any) -> Marking:
+    """Return two errors marked after ``judgement-NAME-0``, one of them found."""
+    given: dict[str, Any] = {
+        "errors": (
+            MarkedError(quote="is", why="was", start=3, end=5),
+            MarkedError(quote="\u662f", why="\u9519", unlocated="'\u662f' is not in the answer"),
+        ),
+        "call": call(f"Mark {name}-0", reply='Error: "is" - was', label_probs={}),
+    }
+    return Marking(critique_id=f"judgement-{name}-0", **given | fields)
+
+
 def preference(name: str, prompt_name: str, first: str, second: str, **fields: Any) -> Preference:
     given: dict[str, Any] = {"label": 0.75, "split": "train", "rubric_hash": RUBRIC}
     given["origin"] = "comparison"
@@ -185,7 +218,8 @@ def _fill_judgements(ledger: Ledger, name: str) -> None:
     label = human_label(name, name, first, second)
     ledger.add_human_labels([label], source="labels.jsonl")
     with ledger.unit(1, "judging", name) as unit:
-        judged = [rating(first, first), comparison(f"{name}-pair", first, second)]
+        graded = {"grader": "helper", "writing": call(f"Write of {first}", label_probs={})}
+        judged = [rating(first, first, **graded), comparison(f"{name}-pair", first, second)]
         unread = Unscored(reason="no label in the reply")
         judged.append(rating(second, second, verdict=unread, call=call("Rate", reply="?")))
         unit.add_judgements(RUBRIC, judged)
@@ -202,6 +236,10 @@ def _fill_judgements(ledger: Ledger, name: str) -> None:
         unit.add_completions("probe-rated", [attacked])
         unit.add_probes([probe(attacked.id, f"completion-{first}")])
         unit.add_cycle_labels([label.id])
+        mended = completion(f"{name}-0-mended", name, policy="revision:helper")
+        unit.add_completions("revision", [mended])
+        unit.add_revisions([revision(name)])
+        unit.add_markings([marking(name)])
 
 
 def _fill_promotion(ledger: Ledger, name: str) -> None:

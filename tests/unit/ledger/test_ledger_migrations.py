@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ledger_samples import call, completion, marking, rating, revision
 from sqlite_utils import Database
 
 from rlaif.errors import LedgerError
@@ -88,6 +89,29 @@ def test_preferences_of_the_first_release_weigh_one(old: Path) -> None:
         (found,) = ledger.preferences()
         assert (found.label, found.weight) == (0.75, 1.0)
         assert ledger.human_labels() == ledger.cycle_labels(1) == []
+
+
+def test_judgements_of_before_had_no_grader_and_new_ones_stand_beside_them(old: Path) -> None:
+    with Ledger.open(old) as ledger:
+        assert {(j.grader, j.writing) for j in ledger.judgements()} == {("", None)}
+        graded = rating(
+            "graded", "a", grader="helper", writing=call("Write", reply="Curt.", label_probs={})
+        ).model_copy(update={"completion_ids": ("a",)})
+        mended = completion("mended", "p", policy="revision:helper").model_copy(
+            update={"prompt_id": "p"}
+        )
+        own = revision("x", critique_ids=("j1",), rejected="unconfirmed").model_copy(
+            update={"original_id": "a", "completion_id": mended.id, "rubric_hash": "h"}
+        )
+        marked = marking("x").model_copy(update={"critique_id": "j1"})
+        with ledger.unit(1, "judging", "v") as unit:
+            unit.add_judgements("h", [graded])
+            unit.add_completions("revision", [mended])
+            unit.add_revisions([own])
+            unit.add_markings([marked])
+        assert ledger.judgements()[-1] == graded
+        assert ledger.revisions(1) == [own]
+        assert ledger.markings(1) == [marked]
 
 
 def test_a_reader_waits_for_a_writer_to_bring_it_up_to_date(old: Path) -> None:

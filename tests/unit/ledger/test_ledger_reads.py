@@ -11,10 +11,12 @@ from ledger_samples import (
     comparison,
     completion,
     fill_cycle,
+    marking,
     preference,
     probe,
     prompt,
     rating,
+    revision,
 )
 
 from rlaif.errors import LedgerError
@@ -36,6 +38,29 @@ def second_cycle(ledger: Ledger) -> None:
     begin(ledger, 2)
     for stage in ("generation", "judging"):
         ledger.begin_stage(2, stage)
+
+
+def test_revisions_and_markings_come_back_with_their_calls(ledger: Ledger) -> None:
+    fill_cycle(ledger)
+    assert ledger.revisions(1) == [revision("colours"), revision("capitals")]
+    assert ledger.markings(1) == [marking("colours"), marking("capitals")]
+    assert ledger.marking("judgement-colours-0") == marking("colours")
+    assert ledger.marking("judgement-colours-1") is None
+    assert ledger.revisions(2) == ledger.markings(2) == []
+
+
+def test_a_critique_knows_what_was_marked_and_mended_after_it(ledger: Ledger) -> None:
+    fill_cycle(ledger)
+    found = ledger.lineage("judgement-colours-0")
+    assert found.marking == marking("colours")
+    assert found.revisions == (revision("colours"),)
+    other = ledger.lineage("judgement-colours-1")
+    assert (other.marking, other.revisions) == (None, ())
+
+
+def test_revisions_are_no_answers_of_a_policy(ledger: Ledger) -> None:
+    fill_cycle(ledger)
+    assert ledger.cycle_counts(1).completions == 4
 
 
 def test_probes_are_found_by_the_rubric_that_they_were_judged_under(ledger: Ledger) -> None:

@@ -175,7 +175,7 @@ def test_too_few_labels_are_told_and_nothing_is_applied() -> None:
     assert found.comparison.calibration is None
     assert found.comparison.reason == "19 labelled pairs, at least 20 are needed"
     assert found.applied == {}
-    assert set(measure(*sure(20, 0.7)).applied) == {"comparison"}
+    assert set(measure(*sure(20, 0.7)).applied) == {"comparison", "revision"}
 
 
 def test_off_measures_and_applies_nothing() -> None:
