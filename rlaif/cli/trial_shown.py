@@ -126,7 +126,7 @@ def _criteria(found: RubricPreview) -> Table:
 
 
 def _beside_cells(found: ScoresBeside) -> tuple[str, ...]:
-    shift = "-" if found.shift is None else f"{found.shift:+.2f}"
+    shift = "-" if found.shift is None else f"{round(found.shift, 2) + 0.0:+.2f}"
     return (
         str(found.answers),
         str(found.unscored),

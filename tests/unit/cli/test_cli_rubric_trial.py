@@ -15,6 +15,7 @@ from rlaif.project import Project
 from rlaif.testing import ScriptedJudge
 
 CHINESE = "\u6cd5\u56fd\u7684\u9996\u90fd\u662f\u54ea\u91cc\uff1f \U0001f642"
+MUTE = "Mute\u202e \u05d0e\u0301?"
 LINES = [
     {"prompt": "Capital of France?", "first": "Paris.", "second": "Rome.", "better": "first"},
     {"prompt": "Capital of Italy?", "first": "Paris.", "second": "Rome.", "better": "second"},
@@ -22,7 +23,7 @@ LINES = [
     {"prompt": CHINESE, "chosen": "\u5df4\u9ece\u3002", "rejected": "\u4e0d\u77e5\u9053\u3002"},
     {"prompt": "Say \x1b[31mred", "answer": "Paris.", "rating": 5, "scale": [1, 5]},
     {"prompt": "Right?", "answer": "Rome.", "rating": 0.0, "criterion": "correct"},
-    {"prompt": "Mute?", "answer": WITHOUT_VERDICT, "rating": 1.0, "note": "why?"},
+    {"prompt": MUTE, "answer": WITHOUT_VERDICT, "rating": 1.0, "note": "why?"},
 ]
 
 
@@ -186,6 +187,7 @@ def test_a_test_shows_agreement_order_failures_and_attacks(
     assert "Attacks that worked, each on 10 answers" in told
     assert "P(first is better): human 1.00, judge 0.01" in told
     assert "rating: human 1.00, judge no verdict" in told
+    assert "  asked  Mute\\u202e \u05d0e\u0301?\n" in told
     assert "\x1b" not in told
     assert digest(project) == before
 
@@ -212,7 +214,7 @@ def test_a_test_as_json(here: Rlaif, draft: Path, labels: Path) -> None:
         == 6
     )
     texts = {(m["prompt"], m["first"]) for m in found["misses"]}
-    assert ("Mute?", WITHOUT_VERDICT) in texts
+    assert (MUTE, WITHOUT_VERDICT) in texts
     assert len(texts) == 2
 
 

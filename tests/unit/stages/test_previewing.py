@@ -42,7 +42,7 @@ WORDS = {
 }
 P_STORED: dict[str, float | None] = {"p1": 0.2, "p2": 0.9, "p3": 0.6, "p4": 0.7, "p5": None}
 SCORES = {
-    **{"p1a": 0.5, "p1b": 0.5, "p2a": 0.25, "p2b": 0.5, "p3a": 1.0},
+    **{"p1a": 0.25, "p1b": 0.5, "p2a": 0.25, "p2b": 0.5, "p3a": 1.0},
     **{"p3b": 0.5, "p4a": 0.5, "p4b": None, "p5a": 1.0, "p5b": 0.25},
 }
 
@@ -142,11 +142,11 @@ def test_outcomes_flips_and_what_moved_most_come_first() -> None:
 
 def test_scores_are_compared_answer_by_answer() -> None:
     found = previewed(panel_of(*judged_by("kind")), stored([])).scores
-    old = [0.5, 0.5, 0.25, 0.5, 1.0, 0.5, 1.0, 0.25]
+    old = [0.25, 0.5, 0.25, 0.5, 1.0, 0.5, 1.0, 0.25]
     new = [1.0, 0.0, 0.5, 0.5, 1.0, 0.5, 1.0, 0.0]
     assert (found.answers, found.unscored) == (8, 2)
-    assert found.distance == pytest.approx((0.5 + 0.5 + 0.25 + 0.25) / 8)
-    assert found.shift == pytest.approx((0.5 - 0.5 + 0.25 - 0.25) / 8)
+    assert found.distance == pytest.approx((0.75 + 0.5 + 0.25 + 0.25) / 8)
+    assert found.shift == pytest.approx((0.75 - 0.5 + 0.25 - 0.25) / 8)
     mean = sum(old) / 8, sum(new) / 8
     gaps = [(x - mean[0], y - mean[1]) for x, y in zip(old, new, strict=True)]
     spread = sum(x * x for x, _ in gaps) * sum(y * y for _, y in gaps)
