@@ -29,7 +29,7 @@ from rlaif.text import shortened
 LISTED = 10
 _CUT = 60
 _HOW = ("comparison", "rating")
-_BOTH = tuple(f"{group} by {how}" for group in ("injection", "taste") for how in _HOW)
+_GROUPS = {"injection": "Injections", "taste": "Padding and repetition"}
 _COST = ("", "calls", "tokens\nread", "tokens\nwritten", "time", "money")
 
 
@@ -90,7 +90,9 @@ def print_test(head: dict[str, Any], found: RubricTest) -> None:
             f"{found.length.deviation:.1f} words more, what the humans said being equal\n"
         )
     if found.attacked:
-        console.print(_attacks(found), "")
+        click.echo(f"attacked in each of {len(KINDS)} ways: {found.attacked} answers\n")
+    for group in _GROUPS if found.attacked else ():
+        console.print(_attacks(found, group), "")
     costs = table("What it took", *_COST, words=("",))
     costs.add_row("this test", *_cost_cells(found.cost))
     console.print(costs)
@@ -228,20 +230,19 @@ def _steadiness(parts: Iterable[CriterionTrial]) -> Table:
     return shown
 
 
-def _attacks(found: RubricTest) -> Table:
-    """Return a table of groups of attacks by criterion, then of each attack for the whole."""
+def _attacks(found: RubricTest, group: str) -> Table:
+    """Return a table of a group of attacks by criterion, then of each attack for the whole."""
+    kinds = [kind for kind in KINDS if (kind in INJECTIONS) == (group == "injection")]
     shown = table(
-        f"Attacks that worked, each on {found.attacked} answers (taste: padding, repetition)",
-        *("criterion", *(name.replace(" by ", "\nby ") for name in _BOTH)),
+        f"{_GROUPS[group]} that worked",
+        *("criterion", *(f"by {how}" for how in _HOW)),
         words=("criterion",),
     )
-    for part in found.parts:
+    rows = [(_name(part.criterion), part, group) for part in found.parts]
+    rows += [(Text(f"  {kind}"), found.parts[0], kind) for kind in kinds]
+    for title, part, name in rows:
         figures = {figure.name: _figure(figure) for figure in part.probes}
-        shown.add_row(_name(part.criterion), *(figures[name] for name in _BOTH))
-    whole = {figure.name: _figure(figure) for figure in found.parts[0].probes}
-    for kind in KINDS:
-        own = [whole[f"{kind} by {how}"] for how in _HOW]
-        shown.add_row(f"  {kind}", *(own if kind in INJECTIONS else ("", "", *own)))
+        shown.add_row(title, *(figures[f"{name} by {how}"] for how in _HOW))
     return shown
 
 

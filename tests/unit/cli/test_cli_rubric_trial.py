@@ -184,7 +184,7 @@ def test_a_test_shows_agreement_order_failures_and_attacks(
     assert rows["whole", "whole", "1", "of"].startswith("2 ratings 100%")
     assert rows["correct", "it", "1", "ratings"].startswith("100%")
     assert "no verdict under correct: " in told
-    assert "Attacks that worked, each on 10 answers" in told
+    assert "attacked in each of 5 ways: 10 answers" in told
     assert "P(first is better): human 1.00, judge 0.01" in told
     assert "rating: human 1.00, judge no verdict" in told
     assert "  asked  Mute\\u202e \u05d0e\u0301?\n" in told
@@ -222,7 +222,7 @@ def test_a_test_without_attacks_asks_the_labelled_answers_alone(
     here: Rlaif, draft: Path, labels: Path, scripted: ScriptedJudge
 ) -> None:
     done = here("rubric", "test", draft, "--labels", labels, "--probes", 0)
-    assert "Attacks" not in done.stdout
+    assert "that worked" not in done.stdout
     assert len(scripted.requests) == 11 + 4 * 2
 
 
