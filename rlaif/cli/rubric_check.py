@@ -149,12 +149,13 @@ def find_misfits(place: Place, rubric: Rubric, path: Path) -> Iterator[Warned]:
 
 
 def _check_templates(project: Project, rubric: Rubric, _: Path) -> None:
+    from rlaif.judges.asking import messages_of
     from rlaif.judges.rendering import load_templates
 
     judges = project.config.jury if rubric.judge_criteria else ()
     for name in dict.fromkeys(judge.template for judge in judges):
         templates = load_templates(name, project.root)
-        kinds = ("pointwise", "pairwise")
+        kinds = ("pointwise", "pairwise", *messages_of(rubric.judge_criteria))
         templates.require(rubric.judge_criteria, kinds, reference=bool(rubric.references))
 
 

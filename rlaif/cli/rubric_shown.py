@@ -73,8 +73,8 @@ def difference(before: Rubric, after: Rubric) -> Difference:
 
 
 def fields_of(criterion: AnyCriterion) -> dict[str, Any]:
-    """Return the fields of a criterion that have a value, as JSON values, notes left out."""
-    dumped = criterion.model_dump(mode="json", exclude_none=True, exclude={"description"})
+    """Return the fields of a criterion that say something, as JSON values, notes left out."""
+    dumped = criterion.model_dump(mode="json", exclude_none=True, include=set(criterion.content))
     return {key: value for key, value in dumped.items() if value not in ([], {})}
 
 

@@ -30,6 +30,12 @@ GRADE_TOKENS = 32
 MESSAGES: dict[GradedBy, str] = {"errors": "errors", "critique": "grade"}
 
 
+def messages_of(criteria: Sequence[JudgeCriterion]) -> tuple[str, ...]:
+    """Return the messages beside rating and comparing that verdicts on criteria are read from."""
+    used = {criterion.graded_by for criterion in criteria}
+    return tuple(kind for how, kind in MESSAGES.items() if how in used)
+
+
 @dataclass(frozen=True)
 class Question:
     """One criterion put to a juror: on one answer, or two in the order in which they are shown."""

@@ -19,7 +19,7 @@ from rlaif.judges.aggregation import (
     score_completion,
 )
 from rlaif.judges.agreement import OrderedPair
-from rlaif.judges.asking import MESSAGES, Question, Said, ask
+from rlaif.judges.asking import MESSAGES, Question, Said, ask, messages_of
 from rlaif.judges.backend import SentenceEncoder
 from rlaif.judges.code_criteria import LoadedFunction, digests_of, judge_by_code
 from rlaif.judges.combining import Merged, merge
@@ -106,9 +106,7 @@ class RubricJudge:
 
     @property
     def _messages(self) -> tuple[str, ...]:
-        """The messages beside rating and comparing that a verdict is read from."""
-        graded_by = {criterion.graded_by for criterion in self.rubric.judge_criteria}
-        return tuple(kind for how, kind in MESSAGES.items() if self.jury and how in graded_by)
+        return messages_of(self.rubric.judge_criteria) if self.jury else ()
 
     @cached_property
     def rubric_hash(self) -> str:

@@ -230,3 +230,24 @@ def test_a_template_without_the_message_is_refused(make_project: Maker) -> None:
     project = make_project(rubric=JUDGED, revision=ALL, **compact)
     with pytest.raises(ConfigError, match=r"has no revise\.jinja"):
         run_cycles(project, more=1, watcher=Silent())
+
+
+@pytest.mark.usefixtures("drafts_only")
+def test_a_model_in_this_process_mends_too_and_every_draft_has_its_fate(
+    make_project: Maker,
+) -> None:
+    """The tiny judge rates and writes at random, so what comes of it is only that it is told."""
+    brief = {"path": "lm", "max_critique_tokens": 4, "template": "brief", "min_label_mass": 0.0}
+    project = make_project(rubric=JUDGED, revision=ALL, judge=brief, judging={"mark_errors": True})
+    run_cycles(project, more=1, watcher=Silent())
+    with LedgerReader.open(project.ledger_path) as reads:
+        found, markings = reads.revisions(1), reads.markings(1)
+        revised = {c.id for c in reads.completions(1, "revision")}
+    assert found
+    assert {r.completion_id for r in found} - {None} == revised
+    for revision in found:
+        assert revision.call is not None
+        assert revision.rejected is not None or revision.p_better is not None
+        assert 0 < revision.call.reply_tokens <= ALL["max_tokens"]
+    assert markings
+    assert all(m.call is not None for m in markings)

@@ -218,6 +218,16 @@ def test_a_broken_rubric_does_not_hide_the_others(here: Rlaif, project: Project)
     assert "broken:" in here("rubric", "list").stdout
 
 
+def test_show_says_what_a_rating_is_read_from_where_that_is_not_the_verdict(
+    rlaif: Rlaif, tmp_path: Path
+) -> None:
+    plain = rlaif("rubric", "show", write(tmp_path, WHOLE)).stdout
+    assert "graded_by" not in plain
+    text = WHOLE.replace('kind = "judge"', 'kind = "judge"\ngraded_by = "errors"', 1)
+    shown = rlaif("rubric", "show", write(tmp_path, text)).stdout
+    assert "  graded_by errors\n" in shown
+
+
 def test_show_says_what_is_asked_and_how_much_it_counts(rlaif: Rlaif, tmp_path: Path) -> None:
     path = write(tmp_path, WHOLE)
     result = rlaif("rubric", "show", path)
