@@ -20,7 +20,8 @@ class ComplaintReads(CritiqueReads):
 
         A complaint is the critique of a rating under a third, or of one under two thirds where
         the answer lost a comparison in that cycle. Comparisons' own critiques speak of two answers
-        and are left out, as are quarantined pairs, and what was said of answers with attacks.
+        and are left out, as are quarantined pairs, and what was said of answers with attacks and of
+        judges' own revisions.
         """
         low = list(self.critique_seqs(**asked | {"verdict": "low"}))
         middling = list(self.critique_seqs(**asked | {"verdict": "middle"}))
@@ -37,6 +38,7 @@ class ComplaintReads(CritiqueReads):
         sql = (
             "SELECT seq, cycle, first_id FROM critiques "
             "WHERE seq IN (SELECT value FROM json_each(?)) "
-            "AND first_id NOT IN (SELECT probe_id FROM probes)"
+            "AND first_id NOT IN (SELECT probe_id FROM probes) "
+            "AND NOT EXISTS (SELECT 1 FROM revisions r WHERE r.completion_id = first_id)"
         )
         return [tuple(r) for r in self._all(sql, json.dumps(seqs))]

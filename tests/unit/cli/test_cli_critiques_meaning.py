@@ -19,7 +19,7 @@ from rlaif.cli.critiques.vectors import CritiqueVectors, Floats, cosines
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
 from rlaif.project import Project
-from rlaif.records import Choice, PairVerdict, ProbeOutcome, Rating
+from rlaif.records import Choice, PairVerdict, ProbeOutcome, Rating, Revision
 from rlaif.seeds import numpy_generator
 
 MEANINGS = {"rude": 0, "curt": 0, "cold": 0, "wrong": 1, "false": 1, "长": 2, "long": 2, "kind": 3}
@@ -214,6 +214,19 @@ def test_complaints_are_low_ratings_and_those_of_answers_that_lost(project: Proj
         unit.add_judgements(RUBRIC, [low])
         fared = {"probe_id": attacked.id, "original_id": winner, "rubric_hash": RUBRIC}
         unit.add_probes([ProbeOutcome(**fared, kind="instruction", method="rating", value=-0.5)])
+        mended = answer("mended", 3, "Go away.", "sum", "revision:helper")
+        unit.add_completions("revision", [mended])
+        rude = judgement("mended", "tone", [mended.id], "It is rude.", Rating(score=0.0))
+        unit.add_judgements(RUBRIC, [rude])
+        revision = Revision(
+            original_id=loser,
+            completion_id=mended.id,
+            judge="helper",
+            critique_ids=("critique-lost-0.25",),
+            rubric_hash=RUBRIC,
+            rejected="unconfirmed",
+        )
+        unit.add_revisions([revision])
     with LedgerReader.open(project.ledger_path) as reader:
         found = reader.complaints()
         views = reader.critique_views([seq for seq, _ in found])
