@@ -20,12 +20,15 @@ from rlaif.records import (
     GateDecision,
     JudgeCall,
     Judgement,
+    MarkedError,
+    Marking,
     Message,
     Metric,
     PairVerdict,
     Preference,
     Prompt,
     Rating,
+    Revision,
     Unscored,
     VerdictMethod,
 )
@@ -57,6 +60,8 @@ verdicts = (
     | st.builds(Choice, p_first=shares)
     | st.builds(Unscored, reason=words)
 )
+found_errors = st.builds(MarkedError, quote=texts, why=texts, start=sizes, end=sizes)
+lost_errors = st.builds(MarkedError, quote=texts, why=texts, unlocated=words)
 numbers = count()
 
 
@@ -154,6 +159,72 @@ def test_judgements(
     assert (view.critique, view.verdict) == (critique, verdict)
     assert view.label_probs == (call.label_probs if call else None)
     assert [c.id for c in view.completions] == list(about)
+
+
+@SETTINGS
+@given(
+    grader=texts,
+    writing=st.none() | calls,
+    call=st.none() | calls,
+    errors=st.lists(found_errors | lost_errors, max_size=4).map(tuple),
+    unscored=maybe_texts,
+)
+def test_graded_critiques_and_markings(
+    shared: Ledger,
+    grader: str,
+    writing: JudgeCall | None,
+    call: JudgeCall | None,
+    errors: tuple[MarkedError, ...],
+    unscored: str | None,
+) -> None:
+    _, first, _ = pair(shared)
+    judgement = Judgement(
+        id=f"judgement-{next(numbers)}",
+        criterion="kind",
+        kind="pointwise",
+        completion_ids=(first,),
+        critique="It is curt.",
+        verdict=Rating(score=0.5),
+        writing=writing,
+        grader=grader,
+    )
+    marking = Marking(critique_id=judgement.id, errors=errors, unscored=unscored, call=call)
+    with shared.unit(1, "judging", judgement.id) as unit:
+        unit.add_judgements(RUBRIC, [judgement])
+    with shared.unit(1, "judging", f"marks of {judgement.id}") as unit:
+        unit.add_markings([marking])
+    assert shared.judgements([first]) == [judgement]
+    assert shared.marking(judgement.id) == marking
+    lineage = shared.lineage(judgement.id)
+    assert (lineage.told.writing, lineage.told.grader, lineage.marking) == (
+        writing,
+        grader,
+        marking,
+    )
+
+
+@SETTINGS
+@given(
+    judge=texts,
+    critique_ids=st.lists(words, min_size=1, max_size=3).map(tuple),
+    p_forward=maybe_shares,
+    p_backward=maybe_shares,
+    fate=st.tuples(shares, st.none()) | st.tuples(maybe_shares, texts),
+    call=st.none() | calls,
+)
+def test_revisions(shared: Ledger, fate: tuple[float | None, str | None], **fields: Any) -> None:
+    _, first, second = pair(shared)
+    revision = Revision(
+        original_id=first,
+        completion_id=second,
+        rubric_hash=RUBRIC,
+        p_better=fate[0],
+        rejected=fate[1],
+        **fields,
+    )
+    with shared.unit(1, "judging", f"mended {first}") as unit:
+        unit.add_revisions([revision])
+    assert revision in shared.revisions(1)
 
 
 @SETTINGS
