@@ -18,6 +18,7 @@ from rlaif.stages.revision import (
     mended,
     revision_of,
     revision_text,
+    summary_of,
 )
 
 REVISION = "revision"
@@ -84,6 +85,8 @@ def revise(
     ctx.run_units(
         JUDGING, units, lambda unit: _work(ctx, panel, unit, scores), record, "batches of revisions"
     )
+    if units:
+        ctx.watcher.note(summary_of(ctx.ledger.revisions(ctx.number)))
 
 
 def _work(

@@ -9,6 +9,7 @@ critique that finds nothing amiss leaves nothing to mend.
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -216,6 +217,15 @@ def _unanswerable(policy: LanguageModel, text: str, length: int, most: int) -> s
     if length > most:
         return f"too long: {length} of the policy's tokens, and its answers have at most {most}"
     return None
+
+
+def summary_of(revisions: Sequence[Revision]) -> str:
+    """Say in a line how many revisions were confirmed, and why the others were not."""
+    reasons = Counter(r.rejected.partition(":")[0] for r in revisions if r.rejected is not None)
+    told = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(3))
+    confirmed = len(revisions) - reasons.total()
+    line = f"{confirmed} of {len(revisions)} revisions are better than what they mend"
+    return f"{line}; of the others most are: {told}" if told else line
 
 
 def _weakest(

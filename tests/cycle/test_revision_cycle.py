@@ -37,6 +37,16 @@ def taste(request: JudgeRequest) -> Mapping[str, float]:
     return {x: max(0.0, 1.0 - abs(i - place)) for i, x in enumerate(request.labels)}
 
 
+class Notes(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
 def number_of(text: str) -> int:
     found = re.search(r"Question (\d+) about", text)
     assert found is not None
@@ -90,7 +100,8 @@ def test_confirmed_revisions_train_and_others_are_kept_with_the_reason(
     make_project: Maker, writer: ScriptedWriter
 ) -> None:
     project = make_project(rubric=JUDGED, revision=ALL)
-    run_cycles(project, more=1, watcher=Silent())
+    notes = Notes()
+    run_cycles(project, more=1, watcher=notes)
     found = revisions_by_number(project)
     assert len(found) == 12
     assert len(writer.written) == 12
@@ -131,6 +142,8 @@ def test_confirmed_revisions_train_and_others_are_kept_with_the_reason(
         else:
             assert (revision.rejected or "").startswith(expected)
     assert trained == {}
+    confirmed = sum(r.rejected is None for r in found.values())
+    assert any(note.startswith(f"{confirmed} of 12 revisions are better") for note in notes.notes)
     assert len(revised) == sum(n % 5 != 2 for n in found)
     assert {c.policy for c in revised.values()} == {"revision:mender"}
     assert [c.ended for c in revised.values()].count(False) == sum(n % 5 == 3 for n in found)

@@ -32,6 +32,7 @@ from rlaif.stages.revision import (
     mended,
     revision_of,
     revision_text,
+    summary_of,
     unconfirmed,
 )
 from rlaif.testing import ScriptedJudge, make_tiny_lm
@@ -341,3 +342,21 @@ def test_only_confirmed_revisions_are_labels(panel: RubricJudge) -> None:
     (label,) = labels_of_revisions([unsure, sure])
     assert (label.first_id, label.second_id) == ("mended", "a")
     assert (label.label, label.origin) == (0.9, "revision")
+
+
+def test_the_summary_counts_what_was_confirmed_and_why_the_others_were_not(
+    panel: RubricJudge,
+) -> None:
+    draft, reply = Draft(prompt("p"), answer("a"), (said("kind", 0.0),)), WriteReply("x", call("x"))
+
+    def came(reason: str | None) -> Revision:
+        own = Mended(answer("mended"), reason)
+        judged = verdict(0.9, 0.9, 0.9) if reason is None else None
+        return revision_of(panel, draft, reply, own, judged, 0.1)
+
+    reasons = [None, "empty: no word", "too long: 9 tokens", "too long: 8 tokens", None]
+    assert summary_of([came(reason) for reason in reasons]) == (
+        "2 of 5 revisions are better than what they mend; of the others most are: too long (2), "
+        "empty (1)"
+    )
+    assert summary_of([came(None)]) == "1 of 1 revisions are better than what they mend"
