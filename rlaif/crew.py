@@ -77,9 +77,12 @@ class Crew:
         if key not in self._panels:
             rubric = load_rubric(self._rubric_path)
             asks = bool(rubric.judge_criteria)
+            judging = self.config.judging
+            if tuple(jury) != self.config.jury:  # only those who make labels rank; duels are pairs
+                judging = judging.model_copy(update={"compare": "pairs"})
             self._panels[key] = RubricJudge(
                 rubric,
-                judging=self.config.judging,
+                judging=judging,
                 jury=[self._juror(config) for config in jury] if asks else (),
                 encoder=self.embedder() if rubric.embedding_criteria else None,
                 code=load_code(rubric, self._rubric_path, self._python_path),

@@ -11,7 +11,7 @@ import hashlib
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -148,6 +148,27 @@ class Choice(Record):
     p_first: Probability
 
 
+def _each_place_once(places: tuple[int, ...]) -> tuple[int, ...]:
+    if sorted(places) != list(range(len(places))):
+        raise ValueError("every answer's place once, counted from 0")
+    return places
+
+
+MAX_RANKED = 9
+
+
+class Ranking(Record):
+    """A verdict on two to nine completions: which is best, which comes next, and so on.
+
+    ``places`` are places among the completions as they were shown, from 0, best first; no ties.
+    """
+
+    type: Literal["ranking"] = "ranking"
+    places: Annotated[tuple[int, ...], AfterValidator(_each_place_once)] = Field(
+        min_length=2, max_length=MAX_RANKED
+    )
+
+
 class Unscored(Record):
     """No verdict, with the reason: never a score, never a default, never a tie."""
 
@@ -155,14 +176,15 @@ class Unscored(Record):
     reason: str = Field(min_length=1)
 
 
-Verdict = Annotated[Rating | Choice | Unscored, Field(discriminator="type")]
+Verdict = Annotated[Rating | Choice | Ranking | Unscored, Field(discriminator="type")]
 
 
 VerdictMethod = Literal["label_probs", "samples", "words", "code"]
+JudgementKind = Literal["pointwise", "pairwise", "listwise"]
 
 
 class Judgement(Record):
-    """A critique and a verdict on one completion, or two, under one criterion.
+    """A critique and a verdict on one completion, two, or a list of up to nine, by a criterion.
 
     ``completion_ids`` are in the order in which the judge saw them. ``judge`` is the name of the
     judge that said it and ``call`` what it was asked: empty and None for criteria that ask no model
@@ -174,8 +196,8 @@ class Judgement(Record):
 
     id: str
     criterion: str
-    kind: Literal["pointwise", "pairwise"]
-    completion_ids: tuple[str, ...] = Field(min_length=1, max_length=2)
+    kind: JudgementKind
+    completion_ids: tuple[str, ...] = Field(min_length=1, max_length=MAX_RANKED)
     critique: str
     verdict: Verdict
     judge: str = ""
@@ -233,7 +255,8 @@ class PairVerdict(Record):
     """What the rubric says of two completions of a prompt, both orders taken together.
 
     ``p_first`` is P(first is better), None where unscored. ``p_forward`` and ``p_backward`` are
-    the judge's own P(first is better) with first shown first, and shown second. ``quarantined``
+    the judge's own P(first is better) with first shown first, and shown second: for a pair of a
+    ranked list, by the rankings in which it was shown before the other, and after. ``quarantined``
     holds the reason why the pair must not train. ``disagreement`` is that of ``CompletionScore``.
     """
 

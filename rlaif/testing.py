@@ -85,7 +85,7 @@ class ScriptedJudge:
 
     Args:
         script: Given a request, returns the label probabilities, or a whole reply in words that
-            is then parsed, as from a backend without probabilities.
+            is then parsed, as from a backend without probabilities. A ranking takes words.
         name: Its name; judges with other names have other digests.
 
     Attributes:
@@ -107,11 +107,16 @@ class ScriptedJudge:
         """Return a judge with a taste.
 
         Its ratings are ``quality(answer)`` in [0, 1]; its P(first better) is the logistic of
-        ``sharpness`` times the difference in quality, whatever the order.
+        ``sharpness`` times the difference in quality, whatever the order; its rankings go by
+        quality, and of equals the one shown first comes first.
         """
 
-        def script(request: JudgeRequest) -> Mapping[str, float]:
+        def script(request: JudgeRequest) -> Mapping[str, float] | str:
             levels = [quality(text) for text in request.shown]
+            if request.asks == "ranking":
+                best_first = sorted(range(len(levels)), key=lambda place: -levels[place])
+                ranked = " > ".join(request.labels[place] for place in best_first)
+                return f"Under {request.criterion}.\nRanking: {ranked}"
             if request.labels == PAIR_LABELS:
                 p_first = 0.5 * (1.0 + math.tanh(sharpness * (levels[0] - levels[1]) / 2.0))
                 return {"A": p_first, "B": 1.0 - p_first}
@@ -138,7 +143,7 @@ class ScriptedJudge:
             reply_tokens=len(words.split()),
             latency=0.0,
         )
-        return JudgeReply(critique_of(words).strip(), call)
+        return JudgeReply(critique_of(words, request).strip(), call)
 
 
 class ScriptedWriter(ScriptedJudge):

@@ -119,7 +119,28 @@ class EmbedderConfig(Section):
 class JudgingConfig(Section):
     """How completions are judged."""
 
-    pairs_per_prompt: PositiveInt = Field(1, description="pairs compared per prompt")
+    compare: Literal["pairs", "lists"] = Field(
+        "pairs",
+        description="how a prompt's answers are compared: two at a time, or as one list that the "
+        "judge ranks (needs a template with listwise.jinja: detailed, detailed-zh or brief, and a "
+        "judge that can write a ranking, which the bundled one cannot)",
+    )
+    pairs_per_prompt: PositiveInt = Field(
+        1, description='pairs compared per prompt where compare = "pairs"'
+    )
+    list_size: Annotated[int, Field(ge=3, le=9)] = Field(
+        5, description='answers ranked at once, at most, where compare = "lists"'
+    )
+    list_orders: Annotated[int, Field(ge=2, le=8)] = Field(
+        2,
+        description="orders in which a list is shown: drawn by chance, every second one the "
+        "reverse of the one before it, so that an even number cancels position bias",
+    )
+    list_min_tau: Annotated[float, Field(ge=-1.0, le=1.0)] = Field(
+        0.2,
+        description="quarantine a list whose orders' rankings agree less than this (Kendall's "
+        "tau: 1 the same, 0 chance, -1 reversed)",
+    )
     pairwise_weight: Share = Field(
         0.5, description="weight of the judge's own pairwise probability in P(first better)"
     )

@@ -1,4 +1,4 @@
-"""Judging: answers are rated, pairs compared, the judge itself tried; each batch is a unit."""
+"""Judging: answers are rated, compared or ranked, the judge itself tried; each batch is a unit."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from rlaif.cycle.marking import mark
 from rlaif.cycle.revising import revise
 from rlaif.errors import StageError
 from rlaif.judges import RubricJudge
+from rlaif.judges.lists import RankedItem
 from rlaif.judges.probes import load_attacks
 from rlaif.ledger.unit import Unit
 from rlaif.records import (
@@ -31,6 +32,7 @@ from rlaif.stages.probing import (
     rating_outcome,
     rating_probe,
 )
+from rlaif.stages.ranked_lists import choose_list
 
 PROBED = {"rating": "probe-rated", "comparison": "probe-compared"}
 Pair = tuple[Prompt, Completion, Completion]
@@ -56,6 +58,15 @@ class ComparisonUnit:
 
 
 @dataclass(frozen=True)
+class RankingUnit:
+    """Lists that are ranked together; beside them an answer and its attacked twin are compared."""
+
+    name: str
+    items: tuple[RankedItem, ...]
+    attacked: tuple[tuple[ProbeKind, Completion], ...] = ()
+
+
+@dataclass(frozen=True)
 class Judged:
     """What judging a unit brought; probes are answers with their outcomes, which never train."""
 
@@ -67,7 +78,7 @@ class Judged:
 
 
 def judging(ctx: CycleContext) -> None:
-    """Rate every distinct completion, compare the pairs that tell most, mend, audit the judge."""
+    """Rate every distinct completion, compare those that tell most, mend, audit the judge."""
     panel = ctx.crew.panel(ctx.config.jury)
     prompts = {p.id: p for p in ctx.ledger.cycle_prompts(ctx.number, TRAIN)}
     completions = ctx.ledger.completions(ctx.number, TRAIN)
@@ -75,19 +86,52 @@ def judging(ctx: CycleContext) -> None:
     attacked = choose_originals(by_prompt(completions), share, ctx.seed("probes"))
     rate(ctx, panel, JUDGING, TRAIN, prompts, completions, attacked)
     scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, JUDGING)}
-    pairs = [
+    if panel.ranks:
+        lists = _lists(ctx, prompts, completions, scores)
+        rank(ctx, panel, JUDGING, TRAIN, lists, scores, prompts, attacked)
+    else:
+        pairs = _pairs(ctx, prompts, completions, scores)
+        compare(ctx, panel, JUDGING, TRAIN, pairs, scores, prompts, attacked)
+    mark(ctx, panel, prompts, completions)
+    revise(ctx, panel, prompts, completions)
+    if panel.jury:
+        ctx.run_once(JUDGING, "audit", lambda rows: _audit(ctx, panel, rows))
+        _heed(ctx)
+
+
+def _pairs(
+    ctx: CycleContext,
+    prompts: Mapping[str, Prompt],
+    completions: Sequence[Completion],
+    scores: Mapping[str, CompletionScore],
+) -> list[Pair]:
+    return [
         (prompts[prompt_id], first, second)
         for prompt_id, own in by_prompt(completions).items()
         for first, second in choose_pairs(
             own, scores, ctx.config.judging.pairs_per_prompt, ctx.seed("pairs", prompt_id)
         )
     ]
-    compare(ctx, panel, JUDGING, TRAIN, pairs, scores, prompts, attacked)
-    mark(ctx, panel, prompts, completions)
-    revise(ctx, panel, prompts, completions)
-    if panel.jury:
-        ctx.run_once(JUDGING, "audit", lambda rows: _audit(ctx, panel, rows))
-        _heed(ctx)
+
+
+def _lists(
+    ctx: CycleContext,
+    prompts: Mapping[str, Prompt],
+    completions: Sequence[Completion],
+    scores: Mapping[str, CompletionScore],
+) -> list[RankedItem]:
+    found = (
+        choose_list(
+            prompts[prompt_id],
+            own,
+            scores,
+            size=ctx.config.judging.list_size,
+            orders=ctx.config.judging.list_orders,
+            seed=ctx.seed("lists", prompt_id),
+        )
+        for prompt_id, own in by_prompt(completions).items()
+    )
+    return [item for item in found if item is not None]
 
 
 def rate(
@@ -164,23 +208,14 @@ def compare(
     """
 
     def work(unit: ComparisonUnit) -> Judged:
-        attacks = load_attacks(panel.rubric.language, ctx.project.root)
-        probes = [comparison_probe(kind, own, attacks) for kind, own in unit.attacked]
-        tried = [
-            ((prompts or {})[own.prompt_id], probe, own)
-            for probe, (_, own) in zip(probes, unit.attacked, strict=True)
-        ]
+        tried = _with_twins(ctx, panel, unit.attacked, prompts or {})
         judged = panel.compare([*unit.items, *tried])
         own_judged, tried_judged = judged[: len(unit.items)], judged[len(unit.items) :]
-        preferred = panel.preferences(tried, tried_judged)
         return Judged(
             judgements=[j for js in judged for j in js],
             verdicts=panel.pair_verdicts(unit.items, scores, own_judged),
-            probes=probes,
-            outcomes=[
-                comparison_outcome(panel, probe, own, p_probe)
-                for (_, probe, own), p_probe in zip(tried, preferred, strict=True)
-            ],
+            probes=[probe for _, probe, _ in tried],
+            outcomes=_outcomes(panel, tried, tried_judged),
         )
 
     size = ctx.config.judge.batch_size
@@ -195,6 +230,75 @@ def compare(
         for number, start in enumerate(starts)
     ]
     ctx.run_units(stage, units, work, _recorder(ctx, panel, stage), "batches of comparisons")
+
+
+def rank(
+    ctx: CycleContext,
+    panel: RubricJudge,
+    stage: str,
+    purpose: str,
+    lists: Sequence[RankedItem],
+    scores: Mapping[str, CompletionScore],
+    prompts: Mapping[str, Prompt],
+    attacked: Attacked = (),
+) -> None:
+    """Rank lists under the rubric in all their orders, unit by unit.
+
+    Probes stay comparisons of an answer with its attacked twin: in a list a twin would change what
+    the judge says of the others.
+
+    Args:
+        ctx: The cycle.
+        panel: The rubric with its judges.
+        stage: Whose units these are.
+        purpose: What the lists are for; it names the units.
+        lists: Prompts with their answers.
+        scores: The answers' scores by id.
+        prompts: Of the attacked answers, by id.
+        attacked: Attacks, each with an answer against which its probe is compared.
+    """
+
+    def work(unit: RankingUnit) -> Judged:
+        tried = _with_twins(ctx, panel, unit.attacked, prompts)
+        ranked, compared = panel.rank(unit.items), panel.compare(tried)
+        return Judged(
+            judgements=[j for js in (*ranked, *compared) for j in js],
+            verdicts=panel.list_verdicts(unit.items, scores, ranked),
+            probes=[probe for _, probe, _ in tried],
+            outcomes=_outcomes(panel, tried, compared),
+        )
+
+    size = max(1, ctx.config.judge.batch_size // ctx.config.judging.list_size)
+    starts = range(0, len(lists), size)
+    units = [
+        RankingUnit(
+            f"rankings-{purpose}-{number:04d}",
+            tuple(lists[start : start + size]),
+            tuple(attacked[number :: len(starts)]),
+        )
+        for number, start in enumerate(starts)
+    ]
+    ctx.run_units(stage, units, work, _recorder(ctx, panel, stage), "batches of rankings")
+
+
+def _with_twins(
+    ctx: CycleContext, panel: RubricJudge, attacked: Attacked, prompts: Mapping[str, Prompt]
+) -> list[Pair]:
+    """Return an attacked twin of each answer beside it."""
+    attacks = load_attacks(panel.rubric.language, ctx.project.root)
+    return [
+        (prompts[own.prompt_id], comparison_probe(kind, own, attacks), own)
+        for kind, own in attacked
+    ]
+
+
+def _outcomes(
+    panel: RubricJudge, tried: Sequence[Pair], judged: Sequence[Sequence[Judgement]]
+) -> list[ProbeOutcome]:
+    return [
+        comparison_outcome(panel, probe, own, p_probe)
+        for (_, probe, own), p_probe in zip(tried, panel.preferences(tried, judged), strict=True)
+    ]
 
 
 def _recorder(ctx: CycleContext, panel: RubricJudge, stage: str) -> Callable[[Unit, Judged], None]:

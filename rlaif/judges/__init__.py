@@ -6,12 +6,7 @@ and, if it has no judge criteria, used without it.
 
 from typing import TYPE_CHECKING, Any
 
-from rlaif.judges.aggregation import (
-    VerdictSettings,
-    p_from_scores,
-    pair_verdict,
-    score_completion,
-)
+from rlaif.judges.aggregation import pair_verdict, score_completion
 from rlaif.judges.backend import Judge, SentenceEncoder, Writer
 from rlaif.judges.code_criteria import (
     CriterionContext,
@@ -52,6 +47,7 @@ from rlaif.judges.rubric import (
 )
 from rlaif.judges.rules import judge_by_rule
 from rlaif.judges.similarity import Similarity
+from rlaif.judges.weighing import VerdictSettings, p_from_scores
 
 if TYPE_CHECKING:
     from rlaif.judges.transformers_judge import TransformersJudge

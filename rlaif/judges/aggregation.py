@@ -13,66 +13,28 @@ then the rubric has decided.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 
-from rlaif.config import JudgingConfig
 from rlaif.errors import StageError
 from rlaif.judges.agreement import OrderedPair
-from rlaif.judges.combining import Combine
 from rlaif.judges.rubric import AnyCriterion, JudgeCriterion, Rubric
+from rlaif.judges.weighing import (
+    JudgedPair,
+    VerdictSettings,
+    clipped,
+    criteria_to_compare,
+    split_jury,
+    weigh,
+)
 from rlaif.records import (
     Choice,
     Completion,
     CompletionScore,
     Judgement,
     PairVerdict,
+    Ranking,
     Rating,
     Unscored,
 )
-
-
-@dataclass(frozen=True)
-class VerdictSettings:
-    """How verdicts become labels; see the settings of those names."""
-
-    pairwise_weight: float
-    score_temperature: float
-    flip_threshold: float
-    clamp: float = 0.0
-    combine: Combine = "mean"
-    max_disagreement: float = 1.0
-
-    @classmethod
-    def from_config(cls, judging: JudgingConfig) -> "VerdictSettings":
-        """Take the settings out of a project's configuration."""
-        return cls(
-            pairwise_weight=judging.pairwise_weight,
-            score_temperature=judging.score_temperature,
-            flip_threshold=judging.flip_threshold,
-            clamp=judging.clamp,
-            combine=judging.combine,
-            max_disagreement=judging.max_disagreement,
-        )
-
-    def for_hashing(self, jurors: int) -> dict[str, float | str]:
-        """Return what can change a label: settings that change nothing here are left out.
-
-        Args:
-            jurors: How many judge; with one there is nothing to combine.
-        """
-        found = asdict(self)
-        if not self.clamp:
-            del found["clamp"]
-        if jurors < 2:
-            del found["combine"], found["max_disagreement"]
-        return found
-
-
-def criteria_to_compare(rubric: Rubric, settings: VerdictSettings) -> tuple[JudgeCriterion, ...]:
-    """Return the judge criteria that a pair is compared on: those that can change its label."""
-    if settings.pairwise_weight == 0.0:
-        return ()
-    return tuple(c for c in rubric.judge_criteria if c.weight > 0.0)
 
 
 def score_completion(
@@ -160,37 +122,11 @@ def pair_verdict(
     if first.id == second.id:
         raise StageError(f"{first.id} was paired with itself", "two different completions")
     criteria = criteria_to_compare(rubric, settings)
-    orders = None
-    reasons = [reason for score in scores for reason in _without_score(score)]
+    judged = JudgedPair() if criteria else None
     if criteria and first.text != second.text:
         orders = _Orders.of(criteria, completions, judgements)
-        reasons += orders.unscored
-    if reasons:
-        unscored = "; ".join(reasons)
-        return PairVerdict(
-            first_id=first.id,
-            second_id=second.id,
-            p_first=None,
-            unscored=unscored,
-            quarantined=None if orders is None else "; ".join(orders.unscored) or None,
-            disagreement=disagreement,
-        )
-    decided = (scores[0].vetoed_by is None) != (scores[1].vetoed_by is None)
-    weight = settings.pairwise_weight if criteria and not decided else 0.0
-    p_judge = 0.5 if orders is None else (orders.forward + orders.backward) / 2.0
-    p_judge = min(max(p_judge, settings.clamp), 1.0 - settings.clamp)
-    p_scores = p_from_scores(
-        scores[0].score or 0.0, scores[1].score or 0.0, settings.score_temperature
-    )
-    return PairVerdict(
-        first_id=first.id,
-        second_id=second.id,
-        p_first=_clip((1.0 - weight) * p_scores + weight * p_judge),
-        p_forward=None if orders is None else _clip(orders.forward),
-        p_backward=None if orders is None else _clip(orders.backward),
-        quarantined=_doubt(settings, orders, disagreement) if orders and weight > 0.0 else None,
-        disagreement=disagreement,
-    )
+        judged = orders.judged(settings, disagreement)
+    return weigh(settings, completions, scores, judged, disagreement)
 
 
 def orders_by_criterion(
@@ -216,18 +152,6 @@ def orders_by_criterion(
     return _Orders.of(criteria, completions, judgements).by_criterion
 
 
-def _doubt(settings: VerdictSettings, orders: "_Orders", disagreement: float | None) -> str | None:
-    """Say why a pair's comparison is not to be trusted, if so."""
-    flip = orders.flip(settings.flip_threshold)
-    split = None
-    if disagreement is not None and disagreement > settings.max_disagreement:
-        split = (
-            f"the jury is split: its verdicts are {disagreement:.2f} bits apart, over "
-            f"{settings.max_disagreement:.2f}"
-        )
-    return "; ".join(filter(None, (flip, split))) or None
-
-
 def judged_preference(
     rubric: Rubric,
     settings: VerdictSettings,
@@ -238,12 +162,7 @@ def judged_preference(
     orders = _Orders.of(criteria_to_compare(rubric, settings), completions, judgements)
     if orders.unscored:
         return Unscored(reason="; ".join(orders.unscored))
-    return _clip((orders.forward + orders.backward) / 2.0)
-
-
-def p_from_scores(first: float, second: float, temperature: float) -> float:
-    """Return P(first better) = ``sigmoid((first - second) / T)``, safe for gaps of any size."""
-    return 0.5 * (1.0 + math.tanh((first - second) / temperature / 2.0))
+    return clipped((orders.forward + orders.backward) / 2.0)
 
 
 class _Orders:
@@ -280,6 +199,18 @@ class _Orders:
             criteria,
             _by_criterion(forward, criteria, f"{what} in this order"),
             _by_criterion(backward, criteria, f"{what} in the other order"),
+        )
+
+    def judged(self, settings: VerdictSettings, disagreement: float | None) -> JudgedPair:
+        """Return what both orders say together."""
+        if self.unscored:
+            return JudgedPair(unscored=tuple(self.unscored))
+        doubts = (self.flip(settings.flip_threshold), split_jury(settings, disagreement))
+        return JudgedPair(
+            p_first=(self.forward + self.backward) / 2.0,
+            p_forward=clipped(self.forward),
+            p_backward=clipped(self.backward),
+            doubt="; ".join(filter(None, doubts)) or None,
         )
 
     @property
@@ -335,8 +266,10 @@ def _by_criterion(
     return found
 
 
-def _why_not(verdict: Choice | Unscored) -> str:
-    return verdict.reason if isinstance(verdict, Unscored) else "a choice where a rating belongs"
+def _why_not(verdict: Choice | Ranking | Unscored) -> str:
+    if isinstance(verdict, Unscored):
+        return verdict.reason
+    return f"a {verdict.type} where a rating belongs"
 
 
 def _p_shown_first(judgement: Judgement) -> float:
@@ -344,14 +277,4 @@ def _p_shown_first(judgement: Judgement) -> float:
 
 
 def _known(probability: float) -> float | None:
-    return None if math.isnan(probability) else _clip(probability)
-
-
-def _without_score(score: CompletionScore) -> list[str]:
-    if score.score is not None:
-        return []
-    return [f"{score.completion_id}: {score.unscored or 'has no score'}"]
-
-
-def _clip(probability: float) -> float:
-    return min(max(probability, 0.0), 1.0)
+    return None if math.isnan(probability) else clipped(probability)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rlaif.judges.juror import Juror
 from rlaif.judges.marking import errors_in, errors_text, score_of_errors
+from rlaif.judges.messages import ANSWER_LABELS
 from rlaif.judges.protocol import (
     CUE,
     PAIR_LABELS,
@@ -24,7 +25,15 @@ from rlaif.judges.protocol import (
 )
 from rlaif.judges.rubric import JudgeCriterion
 from rlaif.judges.rubric.criteria import GradedBy
-from rlaif.records import Completion, JudgeCall, Prompt, Unscored, Verdict, VerdictMethod
+from rlaif.records import (
+    Completion,
+    JudgeCall,
+    JudgementKind,
+    Prompt,
+    Unscored,
+    Verdict,
+    VerdictMethod,
+)
 
 GRADE_TOKENS = 32
 MESSAGES: dict[GradedBy, str] = {"errors": "errors", "critique": "grade"}
@@ -38,13 +47,24 @@ def messages_of(criteria: Sequence[JudgeCriterion]) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Question:
-    """One criterion put to a juror: on one answer, or two in the order in which they are shown."""
+    """One criterion put to a juror: on one answer, or several in the order they are shown in.
+
+    ``ranks`` tells whether several are to be ranked; else two are compared.
+    """
 
     criterion: JudgeCriterion
     prompt: Prompt
     answers: tuple[Completion, ...]
     juror: Juror
     reference: str | None = None
+    ranks: bool = False
+
+    @property
+    def kind(self) -> JudgementKind:
+        """What is asked for."""
+        if self.ranks:
+            return "listwise"
+        return "pointwise" if len(self.answers) == 1 else "pairwise"
 
     @property
     def graded_by(self) -> GradedBy:
@@ -52,8 +72,10 @@ class Question:
         return self.criterion.graded_by if len(self.answers) == 1 else "choices"
 
     def text(self, *, critique: bool) -> str:
-        """Render the message that asks for a rating, or for the better of two."""
-        return self.juror.templates.render(
+        """Render the message that asks for a rating, for the better of two, or for a ranking."""
+        templates = self.juror.templates
+        render = templates.render_ranking if self.ranks else templates.render
+        return render(
             self.criterion,
             self.prompt,
             [answer.text for answer in self.answers],
@@ -64,15 +86,21 @@ class Question:
 
     def request(self) -> JudgeRequest:
         """Return what the juror is asked where its verdict decides."""
-        rates, forms = len(self.answers) == 1, self.juror.templates.forms
         return JudgeRequest(
             text=self.text(critique=self.juror.critique),
-            labels=rating_labels(len(self.criterion.choices)) if rates else PAIR_LABELS,
+            labels=self._labels,
             criterion=self.criterion.name,
             shown=tuple(answer.text for answer in self.answers),
             critique=self.juror.critique,
-            form=forms.pointwise if rates else forms.pairwise,
+            form=getattr(self.juror.templates.forms, self.kind),
+            asks="ranking" if self.ranks else "verdict",
         )
+
+    @property
+    def _labels(self) -> tuple[str, ...]:
+        if self.kind == "pointwise":
+            return rating_labels(len(self.criterion.choices))
+        return ANSWER_LABELS[: len(self.answers)] if self.ranks else PAIR_LABELS
 
 
 @dataclass(frozen=True)
@@ -123,7 +151,7 @@ def _by_choices(juror: Juror, questions: Sequence[Question]) -> list[Said]:
         Said(
             reply.critique,
             verdict_of(request, reply, juror.min_label_mass),
-            method_of(reply),
+            method_of(request, reply),
             reply.call,
         )
         for request, reply in zip(requests, juror.judge.judge(requests), strict=True)

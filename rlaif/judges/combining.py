@@ -77,14 +77,14 @@ def merge(
 
 
 def opinion_of(verdict: Verdict, levels: int) -> tuple[float, ...] | None:
-    """Return a verdict as a distribution over labels; None for one that is unscored.
+    """Return a verdict as a distribution over labels; None where it is none: unscored, a ranking.
 
     A rating between two levels is shared by them, so that its mean stays what it is.
     """
-    if isinstance(verdict, Unscored):
-        return None
     if isinstance(verdict, Choice):
         return verdict.p_first, 1.0 - verdict.p_first
+    if not isinstance(verdict, Rating):
+        return None
     place = verdict.score * (levels - 1)
     return tuple(max(0.0, 1.0 - abs(place - level)) for level in range(levels))
 

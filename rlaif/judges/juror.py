@@ -7,10 +7,11 @@ from rlaif.errors import ConfigError, ModelError
 from rlaif.judges.backend import Judge, Writer
 from rlaif.judges.protocol import WriteReply, WriteRequest
 from rlaif.judges.rendering import Templates
-from rlaif.judges.verdict_forms import DEFAULT
+from rlaif.judges.verdict_forms import VerdictForms
 from rlaif.records import digest_of
 
 _ASKED = ("pointwise", "pairwise")
+_FORMS = VerdictForms()
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,8 @@ def _words_of(templates: Templates, also: Sequence[str]) -> dict[str, str]:
     """Return the messages that ask for verdicts, and the forms where they are not the default."""
     forms = {
         f"form of {kind}": form.model_dump_json()
-        for kind in _ASKED
-        if (form := getattr(templates.forms, kind)) != DEFAULT
+        for kind in (*_ASKED, *(kind for kind in also if kind in VerdictForms.model_fields))
+        if (form := getattr(templates.forms, kind)) != getattr(_FORMS, kind)
     }
     return {**templates.texts_of(*_ASKED, *also), **forms}
 

@@ -1,4 +1,4 @@
-"""A rubric with everything that serves it: rates answers, compares pairs, combines the verdicts.
+"""A rubric with everything that serves it: rates, compares, ranks answers, combines the verdicts.
 
 Every judge of the jury is asked every question; each one's critique and verdict is a judgement of
 its own, and aggregation makes one verdict of them.
@@ -11,8 +11,6 @@ from rlaif.config import JudgingConfig
 from rlaif.errors import ModelError
 from rlaif.judges import protocol
 from rlaif.judges.aggregation import (
-    VerdictSettings,
-    criteria_to_compare,
     judged_preference,
     orders_by_criterion,
     pair_verdict,
@@ -24,6 +22,7 @@ from rlaif.judges.backend import SentenceEncoder
 from rlaif.judges.code_criteria import LoadedFunction, digests_of, judge_by_code
 from rlaif.judges.combining import Merged, merge
 from rlaif.judges.juror import Juror, digest_of_jury, refuse_namesakes, texts_of
+from rlaif.judges.lists import RankedItem, list_verdicts, refuse_without_ranking
 from rlaif.judges.rubric import (
     AnyCriterion,
     EmbeddingCriterion,
@@ -35,10 +34,12 @@ from rlaif.judges.rubric import (
 )
 from rlaif.judges.rules import judge_by_rule
 from rlaif.judges.similarity import Similarity, texts_needed
+from rlaif.judges.weighing import VerdictSettings, criteria_to_compare
 from rlaif.records import (
     Completion,
     CompletionScore,
     Judgement,
+    JudgementKind,
     PairVerdict,
     Prompt,
     Rating,
@@ -64,7 +65,7 @@ class RubricJudge:
     Raises:
         ModelError: The rubric needs a judge, an embedder or a function that was not given.
         ConfigError: Two jurors have the same name, or a juror's template cannot show a part of the
-            rubric.
+            rubric, or cannot ask for a ranking where lists are to be ranked.
     """
 
     def __init__(
@@ -82,10 +83,13 @@ class RubricJudge:
             raise _lacks("judge", rubric.judge_criteria)
         refuse_namesakes(jury)
         self.jury = tuple(jury) if rubric.judge_criteria else ()
-        kinds = ("pointwise", "pairwise") if self.compares else ("pointwise",)
         self._feedback_tokens = judging.max_feedback_tokens
         for juror in self.jury:
-            juror.templates.require(rubric.judge_criteria, kinds, reference=bool(rubric.references))
+            if self.ranks:
+                refuse_without_ranking(juror)
+            juror.templates.require(
+                rubric.judge_criteria, self._kinds, reference=bool(rubric.references)
+            )
             for criterion in rubric.judge_criteria:
                 kind = MESSAGES.get(criterion.graded_by)
                 if kind is not None:
@@ -106,7 +110,21 @@ class RubricJudge:
 
     @property
     def _messages(self) -> tuple[str, ...]:
-        return messages_of(self.rubric.judge_criteria) if self.jury else ()
+        """The messages beside rating and comparing that a verdict is read from."""
+        graded = messages_of(self.rubric.judge_criteria) if self.jury else ()
+        return (*graded, "listwise") if self.ranks else graded
+
+    @property
+    def ranks(self) -> bool:
+        """Whether a prompt's answers are compared as lists."""
+        return self.compares and self.settings.compare == "lists"
+
+    @property
+    def _kinds(self) -> tuple[JudgementKind, ...]:
+        """The messages that ask for verdicts; a list's probes and duels are pairs."""
+        if not self.compares:
+            return ("pointwise",)
+        return ("pointwise", "pairwise", *(("listwise",) if self.ranks else ()))
 
     @cached_property
     def rubric_hash(self) -> str:
@@ -114,7 +132,7 @@ class RubricJudge:
         settings = {**self.settings.for_hashing(len(self.jury)), "protocol": protocol.VERSION}
         if len(self.jury) == 1:
             settings["min_label_mass"] = self.jury[0].min_label_mass
-        if self._messages:
+        if set(self._messages) - {"listwise"}:
             settings["max_feedback_tokens"] = self._feedback_tokens
         return rubric_hash(
             self.rubric,
@@ -133,10 +151,10 @@ class RubricJudge:
             of each juror, of the others one.
         """
         questions = [
-            Question(criterion, prompt, (answer,), juror, self.rubric.reference_for(prompt.text))
+            question
             for prompt, answer in items
             for criterion in self.rubric.judge_criteria
-            for juror in self.jury
+            for question in self._questions(criterion, prompt, (answer,))
         ]
         asked = iter(self._ask(questions))
         similarity = self._similarity(items)
@@ -158,6 +176,24 @@ class RubricJudge:
             where the judge's own probability has no weight.
         """
         questions = [self._both_orders(item) for item in items]
+        judged = iter(self._ask([question for group in questions for question in group]))
+        return [[next(judged) for _ in group] for group in questions]
+
+    def rank(self, items: Sequence[RankedItem]) -> list[list[Judgement]]:
+        """Rank lists in each of their orders under the judge criteria that can change a label.
+
+        Returns:
+            For each item, listwise judgements: for each criterion and order one of each juror.
+        """
+        questions = [
+            [
+                question
+                for criterion in criteria_to_compare(self.rubric, self.settings)
+                for answers in item.orders
+                for question in self._questions(criterion, item.prompt, answers, ranks=True)
+            ]
+            for item in items
+        ]
         judged = iter(self._ask([question for group in questions for question in group]))
         return [[next(judged) for _ in group] for group in questions]
 
@@ -195,6 +231,28 @@ class RubricJudge:
             for (_, first, second), merged in zip(items, self._merge(judged), strict=True)
         ]
 
+    def list_verdicts(
+        self,
+        items: Sequence[RankedItem],
+        scores: Mapping[str, CompletionScore],
+        judged: Sequence[Sequence[Judgement]],
+    ) -> list[PairVerdict]:
+        """Combine scores and what :meth:`rank` returned; see ``lists.list_verdicts``.
+
+        Args:
+            items: Prompts and answers in their orders.
+            scores: The answers' scores by id.
+            judged: Their rankings.
+
+        Returns:
+            One verdict for every two answers of each list.
+        """
+        return [
+            verdict
+            for item, said in zip(items, judged, strict=True)
+            for verdict in list_verdicts(self.rubric, self.settings, item.answers, scores, said)
+        ]
+
     def preferences(
         self, items: Sequence[ComparedItem], judged: Sequence[Sequence[Judgement]]
     ) -> list[float | Unscored]:
@@ -221,10 +279,24 @@ class RubricJudge:
         if first.text == second.text:
             return []
         return [
-            Question(criterion, prompt, answers, juror, self.rubric.reference_for(prompt.text))
+            question
             for criterion in criteria_to_compare(self.rubric, self.settings)
             for answers in ((first, second), (second, first))
-            for juror in self.jury
+            for question in self._questions(criterion, prompt, answers)
+        ]
+
+    def _questions(
+        self,
+        criterion: JudgeCriterion,
+        prompt: Prompt,
+        answers: tuple[Completion, ...],
+        *,
+        ranks: bool = False,
+    ) -> list[Question]:
+        """Return one question as it is put to each juror."""
+        reference = self.rubric.reference_for(prompt.text)
+        return [
+            Question(criterion, prompt, answers, juror, reference, ranks) for juror in self.jury
         ]
 
     def _ask(self, questions: Sequence[Question]) -> list[Judgement]:
@@ -240,7 +312,12 @@ class RubricJudge:
     def _said(self, question: Question, said: Said) -> Judgement:
         names = (question.juror.name,) if len(self.jury) > 1 else ()
         plain = self._judgement(
-            question.criterion, question.answers, said.critique, said.verdict, names
+            question.criterion,
+            question.answers,
+            said.critique,
+            said.verdict,
+            question.kind,
+            names,
         )
         fields = {"judge": question.juror.name, "method": said.method, "call": said.call}
         return plain.model_copy(update={**fields, "writing": said.writing, "grader": said.grader})
@@ -293,13 +370,15 @@ class RubricJudge:
         answers: tuple[Completion, ...],
         critique: str,
         verdict: Verdict,
+        kind: JudgementKind = "pointwise",
         names: tuple[str, ...] = (),
     ) -> Judgement:
         ids = tuple(answer.id for answer in answers)
+        asked = ("listwise",) if kind == "listwise" else ()
         return Judgement(
-            id=make_id("judgement", self.rubric_hash, criterion.name, *ids, *names),
+            id=make_id("judgement", self.rubric_hash, *asked, criterion.name, *ids, *names),
             criterion=criterion.name,
-            kind="pointwise" if len(ids) == 1 else "pairwise",
+            kind=kind,
             completion_ids=ids,
             critique=critique,
             verdict=verdict,

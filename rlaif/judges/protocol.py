@@ -7,19 +7,29 @@ off the probabilities of the label tokens: ``1`` to ``K`` (worst to best) for a 
 Lee et al. 2023 (RLAIF, section 2.1 and appendix on prompting); weighting scores by their
 probabilities, Liu et al. 2023 (G-Eval, equation 1).
 
-A reply from a backend without probabilities is parsed from its words instead. Whatever does not
-hold a clear verdict is unscored, with the reason: never a score, a default or a tie.
+A reply from a backend without probabilities is parsed from its words instead. A ranking of several
+answers is always read from words: the line ``Ranking: B > A > C`` that ends the reply. Whatever
+does not hold a clear verdict is unscored, with the reason: never a score, a default or a tie.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rlaif.judges.samples import verdict_from_reply, verdict_from_samples
-from rlaif.judges.verdict_forms import DEFAULT, VerdictForm, read_label
+from rlaif.judges.verdict_forms import (
+    DEFAULT,
+    RANKING,
+    VerdictForm,
+    before_ranking,
+    read_label,
+    read_ranking,
+)
 from rlaif.records import (
     Choice,
     JudgeCall,
+    Ranking,
     Rating,
     Unscored,
     Verdict,
@@ -38,12 +48,15 @@ class JudgeRequest:
 
     Attributes:
         text: The rendered message; all that a model is shown.
-        labels: The verdict labels: ``PAIR_LABELS``, or ``rating_labels(k)`` from worst to best.
+        labels: The verdict labels: ``PAIR_LABELS``, or ``rating_labels(k)`` from worst to best; for
+            a ranking the answers' labels in the order shown.
         criterion: Name of the criterion.
         shown: The answers that the text shows, in order, raw: for logs and scripted judges.
         critique: Whether the judge is to write a critique before its verdict.
         form: How its words state the verdict, where it is read from words.
         attempt: 2 where the first reply held no verdict.
+        asks: For a verdict, which is one of the labels, or for a ranking, which is all of them,
+            best first, in the reply's own words.
     """
 
     text: str
@@ -53,6 +66,7 @@ class JudgeRequest:
     critique: bool = True
     form: VerdictForm = DEFAULT
     attempt: int = 1
+    asks: Literal["verdict", "ranking"] = "verdict"
 
 
 @dataclass(frozen=True)
@@ -117,7 +131,8 @@ def rating_labels(choices: int) -> tuple[str, ...]:
 def request_hash(judge_digest: str, request: JudgeRequest) -> str:
     """Return the key of a request: the same for everything that leads to the same reply."""
     later = [request.attempt] if request.attempt > 1 else []
-    return digest_of([VERSION, judge_digest, request.text, list(request.labels), *later])
+    asked = [] if request.asks == "verdict" else [request.asks]
+    return digest_of([VERSION, judge_digest, request.text, list(request.labels), *later, *asked])
 
 
 def verdict_of(request: JudgeRequest, reply: JudgeReply, min_label_mass: float) -> Verdict:
@@ -134,6 +149,8 @@ def verdict_of(request: JudgeRequest, reply: JudgeReply, min_label_mass: float) 
         return Unscored(reason="the judge was not asked")
     if request.critique and not reply.critique.strip():
         return Unscored(reason="the judge wrote no critique")
+    if request.asks == "ranking":
+        return parse_ranking(reply.call.reply, request.labels, request.form)
     if reply.call.label_probs:
         return verdict_from_labels(reply.call.label_probs, request.labels, min_label_mass)
     asked = (request.labels, parse_verdict, request.form)
@@ -142,10 +159,12 @@ def verdict_of(request: JudgeRequest, reply: JudgeReply, min_label_mass: float) 
     return verdict_from_reply(reply.call.reply, *asked, critique=request.critique)
 
 
-def method_of(reply: JudgeReply) -> VerdictMethod | None:
+def method_of(request: JudgeRequest, reply: JudgeReply) -> VerdictMethod | None:
     """Return what the verdict of a reply is read from, None where nothing came back."""
     if reply.call is None:
         return None
+    if request.asks == "ranking":
+        return "words"
     if reply.call.label_probs:
         return "label_probs"
     return "samples" if reply.call.samples else "words"
@@ -209,9 +228,35 @@ def parse_verdict(reply: str, labels: Sequence[str], form: VerdictForm = DEFAULT
     return Rating(score=place / (len(labels) - 1))
 
 
-def critique_of(reply: str) -> str:
-    """Return the words of a reply before its verdict, leading white space kept."""
-    return reply.partition(CUE)[0].rstrip(" \t\r\n*#_")
+def parse_ranking(reply: str, labels: Sequence[str], form: VerdictForm = RANKING) -> Verdict:
+    """Read a ranking off a judge's words.
+
+    Args:
+        reply: The judge's words, with exactly one line such as ``Ranking: B > A > C``.
+        labels: The answers' labels in the order in which they were shown.
+        form: How this judge's words state a ranking.
+
+    Returns:
+        The ranking, or unscored: a label missing, twice, unknown or tied is no ranking.
+    """
+    said = read_ranking(reply, labels, form)
+    if isinstance(said, Unscored):
+        return said
+    return Ranking(places=tuple(list(labels).index(label) for label in said))
+
+
+def critique_of(reply: str, request: JudgeRequest | None = None) -> str:
+    """Return the words of a reply before its verdict, leading white space kept.
+
+    Args:
+        reply: The judge's words.
+        request: What was asked, where it may have been a ranking.
+    """
+    if request is not None and request.asks == "ranking":
+        before = before_ranking(reply, request.form)
+    else:
+        before = reply.partition(CUE)[0]
+    return before.rstrip(" \t\r\n*#_")
 
 
 def _share(part: float, whole: float) -> float:

@@ -1,7 +1,8 @@
 """A judge that is a causal language model in this process.
 
 It writes its critique by greedy decoding, or none where none is wanted, and the verdict is read off
-the next token's probabilities. Free text is written in the same way, up to its end.
+the next token's probabilities. Free text is written in the same way, up to its end, and a ranking
+of several answers up to the end of its line.
 """
 
 import math
@@ -34,6 +35,7 @@ from rlaif.judges.protocol import (
     write_hash,
 )
 from rlaif.judges.rubric import MAX_CHOICES
+from rlaif.judges.verdict_forms import before_ranking
 from rlaif.models.encoding import encode_answer, encode_conversation, special_tokens
 from rlaif.models.loading import LanguageModel
 from rlaif.models.parallel import on_all_cores
@@ -43,6 +45,7 @@ _FORMS = ((f"\n{CUE}", " "), (f"\n{CUE} ", ""), (f"\n{CUE} (", ""))
 _BEFORE = "Good."
 _NEUTRAL = "word"
 _STOP_WINDOW = 8
+_RANKING_SLACK = 2
 
 
 @dataclass(frozen=True)
@@ -136,13 +139,26 @@ class TransformersJudge:
 
     def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
         """Answer requests in their order; those that begin alike share a batch."""
-        rows = [self._row(i, request, self._most_written) for i, request in enumerate(requests)]
-        return self._in_batches(rows, self._ask, lambda reason: JudgeReply("", None, reason))
+        rows = [self._row(i, one, self._most_tokens(one)) for i, one in enumerate(requests)]
+        replies: dict[int, JudgeReply] = {}
+        for asks, answer in (("verdict", self._ask), ("ranking", self._rank)):
+            own = [row for row in rows if row.request.asks == asks]
+            said = self._in_batches(own, answer, lambda reason: JudgeReply("", None, reason))
+            replies.update(zip([row.place for row in own], said, strict=True))
+        return [replies[place] for place in range(len(rows))]
 
     def write(self, requests: Sequence[WriteRequest]) -> list[WriteReply]:
         """Write free text to requests by greedy decoding, batched as questions are."""
         rows = [self._row(i, request, request.max_tokens) for i, request in enumerate(requests)]
         return self._in_batches(rows, self._compose, lambda reason: WriteReply("", None, reason))
+
+    def _most_tokens(self, request: JudgeRequest) -> int:
+        """Return how many tokens may be written: a ranking takes its line beside the critique."""
+        if request.asks == "verdict":
+            return self._most_written
+        line = f"\n{request.form.cue}: {' > '.join(request.labels)}\n"
+        room = _RANKING_SLACK * len(encode_answer(self._lm, line, ended=False))
+        return self._most_written + room
 
     def _row(self, place: int, request: Request, most: int) -> _Row[Request]:
         return _Row(place, request, self._tokens(request.text), most)
@@ -173,11 +189,21 @@ class TransformersJudge:
         latency = (time.perf_counter() - start) / len(rows)
         return [(draft.row.place, self._reply(draft, latency)) for draft in drafts]
 
+    def _rank(self, rows: Sequence[_Row[JudgeRequest]]) -> list[tuple[int, JudgeReply]]:
+        """Let the judge write out its rankings; a row that breaks the model fails alone."""
+        start = time.perf_counter()
+        drafts = [_Draft(row) for row in rows]
+        self._write(*self._read(rows), drafts, self._has_ranked)
+        for draft in drafts:
+            draft.text = self._decoded(draft.tokens)
+        latency = (time.perf_counter() - start) / len(rows)
+        return [(draft.row.place, self._reply(draft, latency)) for draft in drafts]
+
     def _compose(self, rows: Sequence[_Row[WriteRequest]]) -> list[tuple[int, WriteReply]]:
         """Write to a batch; a row that breaks the model fails alone."""
         start = time.perf_counter()
         drafts = [_Draft(row) for row in rows]
-        self._write(*self._read(rows), drafts, self._is_over)
+        self._write(*self._read(rows), drafts, lambda draft: self._is_over(draft.tokens))
         latency = (time.perf_counter() - start) / len(rows)
         return [(draft.row.place, self._written(draft, latency)) for draft in drafts]
 
@@ -193,7 +219,7 @@ class TransformersJudge:
         batch: CachedBatch,
         logits: Tensor,
         drafts: Sequence[_Draft[Request]],
-        ends: Callable[[Sequence[int]], bool],
+        ends: Callable[[_Draft[Request]], bool],
     ) -> None:
         """Write greedily; a draft's last token is not in the cache when this returns."""
         for draft in drafts:
@@ -205,13 +231,25 @@ class TransformersJudge:
                     draft.fail("the judge failed: its logits are not finite")
                 elif draft.live:
                     draft.tokens.append(token)
-                    draft.live = len(draft.tokens) < draft.row.most and not ends(draft.tokens)
+                    draft.live = len(draft.tokens) < draft.row.most and not ends(draft)
             if any(draft.live for draft in drafts):
                 logits = batch.extend([draft.tokens[-1:] if draft.live else [] for draft in drafts])
 
-    def _ends(self, tokens: Sequence[int]) -> bool:
-        tail = list(tokens[-_STOP_WINDOW:])
+    def _ends(self, draft: _Draft[JudgeRequest]) -> bool:
+        tail = draft.tokens[-_STOP_WINDOW:]
         return self._is_over(tail) or CUE in self._lm.tokenizer.decode(tail)
+
+    def _has_ranked(self, draft: _Draft[JudgeRequest]) -> bool:
+        """Whether a draft is at its end, or has a ranking's line and a line break after it."""
+        tail = draft.tokens[-_STOP_WINDOW:]
+        if self._is_over(tail) or "\n" not in self._lm.tokenizer.decode(tail):
+            return self._is_over(tail)
+        written = self._decoded(draft.tokens)
+        before = before_ranking(written, draft.row.request.form)
+        return "\n" in written[len(before) :].removeprefix("\n")
+
+    def _decoded(self, tokens: list[int]) -> str:
+        return str(self._lm.tokenizer.decode(tokens, skip_special_tokens=True))
 
     def _is_over(self, tokens: Sequence[int]) -> bool:
         return bool(tokens) and tokens[-1] in self._lm.eos_ids
@@ -238,7 +276,7 @@ class TransformersJudge:
 
     def _ending(self, draft: _Draft[JudgeRequest]) -> list[int]:
         """Return the tokens of critique and cue; none where there can be no verdict."""
-        draft.text = str(self._lm.tokenizer.decode(draft.tokens, skip_special_tokens=True))
+        draft.text = self._decoded(draft.tokens)
         critique = critique_of(draft.text)
         if draft.failure is not None:
             return []
@@ -263,10 +301,11 @@ class TransformersJudge:
 
     def _reply(self, draft: _Draft[JudgeRequest], latency: float) -> JudgeReply:
         call = self._call(draft, request_hash(self.digest, draft.row.request), latency)
-        return JudgeReply(critique_of(draft.text).strip(), call, draft.failure)
+        critique = critique_of(draft.text, draft.row.request).strip()
+        return JudgeReply(critique, call, draft.failure)
 
     def _written(self, draft: _Draft[WriteRequest], latency: float) -> WriteReply:
-        draft.text = str(self._lm.tokenizer.decode(draft.tokens, skip_special_tokens=True))
+        draft.text = self._decoded(draft.tokens)
         call = self._call(draft, write_hash(self.digest, draft.row.request), latency)
         failure = draft.failure
         if failure is None and not self._is_over(draft.tokens):

@@ -237,6 +237,14 @@ def read_ranking(
     return ranked
 
 
+def before_ranking(reply: str, form: VerdictForm = RANKING) -> str:
+    """Return a judge's words before its first ranking line; all of them where there is none."""
+    lines = reply.split("\n")
+    pattern = _cue_pattern(form.cue or "")
+    at = next((i for i, line in enumerate(lines) if pattern.fullmatch(line)), len(lines))
+    return "\n".join(lines[:at])
+
+
 def _cued(reply: str, cue: str) -> list[str]:
     """Return what follows the cue on each line that begins with it."""
     return [said for _, said in _cued_matches(reply, cue)]

@@ -23,15 +23,18 @@ Found = TypeVar("Found")
 
 _JUDGEMENT = (
     "SELECT c.id, c.criterion, c.kind, c.first_id, c.second_id, c.critique, c.call_id, "
-    "c.judge AS said_by, c.grader, c.writing_id, v.type, v.value, v.reason, v.method, "
-    "j.request_hash, j.judge, j.request, "
+    "c.judge AS said_by, c.grader, c.writing_id, v.type, v.value, v.places, v.reason, v.method, "
+    "(SELECT json_group_array(o.completion_id) FROM (SELECT completion_id FROM critique_others "
+    "WHERE critique_id = c.id ORDER BY position) o) AS others, j.request_hash, j.judge, j.request, "
     "j.reply, j.label_probs, j.samples, j.prompt_tokens, j.reply_tokens, j.latency, j.cost "
     "FROM critiques c "
     "JOIN verdicts v ON v.critique_id = c.id LEFT JOIN judge_calls j ON j.id = c.call_id "
 )
 _ABOUT_ONLY = (
     "c.first_id IN (SELECT value FROM json_each(?)) AND "
-    "(c.second_id IS NULL OR c.second_id IN (SELECT value FROM json_each(?)))"
+    "(c.second_id IS NULL OR c.second_id IN (SELECT value FROM json_each(?))) AND "
+    "NOT EXISTS (SELECT 1 FROM critique_others o WHERE o.critique_id = c.id "
+    "AND o.completion_id NOT IN (SELECT value FROM json_each(?)))"
 )
 _LAST_MEAN = (
     "SELECT prompt_id, max(cycle), mean FROM (SELECT k.prompt_id, t.cycle, avg({value}) AS mean "
@@ -106,7 +109,7 @@ class ContentReads(CallReads):
         """Return judgements in the order of cycles and units.
 
         Args:
-            completion_ids: Only those about these completions (both, for pairs).
+            completion_ids: Only those about these completions (all of them, for pairs and lists).
             cycle: Only those of this cycle.
             stage: Only those of this stage.
             rubric_hash: Only those under this rubric.
@@ -114,7 +117,7 @@ class ContentReads(CallReads):
         wanted: list[tuple[str, list[Any]]] = []
         if completion_ids is not None:
             among = json.dumps(list(completion_ids))
-            wanted.append((_ABOUT_ONLY, [among, among]))
+            wanted.append((_ABOUT_ONLY, [among] * 3))
         for column, value in (("cycle", cycle), ("stage", stage), ("rubric_hash", rubric_hash)):
             if value is not None:
                 wanted.append((f"c.{column} = ?", [value]))

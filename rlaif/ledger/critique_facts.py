@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 from rlaif.ledger.search_words import FACT
 
 VerdictName = Literal[
-    "rating", "choice", "unscored", "first", "second", "tie", "low", "middle", "high"
+    "rating", "choice", "ranking", "unscored", "first", "second", "tie", "low", "middle", "high"
 ]
 ValueField = Literal["stage", "criterion", "judge", "policy", "tag"]
 
@@ -45,7 +45,10 @@ def fact(field: str, value: str | int) -> str:
 
 
 class Named(NamedTuple):
-    """What many critiques share: ``tags`` as JSON, ``judge`` None where none was asked."""
+    """What many critiques share: ``tags`` as JSON, ``judge`` None where none was asked.
+
+    ``other_policies`` wrote the third and later answers of a list.
+    """
 
     stage: str
     criterion: str
@@ -53,6 +56,7 @@ class Named(NamedTuple):
     tags: str
     first_policy: str
     second_policy: str | None
+    other_policies: tuple[str, ...] = ()
 
 
 class Own(NamedTuple):
@@ -79,6 +83,7 @@ def values_of(named: Named) -> list[tuple[ValueField, str]]:
         found.add(("judge", named.judge))
     if named.second_policy is not None:
         found.add(("policy", named.second_policy))
+    found.update(("policy", policy) for policy in named.other_policies)
     return sorted(found)
 
 
@@ -100,7 +105,7 @@ def own_tokens(own: Own) -> str:
 def verdict_names(kind: str, value: float | None) -> tuple[VerdictName, ...]:
     """Return all that a verdict is called."""
     if value is None:
-        return ("unscored",)
+        return ("ranking",) if kind == "ranking" else ("unscored",)
     if kind == "rating":
         return "rating", "low" if value < LOW else "high" if value > HIGH else "middle"
     return "choice", "tie" if value == _EVEN else "first" if value > _EVEN else "second"

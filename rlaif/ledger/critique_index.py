@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rlaif.ledger.critique_facts import Named, Own, fact, own_tokens, values_of
+from rlaif.ledger.critique_lists import doubt_of_list, other_answers
 from rlaif.ledger.critique_view import CRITIQUES, JUDGE, PAIR
 from rlaif.ledger.search_words import SIGN, folded, tokens
 
@@ -17,15 +18,17 @@ _KNOWN_AT_MOST = 500_000
 _AT_ONCE = 5_000
 _ENTRY = (
     f"SELECT c.seq, c.critique, p.text, c.stage, c.criterion, {JUDGE}, p.tags, f.policy, "
-    f"s.policy, c.cycle, p.seq, v.type, v.value, {PAIR} {CRITIQUES}"
+    f"s.policy, c.cycle, p.seq, v.type, v.value, {PAIR}, c.kind, c.id {CRITIQUES}"
 )
-_NAMED = slice(3, 3 + len(Named._fields))
+_NAMED = slice(3, 3 + len(Named._fields) - len(Named._field_defaults))
 _OWN = slice(_NAMED.stop, _NAMED.stop + len(Own._fields))
 _OF_PAIRS = (
     "SELECT c.seq FROM json_each(?1) e JOIN critiques c ON c.first_id = e.value ->> 0 "
     "AND c.second_id = e.value ->> 1 UNION "
     "SELECT c.seq FROM json_each(?1) e JOIN critiques c ON c.first_id = e.value ->> 1 "
-    "AND c.second_id = e.value ->> 0"
+    "AND c.second_id = e.value ->> 0 UNION "
+    "SELECT c.seq FROM json_each(?1) e JOIN critique_others o "
+    "ON o.completion_id IN (e.value ->> 0, e.value ->> 1) JOIN critiques c ON c.id = o.critique_id"
 )
 _OF_TAGGED = (
     "SELECT c.seq FROM json_each(?1) e JOIN prompts p ON p.id = e.value ->> 0 "
@@ -118,9 +121,20 @@ class CritiqueIndex:
             seq, critique, prompt = row[:3]
             if prompt not in prompts:
                 prompts[prompt] = self._words(prompt)
-            named = self._named.get(row[_NAMED]) or self._name(row[_NAMED])
-            facts = f"{named} {own_tokens(Own(*row[_OWN]))}"
+            columns, own = row[_NAMED], Own(*row[_OWN])
+            if row["kind"] == "listwise":
+                columns, own = self._of_list(row["id"], columns, own)
+            named = self._named.get(columns) or self._name(columns)
+            facts = f"{named} {own_tokens(own)}"
             yield Entry(seq, self._words(critique), prompts[prompt], facts)
+
+    def _of_list(
+        self, critique_id: str, columns: tuple[Any, ...], own: Own
+    ) -> tuple[tuple[Any, ...], Own]:
+        """Return facts of a list: who wrote all its answers, and what its pairs' verdicts say."""
+        others = {row["policy"] for row in other_answers(self._connection, critique_id)}
+        doubt = doubt_of_list(self._connection, critique_id)
+        return (*columns, tuple(sorted(others))), own._replace(**doubt._asdict())
 
     def _words(self, text: str) -> str:
         found = tokens(folded(text))

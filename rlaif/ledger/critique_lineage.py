@@ -5,6 +5,7 @@ from typing import Any
 
 from rlaif.errors import LedgerError
 from rlaif.ledger import rows
+from rlaif.ledger.critique_lists import about
 from rlaif.ledger.critique_reads import CritiqueReads
 from rlaif.ledger.critique_view import CritiqueView
 from rlaif.ledger.revision_reads import RevisionReads
@@ -59,11 +60,12 @@ class Trained(Record):
 class Lineage(Record):
     """A critique whole.
 
-    ``other`` is the same question with the answers shown in the other order, None for one answer.
-    ``writers`` wrote the answers, in their order. ``pairs`` and ``preferences`` are those of this
-    cycle that the critique's answers are in: for a pair, its own. ``marking`` is what the judge
-    marked in the answer after it rated it, None where it was not asked. ``revisions`` are those
-    that this critique was shown for, or that it is about.
+    ``other`` is the same question with the answers shown in the other order, None for one answer;
+    for a list the reversed order, or another one where that was not asked. ``writers`` wrote the
+    answers, in their order. ``pairs`` and ``preferences`` are those of this cycle that the
+    critique's answers are in: for a pair or a list, its own. ``marking`` is what the judge marked
+    in the answer after it rated it, None where it was not asked. ``revisions`` are those that this
+    critique was shown for, or that it is about.
     """
 
     told: Told
@@ -144,6 +146,8 @@ class LineageReads(CritiqueReads, RevisionReads):
         """Return what was said of the pair in the other order, by the same judge if it did."""
         if len(view.completions) == 1:
             return None
+        if view.kind == "listwise":
+            return self._other_of_list(view)
         first, second = (c.id for c in view.completions)
         row = self._one(
             "SELECT o.seq FROM critiques c JOIN critiques o ON o.first_id = ?2 "
@@ -155,6 +159,19 @@ class LineageReads(CritiqueReads, RevisionReads):
             view.seq,
         )
         return None if row is None else self._told(self.critique_views([row["seq"]])[0])
+
+    def _other_of_list(self, view: CritiqueView) -> Told | None:
+        """Return what was said of a list in its reversed order, or in another one."""
+        shown = [c.id for c in view.completions]
+        sql = (
+            "SELECT o.seq FROM critiques c JOIN critiques o ON o.cycle = c.cycle "  # noqa: S608 - constants
+            "AND o.stage = c.stage AND o.criterion = c.criterion AND o.judge = c.judge "
+            f"AND o.kind = c.kind AND o.seq != c.seq AND o.id IN ({about('?1')}) WHERE c.seq = ?2"
+        )
+        found = self.critique_views([r["seq"] for r in self._all(sql, shown[0], view.seq)])
+        alike = [v for v in found if sorted(c.id for c in v.completions) == sorted(shown)]
+        alike.sort(key=lambda v: [c.id for c in v.completions] != shown[::-1])
+        return self._told(alike[0]) if alike else None
 
     def _writer(self, digest: str) -> Writer:
         row = self._one("SELECT version, cycle FROM policies WHERE digest = ?", digest)
@@ -204,11 +221,11 @@ class LineageReads(CritiqueReads, RevisionReads):
 
 
 def _of_answers(view: CritiqueView) -> tuple[str, list[str]]:
-    """Return the condition that a row is of the critique's pair, or has its one answer."""
+    """Return the condition that a row is of the critique's answers, or has its one answer."""
     ids = [c.id for c in view.completions]
-    return "(first_id IN (?, ?) AND second_id IN (?, ?))" if len(ids) > 1 else (
-        "(first_id = ? OR second_id = ?)"
-    ), ids * 2
+    marks = ", ".join("?" * len(ids))
+    both = "AND" if len(ids) > 1 else "OR"
+    return f"(first_id IN ({marks}) {both} second_id IN ({marks}))", ids * 2
 
 
 def _gate(row: Any) -> GateDecision:  # noqa: ANN401 - sqlite3.Row

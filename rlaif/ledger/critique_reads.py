@@ -15,8 +15,9 @@ from rlaif.ledger.critique_facts import (
     margin_of,
     margins_between,
 )
+from rlaif.ledger.critique_lists import about, doubt_of_list, other_answers
 from rlaif.ledger.critique_search import Needle, Plan, Term, plan_of, term_of
-from rlaif.ledger.critique_view import VIEW, CritiqueView, view_from
+from rlaif.ledger.critique_view import VIEW, CritiqueView, view_from, view_of_list
 from rlaif.ledger.faults import translated
 from rlaif.ledger.search_words import TOO_LONG, folded, search_terms
 
@@ -133,8 +134,17 @@ class CritiqueReads(Connected):
     def critique_views(self, seqs: Sequence[int]) -> list[CritiqueView]:
         """Return critiques by their numbers, in the order given; unknown numbers are left out."""
         sql = VIEW + "WHERE c.seq IN (SELECT value FROM json_each(?))"  # noqa: S608 - constants
-        found = {r["seq"]: view_from(r) for r in self._all(sql, json.dumps(list(seqs)))}
+        found = {
+            r["seq"]: self._view_of_list(r) if r["kind"] == "listwise" else view_from(r)
+            for r in self._all(sql, json.dumps(list(seqs)))
+        }
         return [found[seq] for seq in seqs if seq in found]
+
+    def _view_of_list(self, row: sqlite3.Row) -> CritiqueView:
+        with translated(self.path):
+            others = other_answers(self.connection, row["id"])
+            doubt = doubt_of_list(self.connection, row["id"])
+        return view_of_list(row, others, doubt)
 
     def critique_texts(self, after: int, limit: int) -> list[tuple[int, str, str]]:
         """Return number, id and words of the first critiques after one, oldest first."""
@@ -213,12 +223,14 @@ class CritiqueReads(Connected):
         if row := self._one("SELECT seq FROM critiques WHERE id = ?", words):
             return [row["seq"]]
         if self._one("SELECT 1 FROM completions WHERE id = ?", words):
-            sql = "SELECT seq FROM critiques WHERE first_id = ?1 OR second_id = ?1"
+            sql = f"SELECT seq FROM critiques WHERE id IN ({about('?1')})"  # noqa: S608 - constants
             return [r["seq"] for r in self._all(sql, words)]
         if pair := self._one("SELECT first_id, second_id FROM preferences WHERE id = ?", words):
             sql = (
-                "SELECT seq FROM critiques WHERE first_id IN (?1, ?2) "
-                "AND coalesce(second_id, first_id) IN (?1, ?2)"
+                "SELECT seq FROM critiques WHERE first_id IN (?1, ?2) "  # noqa: S608 - constants
+                "AND coalesce(second_id, first_id) IN (?1, ?2) "
+                "UNION SELECT seq FROM critiques WHERE kind = 'listwise' "
+                f"AND id IN ({about('?1')}) AND id IN ({about('?2')})"
             )
             return [r["seq"] for r in self._all(sql, *pair)]
         return None

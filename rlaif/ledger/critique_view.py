@@ -2,9 +2,11 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 
 from rlaif.ledger import rows
 from rlaif.ledger.critique_facts import flipped, margin_of
+from rlaif.ledger.critique_lists import Doubt
 from rlaif.records import Record, Verdict
 
 JUDGE = "coalesce(nullif(c.judge, ''), j.judge)"
@@ -24,7 +26,8 @@ CRITIQUES = (
 )
 _COLUMNS = (
     *("c.seq", "c.id", "c.cycle", "c.stage", "c.criterion", "c.kind", "c.rubric_hash"),
-    *("c.critique", "v.type", "v.value", "v.reason", "v.method", f"{JUDGE} AS judge"),
+    *("c.critique", "v.type", "v.value", "v.places", "v.reason", "v.method"),
+    f"{JUDGE} AS judge",
     *("j.label_probs", "j.reply", "p.id AS prompt_id", "p.text AS prompt", "p.tags"),
     *("f.id AS first_id", "f.text AS first_text", "f.policy AS first_policy"),
     *("s.id AS second_id", "s.text AS second_text", "s.policy AS second_policy", PAIR),
@@ -46,7 +49,8 @@ class CritiqueView(Record):
     ``seq`` counts critiques in the order in which they were written. ``completions`` are in the
     order in which the judge saw them. ``judge``, ``label_probs`` and ``reply`` are None for
     criteria that ask no model. ``margin`` is how decided the verdict is, from 0 to 1, None where
-    it is unscored. ``flipped`` and ``quarantined`` (the reason) are those of the pair.
+    it is unscored or a ranking. ``flipped`` and ``quarantined`` (the reason) are those of the pair,
+    for a list those of any of its pairs.
     """
 
     seq: int
@@ -85,3 +89,20 @@ def view_from(row: sqlite3.Row) -> CritiqueView:
     fields["flipped"] = flipped(row["p_forward"], row["p_backward"])
     fields["label_probs"] = None if row["label_probs"] is None else json.loads(row["label_probs"])
     return CritiqueView(**fields)
+
+
+def view_of_list(row: sqlite3.Row, others: Sequence[sqlite3.Row], doubt: Doubt) -> CritiqueView:
+    """Return the critique of a ranked list.
+
+    Args:
+        row: Of ``VIEW_OF_SEQS``; it holds the first two answers.
+        others: The rest of them.
+        doubt: What the verdicts on its pairs say against it.
+    """
+    view = view_from(row)
+    update = {
+        "completions": (*view.completions, *(JudgedText(**dict(other)) for other in others)),
+        "quarantined": doubt.quarantined,
+        "flipped": flipped(doubt.p_forward, doubt.p_backward),
+    }
+    return view.model_copy(update=update)

@@ -33,7 +33,8 @@ DIGESTED: dict[str, tuple[str, ...]] = {
         "id", "cycle", "stage", "unit", "rubric_hash", "criterion", "kind", "first_id",
         "second_id", "critique", "judge", "grader",
     ),
-    "verdicts": ("critique_id", "type", "value", "reason", "method"),
+    "critique_others": ("critique_id", "position", "completion_id"),
+    "verdicts": ("critique_id", "type", "value", "places", "reason", "method"),
     "scores": (
         "cycle", "stage", "unit", "completion_id", "score", "parts", "vetoed_by", "unscored",
         "disagreement",

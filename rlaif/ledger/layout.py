@@ -7,7 +7,7 @@ VACUUM may renumber a bare ``rowid``.
 """
 
 APPLICATION_ID = 0x524C4146  # "RLAF" in the file's header
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 _PLACE = "cycle INTEGER NOT NULL, stage TEXT NOT NULL, unit TEXT NOT NULL"
 _PLACE_KEY = "FOREIGN KEY (cycle, stage, unit) REFERENCES units (cycle, stage, unit)"
@@ -213,4 +213,41 @@ WRITTEN_TABLES = (
         quote TEXT NOT NULL, why TEXT NOT NULL, start INTEGER, "end" INTEGER, unlocated TEXT,
         CHECK ((start IS NULL) = (unlocated IS NOT NULL) AND (start IS NULL) = ("end" IS NULL)),
         PRIMARY KEY (critique_id, position)) STRICT""",
+)
+
+# What a table's CHECKs allow cannot be changed, so both are made anew under their names.
+LISTS_TABLES = (
+    f"""CREATE TABLE critiques_new (
+        seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, {_PLACE},
+        rubric_hash TEXT NOT NULL REFERENCES rubrics (hash), criterion TEXT NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('pointwise', 'pairwise', 'listwise')),
+        first_id TEXT NOT NULL REFERENCES completions (id),
+        second_id TEXT REFERENCES completions (id), critique TEXT NOT NULL,
+        call_id TEXT REFERENCES judge_calls (id), judge TEXT NOT NULL, grader TEXT NOT NULL,
+        writing_id TEXT REFERENCES judge_calls (id), {_PLACE_KEY}) STRICT""",
+    "INSERT INTO critiques_new SELECT seq, id, cycle, stage, unit, rubric_hash, criterion, kind, "
+    "first_id, second_id, critique, call_id, judge, grader, writing_id FROM critiques",
+    "DROP TABLE critiques",
+    "ALTER TABLE critiques_new RENAME TO critiques",
+    "CREATE INDEX critiques_by_first ON critiques (first_id)",
+    "CREATE INDEX critiques_by_second ON critiques (second_id) WHERE second_id IS NOT NULL",
+    "CREATE INDEX critiques_by_cycle ON critiques (cycle)",
+    """CREATE TABLE verdicts_new (
+        critique_id TEXT PRIMARY KEY NOT NULL REFERENCES critiques (id),
+        type TEXT NOT NULL CHECK (type IN ('rating', 'choice', 'ranking', 'unscored')),
+        value REAL, places TEXT CHECK (places IS NULL OR json_valid(places)), reason TEXT,
+        method TEXT CHECK (method IN ('label_probs', 'samples', 'words', 'code')),
+        CHECK ((type IN ('rating', 'choice')) = (value IS NOT NULL)
+        AND (type = 'ranking') = (places IS NOT NULL)
+        AND (type = 'unscored') = (reason IS NOT NULL))) STRICT""",
+    "INSERT INTO verdicts_new SELECT critique_id, type, value, NULL, reason, method FROM verdicts",
+    "DROP TABLE verdicts",
+    "ALTER TABLE verdicts_new RENAME TO verdicts",
+    "CREATE INDEX verdicts_unscored ON verdicts (critique_id) WHERE type = 'unscored'",
+    """CREATE TABLE critique_others (
+        critique_id TEXT NOT NULL REFERENCES critiques (id),
+        position INTEGER NOT NULL CHECK (position >= 2),
+        completion_id TEXT NOT NULL REFERENCES completions (id),
+        PRIMARY KEY (critique_id, position)) STRICT""",
+    "CREATE INDEX critique_others_by_completion ON critique_others (completion_id)",
 )

@@ -18,6 +18,7 @@ from rlaif.records import (
     Preference,
     ProbeOutcome,
     Prompt,
+    Ranking,
     Rating,
     Record,
     Revision,
@@ -29,6 +30,7 @@ from rlaif.records import (
 )
 
 Row = dict[str, Any]
+_IN_CRITIQUE = 2  # answers whose ids stand in the critique's own row
 Fields = sqlite3.Row | Mapping[str, Any]
 
 
@@ -205,6 +207,15 @@ def critique_row(
     }
 
 
+def other_rows(judgement: Judgement) -> list[Row]:
+    """Return the rows of a list's third and later answers, none for one answer or two."""
+    return [
+        {"critique_id": judgement.id, "position": place, "completion_id": completion_id}
+        for place, completion_id in enumerate(judgement.completion_ids)
+        if place >= _IN_CRITIQUE
+    ]
+
+
 def verdict_row(judgement: Judgement) -> Row:
     """Return the row of a judgement's verdict."""
     verdict = judgement.verdict
@@ -212,6 +223,7 @@ def verdict_row(judgement: Judgement) -> Row:
         "critique_id": judgement.id,
         "type": verdict.type,
         "value": None,
+        "places": None,
         "reason": None,
         "method": judgement.method,
     }
@@ -220,18 +232,22 @@ def verdict_row(judgement: Judgement) -> Row:
             row["value"] = verdict.score
         case Choice():
             row["value"] = verdict.p_first
+        case Ranking():
+            row["places"] = to_json(list(verdict.places))
         case Unscored():
             row["reason"] = verdict.reason
     return row
 
 
 def verdict_from(row: Fields) -> Verdict:
-    """Return the verdict of a row with ``type``, ``value`` and ``reason``."""
+    """Return the verdict of a row with ``type``, ``value``, ``places`` and ``reason``."""
     match row["type"]:
         case "rating":
             return Rating(score=row["value"])
         case "choice":
             return Choice(p_first=row["value"])
+        case "ranking":
+            return Ranking(places=tuple(json.loads(row["places"])))
         case _:
             return Unscored(reason=row["reason"])
 
@@ -240,13 +256,14 @@ def judgement_from(row: Fields, writing: JudgeCall | None) -> Judgement:
     """Return the judgement of a row that joins critique, verdict and, where any, call.
 
     Its ``judge`` is the call's, which is a digest; the critique's, which is a name, is ``said_by``.
+    ``others`` holds a list's third and later answers as JSON.
     """
-    ids = (row["first_id"],) if row["second_id"] is None else (row["first_id"], row["second_id"])
+    ids = [row["first_id"], row["second_id"], *json.loads(row["others"])]
     return Judgement(
         id=row["id"],
         criterion=row["criterion"],
         kind=row["kind"],
-        completion_ids=ids,
+        completion_ids=tuple(i for i in ids if i is not None),
         critique=row["critique"],
         verdict=verdict_from(row),
         judge=row["said_by"],

@@ -13,6 +13,7 @@ from rlaif.ledger.layout import (
     CONTENT_TABLES,
     FEEDBACK_TABLES,
     JUDGES_TABLES,
+    LISTS_TABLES,
     LOG_TABLES,
     RUN_TABLES,
     SCHEMA_VERSION,
@@ -68,6 +69,14 @@ def m005_written_feedback(db: Database) -> None:
     for statement in WRITTEN_TABLES:
         db.execute(statement)
     db.execute("PRAGMA user_version = 5")
+
+
+@migrations()
+def m006_lists(db: Database) -> None:
+    """Take rankings of lists: judgements of up to nine answers, the third and later ones apart."""
+    for statement in LISTS_TABLES:
+        db.execute(statement)
+    db.execute("PRAGMA user_version = 6")
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

@@ -92,6 +92,9 @@ class Unit:
         ]
         self._judged = True
         self._insert("critiques", critiques)
+        others = [row for judgement in judgements for row in rows.other_rows(judgement)]
+        if others:
+            self._insert("critique_others", others)
         self._insert("verdicts", [rows.verdict_row(j) for j in judgements])
 
     def add_scores(self, scores: Sequence[CompletionScore]) -> None:

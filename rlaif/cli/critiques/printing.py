@@ -8,20 +8,21 @@ import click
 
 from rlaif.cli.output import hanging, one_line, percent, visible
 from rlaif.ledger.critique_view import CritiqueView
-from rlaif.records import Choice, Rating, Unscored, Verdict
+from rlaif.records import Choice, Ranking, Rating, Unscored, Verdict
 
 COLUMNS = (
     *("seq", "id", "cycle", "stage", "criterion", "kind", "judge", "verdict", "value", "reason"),
     *("margin", "flipped", "quarantined", "prompt_id", "tags", "prompt", "first_id", "first"),
-    *("second_id", "second", "critique"),
+    *("second_id", "second", "others", "critique"),
 )
+_LETTERS = "ABCDEFGHI"
 _FORMULA = ("=", "+", "-", "@")
 
 
 def shown(view: CritiqueView, similarity: float | None = None) -> str:
     """Return a critique with all that it is about, several lines long."""
     head = f"cycle {view.cycle}  {view.stage}  {view.criterion}  {view.kind}  {view.id}"
-    labels = ("answer",) if len(view.completions) == 1 else ("first", "second")
+    labels = labels_of(view)
     lines = [
         click.style(visible(head), bold=True),
         hanging("prompt", f"{view.prompt}  ({view.prompt_id})"),
@@ -39,6 +40,13 @@ def shown(view: CritiqueView, similarity: float | None = None) -> str:
     return "\n".join(lines)
 
 
+def labels_of(view: CritiqueView) -> tuple[str, ...]:
+    """Return what a critique's answers are called: those of a list as the judge called them."""
+    if view.kind == "listwise":
+        return tuple(_LETTERS[: len(view.completions)])
+    return ("answer",) if len(view.completions) == 1 else ("first", "second")
+
+
 def verdict_words(verdict: Verdict) -> str:
     """Return a verdict in words."""
     match verdict:
@@ -46,8 +54,10 @@ def verdict_words(verdict: Verdict) -> str:
             return f"{score:.2f} of 1"
         case Choice(p_first=p_first):
             return f"first is better with {percent(p_first)}"
-        case unscored:
-            return f"unscored: {unscored.reason}"
+        case Ranking(places=places):
+            return " > ".join(_LETTERS[place] for place in places)
+        case Unscored(reason=reason):
+            return f"unscored: {reason}"
 
 
 def csv_text(views: Iterable[CritiqueView], *, header: bool = True) -> str:
@@ -76,12 +86,17 @@ def _row(view: CritiqueView) -> Iterator[object]:
     verdict = view.verdict
     yield from (view.seq, view.id, view.cycle, view.stage, view.criterion, view.kind)
     yield from (view.judge, verdict.type)
-    yield getattr(verdict, "score", getattr(verdict, "p_first", None))
+    if isinstance(verdict, Ranking):
+        yield verdict_words(verdict)
+    else:
+        yield getattr(verdict, "score", getattr(verdict, "p_first", None))
     yield verdict.reason if isinstance(verdict, Unscored) else None
     yield from (view.margin, int(view.flipped), view.quarantined, view.prompt_id)
     yield from (" ".join(view.tags), view.prompt)
     yield from (first and first.id, first and first.text)
-    yield from (second and second.id, second and second.text, view.critique)
+    yield from (second and second.id, second and second.text)
+    yield " ".join(completion.id for completion in view.completions[2:])
+    yield view.critique
 
 
 def _cell(value: object) -> object:

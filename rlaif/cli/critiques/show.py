@@ -8,7 +8,7 @@ import click
 
 from rlaif.cli.critiques.columns import Section, below_each_other, side_by_side
 from rlaif.cli.critiques.marks import marking_sections
-from rlaif.cli.critiques.printing import verdict_words
+from rlaif.cli.critiques.printing import labels_of, verdict_words
 from rlaif.cli.documented import Command
 from rlaif.cli.output import emit_json, hanging, json_option, number, one_line, percent, visible
 from rlaif.cli.place import Place
@@ -31,10 +31,10 @@ _DIGEST = 12
 def show(place: Place, name: str, as_json: bool) -> None:
     """Show one critique whole.
 
-    ID is a critique's id, the beginning of it, or its number. A pair is shown in both orders side
-    by side, with request and reply as they were, and with its lineage: up to the prompt and the
-    policies that wrote the answers, down to the preference, the reward model, the update of the
-    policy and the promotion.
+    ID is a critique's id, the beginning of it, or its number. A pair or a list is shown in two
+    orders side by side, with request and reply as they were, and with its lineage: up to the prompt
+    and the policies that wrote the answers, down to the preference, the reward model, the update of
+    the policy and the promotion.
     """
     with place.reader() as reader:
         found = reader.lineage(name)
@@ -64,8 +64,7 @@ def _page(found: Lineage, width: int) -> Iterator[str]:
 def _told(told: Told, marking: Marking | None = None) -> Iterator[Section]:
     """Yield one order: the answers as the judge saw them, what it said, and what it was asked."""
     view = told.view
-    labels = ("answer",) if len(view.completions) == 1 else ("first", "second")
-    for label, completion in zip(labels, view.completions, strict=True):
+    for label, completion in zip(labels_of(view), view.completions, strict=True):
         yield f"{label} ({completion.id})", completion.text
     yield f"critique ({view.id})", view.critique
     yield "verdict", verdict_words(view.verdict)

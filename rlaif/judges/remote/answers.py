@@ -9,7 +9,7 @@ from rlaif.judges.remote.calling import Received
 from rlaif.judges.remote.completion import Said
 from rlaif.judges.remote.reading import label_probs
 from rlaif.judges.samples import NotAJudgementError, read_object
-from rlaif.judges.verdict_forms import label_place, read_label, spoken_labels
+from rlaif.judges.verdict_forms import label_place, read_label, read_ranking, spoken_labels
 from rlaif.records import JudgeCall, Unscored
 from rlaif.text import quoted
 
@@ -99,14 +99,28 @@ def reply_of(request: JudgeRequest, judge: str, parts: Sequence[Part], count: in
 
 def _sample(said: Said, form: ReplyFormat, request: JudgeRequest) -> Sample:
     content = said.content or ""
+    if request.asks == "ranking":
+        return _ranking(said, content, request)
     critique, place, failure = _read(content, form, request)
     spoken = spoken_labels(request.form, request.labels)
     if isinstance(place, Unscored) or isinstance(spoken, Unscored):
         if failure is None and said.finish == "length" and not _states_one(content, request):
-            failure = f"the reply was cut off before its verdict: {quoted(content[-_SHOWN:])}"
+            failure = _cut_off(content)
         return Sample(content, critique, {}, failure)
     probs = None if said.tokens is None else label_probs(content, said.tokens, place, spoken)
     return Sample(content, critique, probs or {}, failure)
+
+
+def _ranking(said: Said, content: str, request: JudgeRequest) -> Sample:
+    """Read a reply that ranks: it is words alone, and protocol reads the ranking off them."""
+    ranked = read_ranking(content, request.labels, request.form)
+    cut = said.finish == "length" and isinstance(ranked, Unscored)
+    critique = critique_of(content, request).strip()
+    return Sample(content, critique, {}, _cut_off(content) if cut else None)
+
+
+def _cut_off(content: str) -> str:
+    return f"the reply was cut off before its verdict: {quoted(content[-_SHOWN:])}"
 
 
 def _states_one(content: str, request: JudgeRequest) -> bool:

@@ -72,14 +72,14 @@ class Asking:
     def forms(self, question: Question) -> list[Asked]:
         """List the ways to ask a question, the one that the settings name first."""
         formats: list[ReplyFormat] = ["text"]
-        if self._config.reply_format == "json_schema":
+        if self._format(question.request) == "json_schema":
             formats.insert(0, "json_schema")
         draws = [question.draws, 1] if question.draws > 1 else [1]
         return [self._asked(question, form, drawn) for drawn in draws for form in formats]
 
     def form(self, question: Question, refused: Collection[str]) -> Asked:
         """Return how to ask a server that refuses some fields."""
-        format_: ReplyFormat = self._config.reply_format
+        format_ = self._format(question.request)
         if "response_format" in refused:
             format_ = "text"
         return self._asked(question, format_, 1 if "n" in refused else question.draws)
@@ -96,7 +96,7 @@ class Asking:
             "temperature": config.temperature,
             limit: config.max_tokens,
         }
-        if config.log_probs and config.samples == 1 and "logprobs" not in refused:
+        if self.wants_log_probs(question.request) and "logprobs" not in refused:
             body |= {"logprobs": True, "top_logprobs": top_logprobs}
         if asked.draws > 1:
             body["n"] = asked.draws
@@ -105,6 +105,18 @@ class Asking:
         if asked.format == "json_schema":
             body["response_format"] = _schema(question.request)
         return body
+
+    def samples(self, request: JudgeRequest) -> int:
+        """Return how many replies a request takes: a ranking is read from one."""
+        return 1 if request.asks == "ranking" else self._config.samples
+
+    def wants_log_probs(self, request: JudgeRequest) -> bool:
+        """Whether a verdict is read from log-probs where a server gives them."""
+        config = self._config
+        return config.log_probs and config.samples == 1 and request.asks == "verdict"
+
+    def _format(self, request: JudgeRequest) -> ReplyFormat:
+        return "text" if request.asks == "ranking" else self._config.reply_format
 
     def _asked(self, question: Question, format_: ReplyFormat, draws: int) -> Asked:
         parts = [

@@ -104,7 +104,7 @@ class OpenAIJudge:
 
     def _questions(self, request: JudgeRequest) -> list[tuple[str, Question]]:
         """List a request's questions with their names; those of one name get the same reply."""
-        samples = self._config.samples
+        samples = self._asking.samples(request)
         if self._config.samples_by == "n":
             questions = [Question(request, draws=samples)]
         else:
@@ -198,8 +198,8 @@ class OpenAIJudge:
             missing = f"{len(failures)} of {len(answers)} samples did not come; the first: "
             return JudgeReply("", None, (missing if len(answers) > 1 else "") + failures[0])
         parts = [part for answer in answers if not isinstance(answer, str) for part in answer]
-        reply = reply_of(request, self.digest, parts, self._config.samples)
-        if self._config.log_probs and self._config.samples == 1 and reply.failure is None:
+        reply = reply_of(request, self.digest, parts, self._asking.samples(request))
+        if self._asking.wants_log_probs(request) and reply.failure is None:
             self.counts.without_log_probs += not (reply.call and reply.call.label_probs)
         return reply
 

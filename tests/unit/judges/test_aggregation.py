@@ -17,7 +17,7 @@ from judge_samples import (
 from rlaif.config import JudgingConfig
 from rlaif.errors import StageError
 from rlaif.judges import VerdictSettings, pair_verdict, score_completion
-from rlaif.judges.aggregation import criteria_to_compare
+from rlaif.judges.weighing import criteria_to_compare
 from rlaif.records import Choice, Judgement, PairVerdict
 
 A, B = completion("a"), completion("b")

@@ -24,6 +24,7 @@ from rlaif.records import (
     Preference,
     ProbeOutcome,
     Prompt,
+    Ranking,
     Rating,
     Revision,
     Unscored,
@@ -101,6 +102,22 @@ def comparison(name: str, first: str, second: str, **fields: Any) -> Judgement:
     return Judgement(
         id=f"judgement-{name}",
         completion_ids=(f"completion-{first}", f"completion-{second}"),
+        **given | fields,
+    )
+
+
+def listing(name: str, *about: str, places: tuple[int, ...], **fields: Any) -> Judgement:
+    given: dict[str, Any] = {
+        "criterion": "helpful",
+        "kind": "listwise",
+        "verdict": Ranking(places=places),
+        "critique": "The second is courteous, the third is curt.",
+        "method": "words",
+        "call": call(f"Rank {', '.join(about)}", label_probs={}),
+    }
+    return Judgement(
+        id=f"judgement-{name}",
+        completion_ids=tuple(f"completion-{answer}" for answer in about),
         **given | fields,
     )
 
@@ -234,6 +251,8 @@ def _fill_judgements(ledger: Ledger, name: str) -> None:
         unit.add_preferences([preference(name, name, first, second)])
         attacked = completion(f"{name}-0-attacked", name, policy="probe:fence")
         unit.add_completions("probe-rated", [attacked])
+        ranked = listing(f"{name}-list", first, second, f"{first}-attacked", places=(1, 0, 2))
+        unit.add_judgements(RUBRIC, [ranked])
         unit.add_probes([probe(attacked.id, f"completion-{first}")])
         unit.add_cycle_labels([label.id])
         mended = completion(f"{name}-0-mended", name, policy="revision:helper")

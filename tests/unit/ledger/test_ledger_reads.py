@@ -133,7 +133,7 @@ def test_judgements_are_filtered_by_answers_cycle_stage_and_rubric(ledger: Ledge
     assert found("capitals-0", rubric_hash=RUBRIC) == ["capitals-0"]
     assert found(cycle=1, stage="judging") == found(cycle=1)
     assert found(cycle=1, stage="generation") == []
-    assert len(found()) == 9
+    assert len(found()) == 11
     assert ledger.judgements([]) == []
 
 

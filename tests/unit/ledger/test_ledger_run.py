@@ -194,7 +194,7 @@ def test_what_a_cycle_made_is_counted(path: Path) -> None:
         assert reader.cycle_counts(1).model_dump() == {
             "prompts": 2,
             "completions": 4,
-            "judgements": 6,
+            "judgements": 8,
             "unscored": 2,
             "preferences": 2,
         }

@@ -1,0 +1,162 @@
+"""What the judge says of a pair, weighed against the two answers' scores; pure arithmetic.
+
+    P = (1 - w) * sigmoid((score_1 - score_2) / T) + w * P_judge
+
+See ``aggregation`` for what ``P_judge`` is of compared pairs, ``lists`` for those of ranked lists.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from rlaif.config import JudgingConfig
+from rlaif.judges.combining import Combine
+from rlaif.judges.rubric import JudgeCriterion, Rubric
+from rlaif.records import Completion, CompletionScore, PairVerdict
+
+
+@dataclass(frozen=True)
+class VerdictSettings:
+    """How verdicts become labels; see the settings of those names."""
+
+    pairwise_weight: float
+    score_temperature: float
+    flip_threshold: float
+    clamp: float = 0.0
+    combine: Combine = "mean"
+    max_disagreement: float = 1.0
+    compare: Literal["pairs", "lists"] = "pairs"
+    list_size: int = 5
+    list_orders: int = 2
+    list_min_tau: float = 0.2
+
+    @classmethod
+    def from_config(cls, judging: JudgingConfig) -> "VerdictSettings":
+        """Take the settings out of a project's configuration."""
+        return cls(
+            pairwise_weight=judging.pairwise_weight,
+            score_temperature=judging.score_temperature,
+            flip_threshold=judging.flip_threshold,
+            clamp=judging.clamp,
+            combine=judging.combine,
+            max_disagreement=judging.max_disagreement,
+            compare=judging.compare,
+            list_size=judging.list_size,
+            list_orders=judging.list_orders,
+            list_min_tau=judging.list_min_tau,
+        )
+
+    def for_hashing(self, jurors: int) -> dict[str, float | str]:
+        """Return what can change a label: settings that change nothing here are left out.
+
+        Args:
+            jurors: How many judge; with one there is nothing to combine.
+        """
+        found = asdict(self)
+        if not self.clamp:
+            del found["clamp"]
+        if jurors < 2:
+            del found["combine"], found["max_disagreement"]
+        if self.compare == "pairs":
+            for name in ("compare", "list_size", "list_orders", "list_min_tau"):
+                del found[name]
+        return found
+
+
+@dataclass(frozen=True)
+class JudgedPair:
+    """What the judge itself says of a pair, ratings apart.
+
+    Attributes:
+        p_first: P(first is better), over all orders.
+        p_forward: The same by the orders in which the first is shown first; None where unknown.
+        p_backward: By those in which it is shown second.
+        doubt: Why it is not to be trusted, if so.
+        unscored: Why it says nothing, if so.
+    """
+
+    p_first: float = 0.5
+    p_forward: float | None = None
+    p_backward: float | None = None
+    doubt: str | None = None
+    unscored: tuple[str, ...] = ()
+
+
+def criteria_to_compare(rubric: Rubric, settings: VerdictSettings) -> tuple[JudgeCriterion, ...]:
+    """Return the judge criteria that a pair is compared on: those that can change its label."""
+    if settings.pairwise_weight == 0.0:
+        return ()
+    return tuple(c for c in rubric.judge_criteria if c.weight > 0.0)
+
+
+def weigh(
+    settings: VerdictSettings,
+    completions: tuple[Completion, Completion],
+    scores: tuple[CompletionScore, CompletionScore],
+    judged: JudgedPair | None,
+    disagreement: float | None = None,
+) -> PairVerdict:
+    """Weigh what the judge says of a pair against the two scores.
+
+    Args:
+        settings: Weights and temperature.
+        completions: First and second.
+        scores: Their scores.
+        judged: What the judge says, None where it has no say.
+        disagreement: How far the jurors were apart on the pair, in bits.
+    """
+    first, second = completions
+    reasons = [reason for score in scores for reason in _without_score(score)]
+    reasons += judged.unscored if judged else ()
+    if reasons:
+        unscored = "; ".join(reasons)
+        return PairVerdict(
+            first_id=first.id,
+            second_id=second.id,
+            p_first=None,
+            unscored=unscored,
+            quarantined="; ".join(judged.unscored) or None if judged else None,
+            disagreement=disagreement,
+        )
+    decided = (scores[0].vetoed_by is None) != (scores[1].vetoed_by is None)
+    weight = settings.pairwise_weight if judged and not decided else 0.0
+    judged = judged or JudgedPair()
+    p_judge = min(max(judged.p_first, settings.clamp), 1.0 - settings.clamp)
+    p_scores = p_from_scores(
+        scores[0].score or 0.0, scores[1].score or 0.0, settings.score_temperature
+    )
+    return PairVerdict(
+        first_id=first.id,
+        second_id=second.id,
+        p_first=clipped((1.0 - weight) * p_scores + weight * p_judge),
+        p_forward=judged.p_forward,
+        p_backward=judged.p_backward,
+        quarantined=judged.doubt if weight > 0.0 else None,
+        disagreement=disagreement,
+    )
+
+
+def split_jury(settings: VerdictSettings, disagreement: float | None) -> str | None:
+    """Say how far the jurors are apart on a pair, where it is too far."""
+    if disagreement is None or disagreement <= settings.max_disagreement:
+        return None
+    return (
+        f"the jury is split: its verdicts are {disagreement:.2f} bits apart, over "
+        f"{settings.max_disagreement:.2f}"
+    )
+
+
+def p_from_scores(first: float, second: float, temperature: float) -> float:
+    """Return P(first better) = ``sigmoid((first - second) / T)``, safe for gaps of any size."""
+    return 0.5 * (1.0 + math.tanh((first - second) / temperature / 2.0))
+
+
+def _without_score(score: CompletionScore) -> list[str]:
+    if score.score is not None:
+        return []
+    return [f"{score.completion_id}: {score.unscored or 'has no score'}"]
+
+
+def clipped(probability: float) -> float:
+    """Return a probability that rounding may have put outside 0 to 1."""
+    return min(max(probability, 0.0), 1.0)
