@@ -246,6 +246,7 @@ def as_it_was(path: Path, before: Path) -> None:
     with sqlite3.connect(path) as source, sqlite3.connect(before) as target:
         source.backup(target)
     connection = sqlite3.connect(before, isolation_level=None)
+    connection.execute("PRAGMA legacy_alter_table = ON")
     old = {
         table: connection.execute(
             "SELECT sql FROM sqlite_master WHERE name = ?", (table,)
