@@ -314,7 +314,7 @@ def test_a_scale_counts_as_the_choices_that_it_gives(tmp_path: Path) -> None:
 def test_the_hash_is_over_criteria_and_references(tmp_path: Path) -> None:
     found = read(tmp_path, PLAIN + '[[references]]\nprompt = "p"\nanswer = "a"\n')
     bare = [c.model_dump(mode="json", exclude={"description"}) for c in found.criteria]
-    del bare[0]["examples"]
+    del bare[0]["examples"], bare[0]["graded_by"]
     references = [{"prompt": "p", "answer": "a"}]
     assert found.content_hash == digest_of({"criteria": bare, "references": references})
 
