@@ -19,7 +19,7 @@ from rlaif.judges import (
 )
 from rlaif.judges.budget import Budget
 from rlaif.judges.replies import MemoryReplies, ReplyStore
-from rlaif.judges.second_asking import AskedTwice
+from rlaif.judges.second_asking import asked_twice
 from rlaif.judges.transformers_judge import TransformersJudge
 from rlaif.models.embedding import Embedder
 from rlaif.models.loading import LanguageModel, load_language_model, pick_device
@@ -155,7 +155,7 @@ class Crew:
             served = OpenAIJudge(
                 config.server, self._replies, key=key, budget=self._budget, seed=seed
             )
-            return AskedTwice(served, config.min_label_mass)
+            return asked_twice(served, config.min_label_mass)
         return make_judge(
             config.backend, config.options, JudgeContext(root, str(self._device), seed)
         )

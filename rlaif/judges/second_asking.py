@@ -3,8 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rlaif.judges.backend import Judge
-from rlaif.judges.protocol import JudgeReply, JudgeRequest, verdict_of
+from rlaif.judges.backend import Judge, Writer
+from rlaif.judges.protocol import (
+    JudgeReply,
+    JudgeRequest,
+    WriteReply,
+    WriteRequest,
+    verdict_of,
+)
 from rlaif.records import Unscored
 
 
@@ -57,3 +63,23 @@ class AskedTwice:
         if reason is None:
             return reply
         return replace(reply, failure=f"asked twice: {before}; then: {reason}")
+
+
+class WriterAskedTwice(AskedTwice):
+    """A judge that writes free text too: for that it is asked once."""
+
+    def write(self, requests: Sequence[WriteRequest]) -> list[WriteReply]:
+        """Write to requests, as the judge does.
+
+        Raises:
+            TypeError: The judge is no ``Writer``; :func:`asked_twice` sees to that.
+        """
+        if not isinstance(self._judge, Writer):
+            raise TypeError(f"{self.name} writes no free text")
+        return self._judge.write(requests)
+
+
+def asked_twice(judge: Judge, min_label_mass: float) -> AskedTwice:
+    """Return a judge that is asked twice where needed, and that writes where the judge does."""
+    kind = WriterAskedTwice if isinstance(judge, Writer) else AskedTwice
+    return kind(judge, min_label_mass)

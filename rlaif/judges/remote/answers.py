@@ -3,11 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rlaif.judges.protocol import JudgeReply, JudgeRequest, critique_of, request_hash
+from rlaif.judges.protocol import (
+    JudgeReply,
+    JudgeRequest,
+    critique_of,
+    cut_off,
+    request_hash,
+)
 from rlaif.judges.remote.asking import ReplyFormat
 from rlaif.judges.remote.calling import Received
 from rlaif.judges.remote.completion import Said
 from rlaif.judges.remote.reading import label_probs
+from rlaif.judges.remote.writing import Writing
 from rlaif.judges.samples import NotAJudgementError, read_object
 from rlaif.judges.verdict_forms import label_place, read_label, read_ranking, spoken_labels
 from rlaif.records import JudgeCall, Unscored
@@ -99,6 +106,9 @@ def reply_of(request: JudgeRequest, judge: str, parts: Sequence[Part], count: in
 
 def _sample(said: Said, form: ReplyFormat, request: JudgeRequest) -> Sample:
     content = said.content or ""
+    if isinstance(request, Writing):
+        failure = cut_off(request.max_tokens) if said.finish == "length" else None
+        return Sample(content, content.strip(), {}, failure)
     if request.asks == "ranking":
         return _ranking(said, content, request)
     critique, place, failure = _read(content, form, request)

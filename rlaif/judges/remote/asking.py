@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from rlaif.config.serving import ServerConfig
 from rlaif.judges.protocol import VERSION, JudgeRequest
+from rlaif.judges.remote.writing import Writing
 from rlaif.judges.verdict_forms import spoken_labels
 from rlaif.records import Unscored, digest_of
 from rlaif.seeds import derive_seed
@@ -94,7 +95,7 @@ class Asking:
             "model": config.model,
             "messages": _messages(question.request),
             "temperature": config.temperature,
-            limit: config.max_tokens,
+            limit: _limit(question.request) or config.max_tokens,
         }
         if self.wants_log_probs(question.request) and "logprobs" not in refused:
             body |= {"logprobs": True, "top_logprobs": top_logprobs}
@@ -107,16 +108,16 @@ class Asking:
         return body
 
     def samples(self, request: JudgeRequest) -> int:
-        """Return how many replies a request takes: a ranking is read from one."""
-        return 1 if request.asks == "ranking" else self._config.samples
+        """Return how many replies a request takes: a ranking, or free text, is one."""
+        return self._config.samples if _takes_a_verdict(request) else 1
 
     def wants_log_probs(self, request: JudgeRequest) -> bool:
         """Whether a verdict is read from log-probs where a server gives them."""
         config = self._config
-        return config.log_probs and config.samples == 1 and request.asks == "verdict"
+        return config.log_probs and config.samples == 1 and _takes_a_verdict(request)
 
     def _format(self, request: JudgeRequest) -> ReplyFormat:
-        return "text" if request.asks == "ranking" else self._config.reply_format
+        return self._config.reply_format if _takes_a_verdict(request) else "text"
 
     def _asked(self, question: Question, format_: ReplyFormat, draws: int) -> Asked:
         parts = [
@@ -127,6 +128,8 @@ class Asking:
             parts.append(_schema(question.request))
         if question.request.attempt > 1:
             parts.append(f"attempt {question.request.attempt}")
+        if limit := _limit(question.request):
+            parts.append(f"at most {limit} tokens")
         return Asked(digest_of(parts), format_, draws)
 
     def _seed(self, question: Question) -> int:
@@ -135,6 +138,15 @@ class Asking:
         names = () if request.attempt == 1 else (request.attempt,)
         first = derive_seed(0, "judge-sample", self.digest, request.text, *names)
         return (first + question.index) % _SEED_RANGE
+
+
+def _takes_a_verdict(request: JudgeRequest) -> bool:
+    return request.asks == "verdict" and not isinstance(request, Writing)
+
+
+def _limit(request: JudgeRequest) -> int:
+    """Return a request's own limit of its reply, in tokens; 0 where the settings' holds."""
+    return request.max_tokens if isinstance(request, Writing) else 0
 
 
 def _messages(request: JudgeRequest) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rlaif.config.secrets import Secret
 from rlaif.config.serving import ServerConfig
 from rlaif.judges.budget import Budget
-from rlaif.judges.protocol import JudgeReply, JudgeRequest
+from rlaif.judges.protocol import JudgeReply, JudgeRequest, WriteReply, WriteRequest
 from rlaif.judges.remote.answers import Part, part_of, reply_of
 from rlaif.judges.remote.asking import Asking, Question
 from rlaif.judges.remote.breaker import Breaker
@@ -18,6 +18,7 @@ from rlaif.judges.remote.limiter import Limiter
 from rlaif.judges.remote.run import Account, Counts, Stop
 from rlaif.judges.remote.sending import Sender
 from rlaif.judges.remote.waits import Backoff
+from rlaif.judges.remote.writing import put, written
 from rlaif.judges.replies import ReplyStore
 from rlaif.seeds import derive_seed, numpy_generator
 
@@ -100,6 +101,14 @@ class OpenAIJudge:
         return [
             self._reply(request, [answers[name] for name, _ in questions])
             for request, questions in zip(requests, asked, strict=True)
+        ]
+
+    def write(self, requests: Sequence[WriteRequest]) -> list[WriteReply]:
+        """Write free text to requests; raises what :meth:`judge` does."""
+        replies = self.judge(put(requests))
+        return [
+            written(self.digest, request, reply)
+            for request, reply in zip(requests, replies, strict=True)
         ]
 
     def _questions(self, request: JudgeRequest) -> list[tuple[str, Question]]:

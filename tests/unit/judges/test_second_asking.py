@@ -7,10 +7,11 @@ from judge_samples import completion, judge_criterion, prompt, rubric
 
 from rlaif.config import JudgingConfig
 from rlaif.judges import PAIR_LABELS, JudgeReply, JudgeRequest, Juror, RubricJudge, load_templates
-from rlaif.judges.protocol import request_hash, verdict_of
-from rlaif.judges.second_asking import AskedTwice
+from rlaif.judges.backend import Writer
+from rlaif.judges.protocol import WriteRequest, request_hash, verdict_of
+from rlaif.judges.second_asking import AskedTwice, asked_twice
 from rlaif.records import Choice, Unscored
-from rlaif.testing import ScriptedJudge
+from rlaif.testing import ScriptedJudge, ScriptedWriter
 
 
 def request(text: str) -> JudgeRequest:
@@ -95,3 +96,12 @@ def test_a_pair_that_could_not_be_read_is_in_quarantine_with_the_reason() -> Non
     assert verdict.p_first is None
     assert "kind, a first: asked twice" in (verdict.quarantined or "")
     assert "kind, b first: asked twice" in (verdict.unscored or "")
+
+
+def test_who_writes_still_writes_and_who_does_not_still_does_not() -> None:
+    writer = ScriptedWriter(mumbling, lambda r: f"Better: {r.text}")
+    judge = asked_twice(writer, 0.5)
+    assert isinstance(judge, Writer)
+    (reply,) = judge.write([WriteRequest("mend this", 20)])
+    assert (reply.text, reply.failure) == ("Better: mend this", None)
+    assert not isinstance(asked_twice(ScriptedJudge(mumbling), 0.5), Writer)
