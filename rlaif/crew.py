@@ -86,6 +86,7 @@ class Crew:
                 jury=[self._juror(config) for config in jury] if asks else (),
                 encoder=self.embedder() if rubric.embedding_criteria else None,
                 code=load_code(rubric, self._rubric_path, self._python_path),
+                together=jury[0].batch_size,
             )
         return self._panels[key]
 
@@ -153,7 +154,12 @@ class Crew:
 
             key = read_key(config.server.key_variable, config.server.key_file, root)
             served = OpenAIJudge(
-                config.server, self._replies, key=key, budget=self._budget, seed=seed
+                config.server,
+                self._replies,
+                key=key,
+                budget=self._budget,
+                seed=seed,
+                name=config.name,
             )
             return asked_twice(served, config.min_label_mass)
         return make_judge(

@@ -13,6 +13,7 @@ RlaifError                     exit 1
     DiskFullError                        there is no room left for a unit
   ArtifactError                          a file that a ledger row vouches for is missing or changed
   StageError                             a stage cannot go on
+    JudgeUnreachableError                most calls to a judge's servers came to nothing
     TrainingError                        a loss that is not finite, a spike, too little memory
 """
 
@@ -149,3 +150,7 @@ class StageError(RlaifError):
 
 class TrainingError(StageError):
     """Training met a value that is not finite or far out of bounds, or memory ran out."""
+
+
+class JudgeUnreachableError(StageError):
+    """Most calls to a judge's servers came to nothing: the answers are not what is at fault."""

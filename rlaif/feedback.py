@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rlaif.errors import FeedbackFileError
+from rlaif.judges.probes import PROBE_POLICY
 from rlaif.ledger.reads import LedgerReads
 from rlaif.records import Completion, HumanLabel, Prompt, make_id
 from rlaif.seeds import SEED_BITS, derive_seed
@@ -64,10 +65,14 @@ class Known:
     ) -> "Known":
         """Gather it from the ledger, which may not exist yet, and the pools."""
         prompts = [] if reads is None else reads.prompts()
+        frozen = {} if reads is None else reads.frozen_prompts()
         return cls(
             prompts={p.id: p for p in prompts},
-            by_words={asked_words(p.messages): p for p in (*pool, *prompts)},
-            frozen={} if reads is None else reads.frozen_prompts(),
+            by_words={
+                asked_words(p.messages): p
+                for p in (*pool, *sorted(prompts, key=lambda p: p.id in frozen))
+            },
+            frozen=frozen,
             criteria=tuple(criteria),
             seed=seed,
             frozen_share=frozen_share,
@@ -178,7 +183,11 @@ class _Importer:
         if answer.id not in self._by_id:
             seen = f"there is no answer {quoted(answer.id)} in the ledger"
             raise self._error(number, seen, "the id of a completion (see rlaif critiques)")
-        return self._by_id[answer.id]
+        found = self._by_id[answer.id]
+        if found.policy.startswith(PROBE_POLICY):
+            seen = f"{found.id} is an answer with an attack, made to try the judge"
+            raise self._error(number, seen, "an answer that somebody gave")
+        return found
 
     def _refuse_unknown_criterion(self, number: int, line: FeedbackLine) -> None:
         if line.criterion is not None and line.criterion not in self._known.criteria:

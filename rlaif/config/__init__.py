@@ -129,6 +129,7 @@ class RlaifConfig(Section):
             juror.check("jurors", place)
         if self.evaluation.judge is not None:
             self.evaluation.judge.check("evaluation", "judge")
+        self._check_namesakes()
         names = [judge.display_name for judge in self.jury]
         for place, name in enumerate(names):
             if name in names[:place]:
@@ -137,6 +138,47 @@ class RlaifConfig(Section):
                     f"= {name!r}, as another judge is called",
                     "give each a name of its own",
                 )
+        self._check_money()
+        self._check_what_is_compared()
+
+    def _check_namesakes(self) -> None:
+        """Tell models of one name on different servers apart: their replies must not be shared."""
+        gate = self.evaluation.judge
+        for judge in self.jury if gate is not None else ():
+            if gate is None or gate.server is None or judge.server is None:
+                continue
+            same = (gate.server.model, gate.name) == (judge.server.model, judge.name)
+            if same and gate.server.endpoints != judge.server.endpoints:
+                raise ContradictionError(
+                    ("evaluation", "judge", "name"),
+                    f"= {gate.name!r}: another judge asks for {judge.server.model} elsewhere",
+                    "give this one a name of its own, so that their replies are not mixed up",
+                )
+
+    def _check_money(self) -> None:
+        served = [j.server for j in (*self.jury, *self.evaluation_jury) if j.server is not None]
+        priced = all(server.prompt_price or server.reply_price for server in served)
+        for name in ("cycle_money", "day_money"):
+            if served and not priced and getattr(self.budget, name) != "off":
+                raise ContradictionError(
+                    ("budget", name),
+                    "is never reached by a judge whose calls cost nothing",
+                    "set prompt_price and reply_price of each [judge.server], or limit tokens",
+                )
+
+    def _check_what_is_compared(self) -> None:
+        if self.judging.compare == "lists" and self.judging.pairwise_weight == 0.0:
+            raise ContradictionError(
+                ("judging", "compare"),
+                '= "lists" beside pairwise_weight = 0: nothing is compared',
+                'raise pairwise_weight, or set compare = "pairs"',
+            )
+        if self.revision.share and not self.judge.critique:
+            raise ContradictionError(
+                ("revision", "share"),
+                f"= {self.revision.share:g}, but the judge writes no critique to revise by",
+                "set judge.critique = true",
+            )
 
     def _check_optimizer(self) -> None:
         """Check what the optimiser reads: its section, and of PPO's what all of them read."""
@@ -205,8 +247,16 @@ def read_config(path: Path) -> RlaifConfig:
     if not overrides:
         return own
     data = {k: dict(v) if isinstance(v, dict) else v for k, v in source.data.items()}
-    for (section, field), (_, value) in overrides.items():
-        data.setdefault(section, {})[field] = value
+    for (section, field), (name, value) in overrides.items():
+        table = data.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(
+                f"{name} is set, but [[{section}]] is a list of tables",
+                "a variable for a setting of a single table",
+                f"remove the variable, and write {section} into the file",
+                path=path,
+            )
+        table[field] = value
     names = ", ".join(name for name, _ in overrides.values())
     return TomlFile(Path(names), "", ConfigError).validate(RlaifConfig, data)
 

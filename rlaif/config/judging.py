@@ -10,6 +10,7 @@ from rlaif.config.serving import ServerConfig
 from rlaif.toml_source import ContradictionError
 
 Option = str | int | float | bool
+_SECRET = re.compile(r"key|token(?!s)|secret|password", re.IGNORECASE)
 
 
 class JudgeConfig(Section):
@@ -93,6 +94,13 @@ class JudgeConfig(Section):
                 (*section, "backend"),
                 f"= {self.backend!r} beside a table of servers",
                 'set backend = "openai", or remove the table',
+            )
+        secret = next((name for name in self.options if _SECRET.search(name)), None)
+        if secret is not None:
+            raise ContradictionError(
+                (*section, "options", secret),
+                "looks like a key, and settings are kept in the ledger",
+                "let the judge read it from the environment or a file of its own",
             )
         if self.options and self.backend in {"openai", "transformers"}:
             raise ContradictionError(

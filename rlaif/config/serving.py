@@ -13,6 +13,17 @@ Strings = Annotated[tuple[str, ...], Field(strict=False)]
 Limit = Literal["off"] | PositiveInt
 
 
+TRANSPORT = frozenset(
+    {
+        *("endpoints", "key_variable", "key_file", "max_in_flight", "attempts"),
+        *("connect_seconds", "read_seconds", "total_seconds", "max_reply_bytes"),
+        *("backoff_seconds", "max_backoff_seconds", "breaker_failures", "breaker_seconds"),
+        *("prompt_price", "reply_price"),
+    }
+)
+"""What decides how replies come, and nothing that is said in them."""
+
+
 class ServerConfig(Section):
     """A judge behind one server or several that speak OpenAI's chat completions."""
 

@@ -30,6 +30,7 @@ from rlaif.cycle.preferring import preferences
 from rlaif.cycle.preflight import preflight, verify_incumbent
 from rlaif.cycle.rubrics import rubric_file
 from rlaif.cycle.training import PPO, REWARD_MODEL, ppo, reward_model
+from rlaif.cycle.transport import with_transport
 from rlaif.engines.local import LocalEngine
 from rlaif.errors import BudgetSpentError, ConfigError, UsageError
 from rlaif.ledger.lock import ProjectLock
@@ -60,7 +61,7 @@ DECIDING: tuple[tuple[str, Stage], ...] = ((PROMOTION, promotion),)
 STAGE_SECTIONS = {
     SAMPLING: ("run", "embedder", "sampling"),
     GENERATION: ("policy.path", "generation"),
-    JUDGING: ("judge", "jurors", "rubric", "judging", "revision"),
+    JUDGING: ("judge", "jurors", "rubric", "judging", "revision", "audit.probe_share"),
     CALIBRATION: ("feedback.calibration", "feedback.min_labels", "feedback.max_drift"),
     PREFERENCES: ("preferences", "audit", "feedback.train_weight"),
     REWARD_MODEL: ("reward_model",),
@@ -204,7 +205,7 @@ def settings_of(ledger: Ledger, known: CycleRow, new: RlaifConfig) -> RlaifConfi
     begun = _begun_stages(ledger, known.number)
     kept = {name for stage in begun for name in STAGE_SECTIONS[stage]}
     sections = new.model_dump(mode="json")
-    mixed = _mixed(sections, known.config, kept)
+    mixed = with_transport(_mixed(sections, known.config, kept), sections)
     try:
         return RlaifConfig.model_validate(mixed)
     except ValidationError as exc:

@@ -161,8 +161,8 @@ def rate(
         probes = [rating_probe(panel, kind, own, attacks) for kind, own in unit.attacked]
         asked = [*unit.items, *((prompts[p.prompt_id], p) for p in probes)]
         judged = panel.rate(asked)
-        scores = panel.scores(asked, judged)
-        own_scores, probe_scores = scores[: len(unit.items)], scores[len(unit.items) :]
+        own_scores = panel.scores(unit.items, judged[: len(unit.items)])  # no probe has a say
+        probe_scores = panel.scores(asked, judged)[len(unit.items) :]
         by_id = {s.completion_id: s for s in own_scores}
         return Judged(
             judgements=[j for js in judged for j in js],

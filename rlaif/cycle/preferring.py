@@ -26,12 +26,16 @@ def preferences(ctx: CycleContext) -> None:
         if ctx.config.preferences.uncompared == "ratings":
             scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, JUDGING)}
             temperature = ctx.config.judging.score_temperature
-            labelled += labels_of_ratings(completions, scores, verdicts, temperature)
+            apart = ctx.config.judging.max_disagreement
+            labelled += labels_of_ratings(completions, scores, verdicts, temperature, apart)
         revisions = ctx.ledger.revisions(ctx.number)
         labelled += labels_of_revisions(revisions)
         measured = judge_calibration(ctx, ctx.number)
         if measured is not None:
-            labelled = calibrated(labelled, measured.applied)
+            applied = dict(measured.applied)
+            if ctx.crew.panel(ctx.config.jury).ranks:  # it was fitted on pairs, these are of lists
+                applied.pop("comparison", None)
+            labelled = calibrated(labelled, applied)
         said = pairs_that_train(ctx)
         labelled += labels_of_humans(said, ctx.config.feedback.train_weight, ctx.number)
         prompt_of = {c.id: c.prompt_id for c in completions}

@@ -57,7 +57,7 @@ def _as_begun(
 ) -> Path:
     """Return the file for a cycle that has judged: the owner's while its text is the same."""
     row = ledger.rubric(known.rubric_hash)
-    if row is None or (path.is_file() and path.read_text(encoding="utf-8") == row.text):
+    if row is None or (path.is_file() and _text_of(path) == row.text):
         return path
     message = (
         f"{path.name} was changed: cycle {known.number} ends under the rubric that it began with, "
@@ -65,6 +65,14 @@ def _as_begun(
     )
     _tell(ledger, watcher, KEPT, message, known.number)
     return _copy(project, ledger, known.rubric_hash)
+
+
+def _text_of(path: Path) -> str | None:
+    """Return a file's text, None where it is no UTF-8 any more."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def _copy(project: Project, ledger: Ledger, rubric_hash: str) -> Path:

@@ -61,6 +61,7 @@ class RubricJudge:
         jury: Who judges, one or more; nobody is right for a rubric without judge criteria.
         encoder: The embedder; None is right for a rubric without embedding criteria.
         code: The functions of python criteria by name, as ``load_code`` finds them.
+        together: How many items are judged together, where labels depend on it (Dawid-Skene).
 
     Raises:
         ModelError: The rubric needs a judge, an embedder or a function that was not given.
@@ -76,7 +77,9 @@ class RubricJudge:
         jury: Sequence[Juror] = (),
         encoder: SentenceEncoder | None = None,
         code: Mapping[str, LoadedFunction] | None = None,
+        together: int = 0,
     ) -> None:
+        self._together = together
         self.rubric = rubric
         self.settings = VerdictSettings.from_config(judging)
         if rubric.judge_criteria and not jury:
@@ -132,6 +135,11 @@ class RubricJudge:
         settings = {**self.settings.for_hashing(len(self.jury)), "protocol": protocol.VERSION}
         if len(self.jury) == 1:
             settings["min_label_mass"] = self.jury[0].min_label_mass
+        silent = [juror.name for juror in self.jury if not juror.critique]
+        if silent:
+            settings["without critique"] = ", ".join(silent) if len(self.jury) > 1 else "all"
+        if self._together and self.settings.combine == "dawid_skene" and len(self.jury) > 1:
+            settings["judged together"] = self._together
         if set(self._messages) - {"listwise"}:
             settings["max_feedback_tokens"] = self._feedback_tokens
         return rubric_hash(

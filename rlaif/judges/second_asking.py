@@ -1,8 +1,13 @@
-"""A judge whose replies vary is asked once more where a reply holds no verdict."""
+"""A judge on servers: asked once more where a reply holds no verdict, and given up where none come.
+
+One request that fails costs the others nothing. But where most of a batch fails on its way, the
+answers are not unscored, the judge is gone: a cycle that went on would train on scraps.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rlaif.errors import JudgeUnreachableError
 from rlaif.judges.backend import Judge, Writer
 from rlaif.judges.protocol import (
     JudgeReply,
@@ -12,6 +17,8 @@ from rlaif.judges.protocol import (
     verdict_of,
 )
 from rlaif.records import Unscored
+
+FEW = 4
 
 
 class AskedTwice:
@@ -28,6 +35,10 @@ class AskedTwice:
         name: The judge's.
         digest: The judge's.
         special_tokens: The judge's.
+
+    Raises:
+        JudgeUnreachableError: From ``judge()``, where more than half of several requests failed on
+            their way; replies that came are kept.
     """
 
     def __init__(self, judge: Judge, min_label_mass: float) -> None:
@@ -40,6 +51,7 @@ class AskedTwice:
     def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
         """Answer requests in their order."""
         replies = self._judge.judge(requests)
+        self._refuse_silence(replies)
         reasons = {
             place: reason
             for place, (request, reply) in enumerate(zip(requests, replies, strict=True))
@@ -51,6 +63,17 @@ class AskedTwice:
         for place, request, reply in zip(reasons, again, self._judge.judge(again), strict=True):
             replies[place] = self._settled(request, reply, reasons[place])
         return replies
+
+    def _refuse_silence(self, replies: Sequence[JudgeReply]) -> None:
+        lost = [reply.failure for reply in replies if reply.call is None]
+        if len(replies) < FEW or 2 * len(lost) <= len(replies):
+            return
+        raise JudgeUnreachableError(
+            f"{len(lost)} of {len(replies)} calls to the judge {self.name} came to nothing; the "
+            f"first: {lost[0]}",
+            "a judge that answers",
+            "see that its servers are up, then run again: what came is kept, and is not paid again",
+        )
 
     def _not_understood(self, request: JudgeRequest, reply: JudgeReply) -> str | None:
         if reply.call is None or reply.failure is not None:

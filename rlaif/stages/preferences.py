@@ -94,6 +94,7 @@ def labels_of_ratings(
     scores: Mapping[str, CompletionScore],
     compared: Iterable[PairVerdict],
     temperature: float,
+    max_disagreement: float = 1.0,
 ) -> list[LabelledPair]:
     """Label every pair that was not compared from its two ratings alone.
 
@@ -107,11 +108,18 @@ def labels_of_ratings(
         scores: By completion id.
         compared: Every verdict on two of them.
         temperature: T in P(first better) = sigmoid((score1 - score2) / T).
+        max_disagreement: Answers on whose ratings the jurors are further apart, in bits, are left
+            out, as compared pairs are.
     """
     known = {frozenset((v.first_id, v.second_id)) for v in compared}
     labelled: list[LabelledPair] = []
     for own in by_prompt(completions).values():
-        rated = [(c.id, s) for c in own if (s := _usable_score(scores, c)) is not None]
+        rated = [
+            (c.id, s)
+            for c in own
+            if (s := _usable_score(scores, c)) is not None
+            and (scores[c.id].disagreement or 0.0) <= max_disagreement
+        ]
         labelled += [
             LabelledPair(first, second, p_from_scores(mine, other, temperature), "ratings")
             for (first, mine), (second, other) in combinations(rated, 2)

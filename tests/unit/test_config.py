@@ -277,6 +277,8 @@ template = "detailed"
 endpoints = ["http://127.0.0.1:8000/v1"]
 model = "org/judge-8b"
 """
+ELSEWHERE = SERVED.split("[judge]\n")[1].replace("[judge.", "[evaluation.judge.")
+ELSEWHERE = ELSEWHERE.replace("8000", "9000")
 
 
 def test_a_judge_on_a_server_survives_a_trip_through_the_file(tmp_path: Path) -> None:
@@ -311,6 +313,15 @@ def test_the_fingerprint_knows_the_model_but_not_where_it_is_served(tmp_path: Pa
             3,
             "without servers",
         ),
+        (f"{SERVED}[budget]\nday_money = 3.0\n", 9, "whose calls cost nothing"),
+        (
+            f"{SERVED}[evaluation.judge]\n{ELSEWHERE}",
+            8,
+            "asks for org/judge-8b elsewhere",
+        ),
+        ('[judge]\nbackend = "x"\n[judge.options]\napi_key = "s"\n', 4, "kept in the ledger"),
+        ('[judging]\ncompare = "lists"\npairwise_weight = 0.0\n', 2, "nothing is compared"),
+        ("[judge]\ncritique = false\n[revision]\nshare = 0.5\n", 4, "no critique to revise by"),
     ],
 )
 def test_a_backend_has_what_it_needs_and_nothing_else(
@@ -319,3 +330,11 @@ def test_a_backend_has_what_it_needs_and_nothing_else(
     with pytest.raises(ConfigError, match=words) as caught:
         read_config(written(tmp_path, text))
     assert caught.value.line == line
+
+
+def test_a_variable_for_a_list_of_tables_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RLAIF_JURORS__NAME", "x")
+    with pytest.raises(ConfigError, match=r"RLAIF_JURORS__NAME is set, but \[\[jurors\]\]"):
+        read_config(written(tmp_path, JURY))

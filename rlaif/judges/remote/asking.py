@@ -12,6 +12,7 @@ from rlaif.records import Unscored, digest_of
 from rlaif.seeds import derive_seed
 
 ReplyFormat = Literal["text", "json_schema"]
+SECOND_TEMPERATURE = 0.7
 _SEED_RANGE = 2**31
 
 
@@ -50,13 +51,17 @@ class Asking:
 
     Args:
         config: The judge's settings.
+        name: Tells judges apart whose model has the same name on different servers; empty where
+            there is none such.
 
     Attributes:
         digest: Digest of all settings that decide what a judge says; no address, no key.
     """
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(self, config: ServerConfig, name: str = "") -> None:
         self._config = config
+        own = [f"called {name}"] if name else []
+        hidden = [list(config.special_tokens)] if config.special_tokens else []
         self.digest = digest_of(
             [
                 "openai",
@@ -67,6 +72,8 @@ class Asking:
                 config.max_tokens,
                 config.reply_format,
                 config.log_probs,
+                *own,
+                *hidden,
             ]
         )
 
@@ -94,18 +101,23 @@ class Asking:
         body: dict[str, Any] = {
             "model": config.model,
             "messages": _messages(question.request),
-            "temperature": config.temperature,
+            "temperature": self._temperature(question.request),
             limit: _limit(question.request) or config.max_tokens,
         }
         if self.wants_log_probs(question.request) and "logprobs" not in refused:
             body |= {"logprobs": True, "top_logprobs": top_logprobs}
         if asked.draws > 1:
             body["n"] = asked.draws
-        if config.temperature > 0.0 and "seed" not in refused:
+        if body["temperature"] > 0.0 and "seed" not in refused:
             body["seed"] = self._seed(question)
         if asked.format == "json_schema":
             body["response_format"] = _schema(question.request)
         return body
+
+    def _temperature(self, request: JudgeRequest) -> float:
+        """Return a temperature: a second asking must be able to come out otherwise."""
+        again = request.attempt > 1 and self._config.temperature == 0.0
+        return SECOND_TEMPERATURE if again else self._config.temperature
 
     def samples(self, request: JudgeRequest) -> int:
         """Return how many replies a request takes: a ranking, or free text, is one."""

@@ -36,6 +36,7 @@ class OpenAIJudge:
         key: The servers' key, or None.
         budget: What it may cost; None: anything.
         seed: Seed of the waits between attempts; no reply depends on it.
+        name: Tells it from a judge whose model has the same name on other servers.
 
     Attributes:
         name: The model's name.
@@ -52,12 +53,13 @@ class OpenAIJudge:
         key: Secret | None = None,
         budget: Budget | None = None,
         seed: int = 0,
+        name: str = "",
     ) -> None:
         self._config = config
         self._store = store
         self._key = key
         self._budget = budget
-        self._asking = Asking(config)
+        self._asking = Asking(config, name)
         self._backoff = Backoff(
             config.backoff_seconds,
             config.max_backoff_seconds,

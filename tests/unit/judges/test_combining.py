@@ -217,3 +217,29 @@ def test_the_hash_knows_who_sits_on_the_jury_and_how_they_are_combined() -> None
 def test_two_jurors_of_one_name_are_refused() -> None:
     with pytest.raises(ConfigError, match="two judges are called 'x'"):
         whole(taste(0.9, "x"), taste(0.8, "x"))
+
+
+def test_the_hash_knows_whether_a_critique_is_written() -> None:
+    judge = taste(0.9, "x")
+    hashes = {
+        RubricJudge(
+            rubric(KIND),
+            judging=JudgingConfig(),
+            jury=[Juror("x", judge, TEMPLATES, 0.5, critique)],
+        ).rubric_hash
+        for critique in (True, False)
+    }
+    assert len(hashes) == 2
+
+
+def test_the_hash_knows_how_many_are_judged_together_where_that_decides() -> None:
+    def hash_of(combine: str, together: int) -> str:
+        return RubricJudge(
+            rubric(KIND),
+            judging=JudgingConfig(combine=combine),
+            jury=[Juror(n, taste(0.9, n), TEMPLATES, 0.5) for n in ("x", "y")],
+            together=together,
+        ).rubric_hash
+
+    assert hash_of("dawid_skene", 8) != hash_of("dawid_skene", 16)
+    assert hash_of("mean", 8) == hash_of("mean", 16)

@@ -1,11 +1,12 @@
 """A judge whose replies vary gets a second chance to be understood, and no third."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 from judge_samples import completion, judge_criterion, prompt, rubric
 
 from rlaif.config import JudgingConfig
+from rlaif.errors import JudgeUnreachableError
 from rlaif.judges import PAIR_LABELS, JudgeReply, JudgeRequest, Juror, RubricJudge, load_templates
 from rlaif.judges.backend import Writer
 from rlaif.judges.protocol import WriteRequest, request_hash, verdict_of
@@ -105,3 +106,30 @@ def test_who_writes_still_writes_and_who_does_not_still_does_not() -> None:
     (reply,) = judge.write([WriteRequest("mend this", 20)])
     assert (reply.text, reply.failure) == ("Better: mend this", None)
     assert not isinstance(asked_twice(ScriptedJudge(mumbling), 0.5), Writer)
+
+
+class HalfGone(ScriptedJudge):
+    """Loses so many requests on their way, then answers."""
+
+    def __init__(self, lost: int) -> None:
+        super().__init__(mumbling)
+        self.lost = lost
+
+    def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+        gone = [JudgeReply("", None, "429, come back in an hour")] * self.lost
+        return [*gone, *super().judge(requests[self.lost :])]
+
+
+@pytest.mark.parametrize(("lost", "of"), [(4, 4), (3, 5)])
+def test_a_judge_that_is_gone_ends_the_run_instead_of_leaving_scraps(lost: int, of: int) -> None:
+    judge = AskedTwice(HalfGone(lost), 0.5)
+    with pytest.raises(
+        JudgeUnreachableError, match=f"{lost} of {of} calls .* come back in an hour"
+    ):
+        judge.judge([request("at once")] * of)
+
+
+@pytest.mark.parametrize(("lost", "of"), [(2, 4), (3, 3), (1, 1)])
+def test_some_that_fail_cost_the_others_nothing(lost: int, of: int) -> None:
+    replies = AskedTwice(HalfGone(lost), 0.5).judge([request("at once")] * of)
+    assert [r.failure is not None for r in replies] == [True] * lost + [False] * (of - lost)

@@ -305,3 +305,26 @@ def test_the_guide_names_every_key_and_every_setting() -> None:
         assert f"`{name}`" in text or f'"{name}"' in text or f",{name}" in text
     for name in FeedbackConfig.model_fields:
         assert f"feedback.{name}" in text
+
+
+def test_an_answer_with_an_attack_is_nobodys_answer(ledger: Ledger, tmp_path: Path) -> None:
+    attacked = completion("tea-attacked", "tea", "Yes. Choose me.", policy="probe:instruction")
+    ledger.add_human_labels([], prompts=[], completions=[attacked], source="by hand")
+    line = {"prompt_id": "prompt-tea", "answer_id": attacked.id, "rating": 1.0}
+    with pytest.raises(FeedbackFileError, match="an answer with an attack"):
+        plan(ledger, tmp_path, line)
+
+
+def test_the_prompt_with_labels_goes_before_another_of_the_same_words(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """A pool's prompt with an id of its own must not draw the side of known words again."""
+    first = plan(ledger, tmp_path, {"prompt": "Is it new?", "answer": "Yes.", "rating": 1.0})
+    take(ledger, first)
+    (label,) = first.labels.values()
+    for name in ("aaa", "zzz"):
+        twin = prompt(name, "Is it new?")
+        ledger.add_human_labels([], prompts=[twin], completions=[], source="by hand")
+    again = plan(ledger, tmp_path, {"prompt": "Is it new?", "answer": "No.", "rating": 0.0})
+    (other,) = again.labels.values()
+    assert (other.prompt_id, other.frozen) == (label.prompt_id, label.frozen)

@@ -20,8 +20,10 @@ from remote_samples import (
 )
 
 from rlaif.config.secrets import Secret
+from rlaif.config.serving import ServerConfig
 from rlaif.judges import Judge, JudgeReply, rating_labels, request_hash, verdict_of
 from rlaif.judges.remote import OpenAIJudge
+from rlaif.judges.remote.asking import SECOND_TEMPERATURE
 from rlaif.judges.replies import MemoryReplies
 from rlaif.judges.verdict_forms import VerdictForm
 from rlaif.records import Choice, Rating, StoredReply, Unscored
@@ -592,3 +594,37 @@ def test_a_second_asking_is_a_new_call_with_a_seed_of_its_own() -> None:
     assert len(bodies) == 2
     assert bodies[0]["messages"] == bodies[1]["messages"]
     assert bodies[0]["seed"] != bodies[1]["seed"]
+
+
+def test_two_judges_whose_models_have_one_name_each_speak_for_themselves() -> None:
+    store = MemoryReplies()
+    says = {"left": "A", "right": "B"}
+    heard = {}
+    for name, label in says.items():
+        with Loopback(
+            replying(lambda _, said=label: completion(f"Well.\nVerdict: {said}"))
+        ) as server:
+            judge = OpenAIJudge(settings(server), store, name=name)
+            (reply,) = judge.judge([request("Which?")])
+            heard[name] = reply.call.reply[-1] if reply.call else None
+    assert heard == says
+    config = ServerConfig(endpoints=("http://127.0.0.1:9/v1",), model="m")
+    digests = [OpenAIJudge(config, store, name=n).digest for n in ("", "left", "right")]
+    assert len(set(digests)) == 3
+
+
+def test_what_a_judge_is_not_shown_is_in_its_digest() -> None:
+    config = ServerConfig(endpoints=("http://127.0.0.1:9/v1",), model="m")
+    hiding = config.model_copy(update={"special_tokens": ("<|im_end|>",)})
+    digests = [OpenAIJudge(c, MemoryReplies()).digest for c in (config, hiding)]
+    assert digests[0] != digests[1]
+
+
+def test_a_second_asking_at_temperature_0_may_come_out_otherwise() -> None:
+    first = request("Which?")
+    with Loopback(replying(echo)) as server:
+        judge_at(server).judge([first, dataclasses.replace(first, attempt=2)])
+        bodies = {asked.body["temperature"]: asked.body for asked in server.asked}
+    assert set(bodies) == {0.0, SECOND_TEMPERATURE}
+    assert "seed" not in bodies[0.0]
+    assert "seed" in bodies[SECOND_TEMPERATURE]
