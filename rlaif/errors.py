@@ -58,7 +58,7 @@ class BudgetSpentError(RlaifError):
         limit: The setting, for instance ``budget.day_money``.
         spent: What is spent of it.
         most: The limit.
-        frees: When there is room again; None: with the next cycle.
+        frees: When there is room again; None: not before the limit is raised.
     """
 
     exit_code = EXIT_OK
@@ -68,11 +68,13 @@ class BudgetSpentError(RlaifError):
         self.spent = spent
         self.most = most
         self.frees = frees
-        when = "with the next cycle" if frees is None else f"at {frees:%Y-%m-%d %H:%M} UTC"
+        at = None if frees is None else f"{frees:%Y-%m-%d %H:%M} UTC"
         super().__init__(
             f"{limit} is spent: {spent:,.10g} of {most:,.10g}, too little left for another call",
-            f"room for a call, which comes {when}",
-            f"wait until then, or raise {limit}; the cycle goes on where it stopped",
+            "room for a call" if at is None else f"room for a call, which comes at {at}",
+            f"raise {limit} and run again; the cycle goes on where it stopped"
+            if at is None
+            else f"wait until then, or raise {limit}; the cycle goes on where it stopped",
         )
 
 

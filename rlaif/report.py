@@ -89,7 +89,7 @@ class CycleFigures(Record):
     judgements: int
     unscored: int
     preferences: int
-    judge: JudgeFigures | None
+    judge: JudgeFigures | None = None
     reward_model: RewardModelFigures | None
     ppo: PpoFigures | None
     evaluation: EvaluationFigures | None
@@ -279,7 +279,7 @@ def _judge(content: dict[str, Any] | None) -> JudgeFigures | None:
         return None
     frozen, drift = content["frozen"], content["drift"]
     return JudgeFigures(
-        labels=content["labels"],
+        labels=frozen["labels"],
         agreement=frozen["agreement"],
         ci=(frozen["low"], frozen["high"]),
         drift_found=drift["found"],

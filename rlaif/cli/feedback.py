@@ -1,5 +1,6 @@
 """``rlaif feedback``: what humans say of answers, and what the judge is worth by it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ from rich.table import Table
 
 from rlaif.cli.documented import Group
 from rlaif.cli.output import (
+    LARGEST,
     cell,
     emit_json,
     json_option,
@@ -19,6 +21,7 @@ from rlaif.cli.output import (
 )
 from rlaif.cli.place import Place
 from rlaif.records import HumanLabel
+from rlaif.text import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from rlaif.project import Project
     from rlaif.stages.calibration import Agreement, Fitted, JudgeCalibration
 
+_EVEN, _SHOWN_WORDS = 0.5, 32
 SHOWN = 20
 
 
@@ -100,7 +104,7 @@ def import_(place: Place, file: Path, rater: str, dry_run: bool, as_json: bool) 
     ],
 )
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=SHOWN, show_default=True, help="How many."
+    "--limit", type=click.IntRange(1, LARGEST), default=SHOWN, show_default=True, help="How many."
 )
 @json_option
 @click.pass_obj
@@ -109,6 +113,8 @@ def list_(place: Place, limit: int, as_json: bool) -> None:
     with place.reader() as reader:
         labels = reader.human_labels(limit)
         prompts = {p.id: p.text for p in reader.prompts(sorted({x.prompt_id for x in labels}))}
+        shown_ids = sorted({i for x in labels for i in (x.first_id, x.second_id) if i is not None})
+        answers = {c.id: c.text for c in reader.completions_by_id(shown_ids)}
     if as_json:
         emit_json({"labels": [label.model_dump(mode="json") for label in labels]})
         return
@@ -118,14 +124,14 @@ def list_(place: Place, limit: int, as_json: bool) -> None:
     shown = table(
         "",
         *("form", "criterion", "says", "weight", "rater", "use", "prompt"),
-        words=("form", "criterion", "says", "rater", "use"),
-        prose=("prompt",),
+        words=("form", "criterion", "rater", "use"),
+        prose=("says", "prompt"),
     )
     for label in labels:
         shown.add_row(
             label.form,
             cell(label.criterion or "-"),
-            _saying(label),
+            cell(_saying(label, answers)),
             f"{label.weight:g}",
             cell(label.rater or "-"),
             "frozen" if label.frozen else "free",
@@ -202,10 +208,21 @@ def _told(counts: dict[str, int], dry_run: bool) -> str:
     )
 
 
-def _saying(label: HumanLabel) -> str:
+def _saying(label: HumanLabel, answers: Mapping[str, str]) -> str:
+    """Say it in the answers' words: which of two has which number, nobody has seen."""
+    first = _words(answers[label.first_id])
     if label.second_id is None:
-        return f"{label.value:.2f} of 1"
-    return "tie" if label.value == 0.5 else f"first with {percent(label.value)}"
+        return f"{label.value:.2f} of 1 for {first}"
+    second, p_first = _words(answers[label.second_id]), label.value
+    if p_first == _EVEN:
+        return f"{first} as good as {second}"
+    better, worse = (first, second) if p_first > _EVEN else (second, first)
+    sure = max(p_first, 1.0 - p_first)
+    return f"{better} over {worse}" + ("" if sure == 1.0 else f" with {percent(sure)}")
+
+
+def _words(text: str) -> str:
+    return f'"{shortened(one_line(text), _SHOWN_WORDS)}"'
 
 
 def _calibrations(reads: "LedgerReads") -> "dict[int, JudgeCalibration]":

@@ -4,7 +4,7 @@ import click
 from rich.text import Text
 
 from rlaif.cli.documented import Group
-from rlaif.cli.output import cell, emit_json, json_option, number, stdout, table
+from rlaif.cli.output import LARGEST, cell, emit_json, json_option, number, stdout, table
 from rlaif.cli.place import Place
 from rlaif.errors import UsageError
 from rlaif.ledger.reads import LedgerReads
@@ -32,7 +32,9 @@ def judge() -> None:
     ],
 )
 @click.option(
-    "--cycle", type=click.IntRange(min=1), help="The audit of this cycle.  [default: the last one]"
+    "--cycle",
+    type=click.IntRange(1, LARGEST),
+    help="The audit of this cycle.  [default: the last one]",
 )
 @json_option
 @click.pass_obj
@@ -69,9 +71,9 @@ def _find(reader: LedgerReads, cycle: int | None) -> tuple[int, AuditReport]:
         found = reader.report(number_of, AUDIT)
         if found is not None:
             return number_of, AuditReport.model_validate(found)
-    which = "no cycle" if cycle is None else f"cycle {cycle}"
+    which = "no cycle has" if cycle is None else f"cycle {cycle} has not"
     raise UsageError(
-        f"{which} has an audit of its judge",
+        f"{which} an audit of its judge",
         "a cycle that has judged answers with a judge model",
         "run a cycle first, or see rlaif status",
     )

@@ -19,6 +19,7 @@ _HIDDEN = re.compile(
 _PICTURES, _FIRST_PRINTABLE = 0x2400, 0x20
 _DELETE, _DELETE_PICTURE = 0x7F, "\u2421"
 _MINUTE, _HOUR = 60, 3600
+LARGEST = 2**31 - 1  # of a number that somebody types: what SQLite and Python both count to
 
 
 def json_option(command: F) -> F:

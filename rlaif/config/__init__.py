@@ -72,6 +72,7 @@ __all__ = [
 
 CONFIG_NAME = "rlaif.toml"
 ENV_PREFIX = "RLAIF_"
+BUNDLED_JUDGE = "bundled:tiny-judge"
 PLACES = frozenset({"path", "pools", "ptx_path", "python", "endpoints", "key_variable", "key_file"})
 
 
@@ -140,6 +141,7 @@ class RlaifConfig(Section):
                 )
         self._check_money()
         self._check_what_is_compared()
+        self._check_bundled_judge()
 
     def _check_namesakes(self) -> None:
         """Tell models of one name on different servers apart: their replies must not be shared."""
@@ -179,6 +181,23 @@ class RlaifConfig(Section):
                 f"= {self.revision.share:g}, but the judge writes no critique to revise by",
                 "set judge.critique = true",
             )
+
+    def _check_bundled_judge(self) -> None:
+        """Refuse to ask the bundled judge for what it was never taught."""
+        if not any(judge.model == BUNDLED_JUDGE for judge in self.jury):
+            return
+        wanted = (
+            ("judging", "compare", self.judging.compare == "lists", "rank answers"),
+            ("judging", "mark_errors", self.judging.mark_errors, "mark errors"),
+            ("revision", "share", self.revision.share > 0.0, "revise answers"),
+        )
+        for section, field, asked, ability in wanted:
+            if asked:
+                raise ContradictionError(
+                    (section, field),
+                    f"asks the bundled judge to {ability}, which it was not trained to do",
+                    "take a general model as judge, or set this back",
+                )
 
     def _check_optimizer(self) -> None:
         """Check what the optimiser reads: its section, and of PPO's what all of them read."""

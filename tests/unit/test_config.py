@@ -321,6 +321,9 @@ def test_the_fingerprint_knows_the_model_but_not_where_it_is_served(tmp_path: Pa
         ),
         ('[judge]\nbackend = "x"\n[judge.options]\napi_key = "s"\n', 4, "kept in the ledger"),
         ('[judging]\ncompare = "lists"\npairwise_weight = 0.0\n', 2, "nothing is compared"),
+        ('[judging]\ncompare = "lists"\n', 2, "asks the bundled judge to rank answers"),
+        ("[judging]\nmark_errors = true\n", 2, "asks the bundled judge to mark errors"),
+        ("[revision]\nshare = 0.5\n", 2, "asks the bundled judge to revise answers"),
         ("[judge]\ncritique = false\n[revision]\nshare = 0.5\n", 4, "no critique to revise by"),
     ],
 )

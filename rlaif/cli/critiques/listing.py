@@ -12,7 +12,7 @@ from rlaif.cli.critiques.following import follow
 from rlaif.cli.critiques.options import filter_options
 from rlaif.cli.critiques.printing import csv_text, shown
 from rlaif.cli.documented import Command
-from rlaif.cli.output import emit_json, json_option
+from rlaif.cli.output import LARGEST, emit_json, json_option
 from rlaif.cli.place import Place
 from rlaif.ledger.critique_reads import Asked
 from rlaif.ledger.critique_view import CritiqueView
@@ -70,12 +70,15 @@ class Page:
     help="With --search: rank puts first what holds rare words often.",
 )
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=SHOWN, show_default=True, help="How many."
+    "--limit", type=click.IntRange(1, LARGEST), default=SHOWN, show_default=True, help="How many."
 )
 @click.option(
-    "--before", metavar="SEQ", type=click.IntRange(min=1), help="Only those with a lower number."
+    "--before",
+    metavar="SEQ",
+    type=click.IntRange(1, LARGEST),
+    help="Only those with a lower number.",
 )
-@click.option("--page", type=click.IntRange(min=1), default=1, help="Which page of --limit.")
+@click.option("--page", type=click.IntRange(1, LARGEST), default=1, help="Which page of --limit.")
 @click.option("--follow", "follows", is_flag=True, help="Go on showing new ones as they come.")
 @click.option("--until-done", is_flag=True, help="With --follow: end when no cycle is running.")
 @json_option

@@ -53,7 +53,7 @@ def test_report_as_json_has_the_promised_keys(here: Rlaif) -> None:
     first, second, third = found["cycles"]
     keys = {
         *("cycle", "prompts", "completions", "judgements", "unscored", "preferences"),
-        *("reward_model", "ppo", "evaluation", "gate", "oracle", "seconds"),
+        *("reward_model", "ppo", "evaluation", "gate", "oracle", "judge", "seconds"),
     }
     assert set(first) == set(second) == set(third) == keys
     assert set(first["reward_model"]) == {"accuracy", "ece"}

@@ -106,8 +106,26 @@ def test_the_list_shows_the_last_and_obeys_nobody(here: Rlaif, file: Path) -> No
     assert "\x1b[31m" not in shown
     everything = json.loads(here("feedback", "list", "--json").output)["labels"]
     assert [x["form"] for x in everything] == ["pair", "rating", "ranking", "ranking", "ranking"]
-    whole = here("feedback", "list").output
+    whole = " ".join(here("feedback", "list").output.split())
     assert "0.00 of 1" in whole
+
+
+def test_a_pair_is_listed_by_the_words_that_were_preferred(here: Rlaif, tmp_path: Path) -> None:
+    """Whatever their ids' order: nobody has seen which of the two is the first."""
+    path = tmp_path / "pairs.jsonl"
+    lines = [
+        {"prompt": f"Question {i}?", "first": f"\u597d {i}", "second": f"bad {i}", "better": better}
+        for i, better in enumerate(["first"] * 6 + ["tie", 0.75])
+    ]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    path.write_text(text, encoding="utf-8")
+    here("feedback", "import", path)
+    shown = " ".join(here("feedback", "list").output.split())
+    for i in range(6):
+        assert f'"\u597d {i}" over "bad {i}"' in shown
+    assert "as good as" in shown
+    assert '"\u597d 7" over "bad 7" with' in shown
+    assert "75%" in shown
 
 
 def measured(ledger: Ledger, cycle: int) -> None:

@@ -67,6 +67,7 @@ def test_every_setting_is_written_with_its_default(rlaif: Rlaif, tmp_path: Path)
     written = tomllib.loads((tmp_path / "new" / CONFIG_NAME).read_text(encoding="utf-8"))
     defaults = RlaifConfig().model_dump(exclude_none=True)
     assert defaults.pop("jurors") == ()
+    assert defaults["judge"].pop("options") == {}
     assert {name: set(section) for name, section in written.items()} == {
         name: set(section) for name, section in defaults.items()
     }

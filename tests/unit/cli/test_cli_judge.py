@@ -57,4 +57,5 @@ def test_an_audit_as_json_is_the_stored_one(here: Rlaif) -> None:
 def test_where_there_is_no_audit_it_says_so(here: Rlaif, options: tuple[object, ...]) -> None:
     result = here("judge", "audit", *options)
     assert result.exit_code == 2
-    assert "has an audit of its judge" in result.stderr
+    assert "an audit of its judge" in result.stderr
+    assert ("cycle 1 has not" if options else "no cycle has") in result.stderr

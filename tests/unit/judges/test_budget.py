@@ -66,7 +66,11 @@ def test_a_limit_that_has_no_room_is_named(limit: str, value: float, spent: floa
     assert f"budget.{limit} is spent: {spent:g} of {value:g}" in str(error)
     tomorrow = datetime(2026, 11, 30, tzinfo=UTC)
     assert error.frees == (tomorrow if limit.startswith("day") else None)
-    when = "at 2026-11-30 00:00 UTC" if limit.startswith("day") else "with the next cycle"
+    when = (
+        "at 2026-11-30 00:00 UTC"
+        if limit.startswith("day")
+        else f"raise budget.{limit} and run again"
+    )
     assert when in str(error)
 
 
