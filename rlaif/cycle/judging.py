@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from rlaif.cycle.context import CycleContext
 from rlaif.cycle.drafting import AUDIT, CALIBRATION, JUDGING, TRAIN
@@ -10,6 +11,7 @@ from rlaif.cycle.revising import revise
 from rlaif.errors import StageError
 from rlaif.judges import RubricJudge
 from rlaif.judges.lists import RankedItem
+from rlaif.judges.panel import ComparedItem, RatedItem
 from rlaif.judges.probes import load_attacks
 from rlaif.ledger.unit import Unit
 from rlaif.records import (
@@ -35,34 +37,16 @@ from rlaif.stages.probing import (
 from rlaif.stages.ranked_lists import choose_list
 
 PROBED = {"rating": "probe-rated", "comparison": "probe-compared"}
-Pair = tuple[Prompt, Completion, Completion]
 Attacked = Sequence[tuple[ProbeKind, Completion]]
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class RatingUnit:
-    """Completions that are rated together; of some an attacked twin is rated among them."""
+class JudgingUnit(Generic[Item]):
+    """Answers, pairs or lists that are judged together, attacked twins of some answers beside."""
 
     name: str
-    items: tuple[tuple[Prompt, Completion], ...]
-    attacked: tuple[tuple[ProbeKind, Completion], ...] = ()
-
-
-@dataclass(frozen=True)
-class ComparisonUnit:
-    """Pairs that are compared together, some of them an answer and its attacked twin."""
-
-    name: str
-    items: tuple[Pair, ...]
-    attacked: tuple[tuple[ProbeKind, Completion], ...] = ()
-
-
-@dataclass(frozen=True)
-class RankingUnit:
-    """Lists that are ranked together; beside them an answer and its attacked twin are compared."""
-
-    name: str
-    items: tuple[RankedItem, ...]
+    items: tuple[Item, ...]
     attacked: tuple[tuple[ProbeKind, Completion], ...] = ()
 
 
@@ -104,7 +88,7 @@ def _pairs(
     prompts: Mapping[str, Prompt],
     completions: Sequence[Completion],
     scores: Mapping[str, CompletionScore],
-) -> list[Pair]:
+) -> list[ComparedItem]:
     return [
         (prompts[prompt_id], first, second)
         for prompt_id, own in by_prompt(completions).items()
@@ -156,7 +140,7 @@ def rate(
     """
     items = [(prompts[c.prompt_id], c) for c in completions if c.duplicate_of is None]
 
-    def work(unit: RatingUnit) -> Judged:
+    def work(unit: JudgingUnit[RatedItem]) -> Judged:
         attacks = load_attacks(panel.rubric.language, ctx.project.root)
         probes = [rating_probe(panel, kind, own, attacks) for kind, own in unit.attacked]
         asked = [*unit.items, *((prompts[p.prompt_id], p) for p in probes)]
@@ -180,7 +164,7 @@ def rate(
         part = tuple(items[start : start + size])
         ids = {completion.id for _, completion in part}
         own = tuple((kind, original) for kind, original in attacked if original.id in ids)
-        units.append(RatingUnit(f"ratings-{purpose}-{number:04d}", part, own))
+        units.append(JudgingUnit(f"ratings-{purpose}-{number:04d}", part, own))
     ctx.run_units(stage, units, work, _recorder(ctx, panel, stage), "batches of ratings")
 
 
@@ -189,7 +173,7 @@ def compare(
     panel: RubricJudge,
     stage: str,
     purpose: str,
-    pairs: Sequence[Pair],
+    pairs: Sequence[ComparedItem],
     scores: Mapping[str, CompletionScore],
     prompts: Mapping[str, Prompt] | None = None,
     attacked: Attacked = (),
@@ -207,7 +191,7 @@ def compare(
         attacked: Attacks, each with an answer against which its probe is compared.
     """
 
-    def work(unit: ComparisonUnit) -> Judged:
+    def work(unit: JudgingUnit[ComparedItem]) -> Judged:
         tried = _with_twins(ctx, panel, unit.attacked, prompts or {})
         judged = panel.compare([*unit.items, *tried])
         own_judged, tried_judged = judged[: len(unit.items)], judged[len(unit.items) :]
@@ -218,17 +202,8 @@ def compare(
             outcomes=_outcomes(panel, tried, tried_judged),
         )
 
-    size = ctx.config.judge.batch_size
-    starts = range(0, len(pairs), size)
     usable = attacked if panel.compares else ()
-    units = [
-        ComparisonUnit(
-            f"comparisons-{purpose}-{number:04d}",
-            tuple(pairs[start : start + size]),
-            tuple(usable[number :: len(starts)]),
-        )
-        for number, start in enumerate(starts)
-    ]
+    units = _units(f"comparisons-{purpose}", pairs, ctx.config.judge.batch_size, usable)
     ctx.run_units(stage, units, work, _recorder(ctx, panel, stage), "batches of comparisons")
 
 
@@ -258,7 +233,7 @@ def rank(
         attacked: Attacks, each with an answer against which its probe is compared.
     """
 
-    def work(unit: RankingUnit) -> Judged:
+    def work(unit: JudgingUnit[RankedItem]) -> Judged:
         tried = _with_twins(ctx, panel, unit.attacked, prompts)
         ranked, compared = panel.rank(unit.items), panel.compare(tried)
         return Judged(
@@ -269,21 +244,28 @@ def rank(
         )
 
     size = max(1, ctx.config.judge.batch_size // ctx.config.judging.list_size)
-    starts = range(0, len(lists), size)
-    units = [
-        RankingUnit(
-            f"rankings-{purpose}-{number:04d}",
-            tuple(lists[start : start + size]),
+    units = _units(f"rankings-{purpose}", lists, size, attacked)
+    ctx.run_units(stage, units, work, _recorder(ctx, panel, stage), "batches of rankings")
+
+
+def _units(
+    name: str, items: Sequence[Item], size: int, attacked: Attacked
+) -> list[JudgingUnit[Item]]:
+    """Cut items into units of a size, and deal the attacked answers to them in turn."""
+    starts = range(0, len(items), size)
+    return [
+        JudgingUnit(
+            f"{name}-{number:04d}",
+            tuple(items[start : start + size]),
             tuple(attacked[number :: len(starts)]),
         )
         for number, start in enumerate(starts)
     ]
-    ctx.run_units(stage, units, work, _recorder(ctx, panel, stage), "batches of rankings")
 
 
 def _with_twins(
     ctx: CycleContext, panel: RubricJudge, attacked: Attacked, prompts: Mapping[str, Prompt]
-) -> list[Pair]:
+) -> list[ComparedItem]:
     """Return an attacked twin of each answer beside it."""
     attacks = load_attacks(panel.rubric.language, ctx.project.root)
     return [
@@ -293,7 +275,7 @@ def _with_twins(
 
 
 def _outcomes(
-    panel: RubricJudge, tried: Sequence[Pair], judged: Sequence[Sequence[Judgement]]
+    panel: RubricJudge, tried: Sequence[ComparedItem], judged: Sequence[Sequence[Judgement]]
 ) -> list[ProbeOutcome]:
     return [
         comparison_outcome(panel, probe, own, p_probe)

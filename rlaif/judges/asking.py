@@ -23,7 +23,7 @@ from rlaif.judges.protocol import (
     rating_labels,
     verdict_of,
 )
-from rlaif.judges.rubric import JudgeCriterion
+from rlaif.judges.rubric import JudgeCriterion, Rubric
 from rlaif.judges.rubric.criteria import GradedBy
 from rlaif.records import (
     Completion,
@@ -43,6 +43,26 @@ def messages_of(criteria: Sequence[JudgeCriterion]) -> tuple[str, ...]:
     """Return the messages beside rating and comparing that verdicts on criteria are read from."""
     used = {criterion.graded_by for criterion in criteria}
     return tuple(kind for how, kind in MESSAGES.items() if how in used)
+
+
+def require_messages(juror: Juror, rubric: Rubric, kinds: Sequence[JudgementKind]) -> None:
+    """Check before anything is judged that a juror can be asked all that a rubric asks.
+
+    Args:
+        juror: The juror.
+        rubric: The rubric.
+        kinds: What will be asked for verdicts: ratings, comparisons, rankings.
+
+    Raises:
+        ConfigError: Its template lacks a message, or cannot show a part of the rubric.
+        ModelError: A criterion is graded by what it writes, and it writes no free text.
+    """
+    criteria, reference = rubric.judge_criteria, bool(rubric.references)
+    juror.templates.require(criteria, kinds, reference=reference)
+    for criterion in criteria:
+        kind = MESSAGES.get(criterion.graded_by)
+        if kind is not None:
+            juror.require_writing(f"the criterion {criterion.name!r}", kind, reference)
 
 
 @dataclass(frozen=True)

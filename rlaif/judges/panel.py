@@ -17,7 +17,7 @@ from rlaif.judges.aggregation import (
     score_completion,
 )
 from rlaif.judges.agreement import OrderedPair
-from rlaif.judges.asking import MESSAGES, Question, Said, ask, messages_of
+from rlaif.judges.asking import Question, Said, ask, messages_of, require_messages
 from rlaif.judges.backend import SentenceEncoder
 from rlaif.judges.code_criteria import LoadedFunction, digests_of, judge_by_code
 from rlaif.judges.combining import Merged, merge
@@ -90,14 +90,7 @@ class RubricJudge:
         for juror in self.jury:
             if self.ranks:
                 refuse_without_ranking(juror)
-            juror.templates.require(
-                rubric.judge_criteria, self._kinds, reference=bool(rubric.references)
-            )
-            for criterion in rubric.judge_criteria:
-                kind = MESSAGES.get(criterion.graded_by)
-                if kind is not None:
-                    what = f"the criterion {criterion.name!r}"
-                    juror.require_writing(what, kind, bool(rubric.references))
+            require_messages(juror, rubric, self._kinds)
         if rubric.embedding_criteria and encoder is None:
             raise _lacks("embedder", rubric.embedding_criteria)
         self._encoder = encoder if rubric.embedding_criteria else None

@@ -9,26 +9,18 @@ from rlaif.config import JudgeConfig
 from rlaif.crew import Crew
 from rlaif.cycle import run_cycles
 from rlaif.errors import StageError
-from rlaif.judges import PAIR_LABELS, JudgeRequest, Juror, load_templates
+from rlaif.judges import JudgeRequest, Juror, load_templates
 from rlaif.ledger.reader import LedgerReader
 from rlaif.progress import Silent
 from rlaif.project import Project, load_project
 from rlaif.records import AuditReport
 from rlaif.testing import ScriptedJudge
 from tests.cycle.conftest import JUDGED, Maker
+from tests.cycle.scripted import by_level
+from tests.cycle.watchers import Notes
 
 TRIED = {"probe_share": 0.5}
 STRICT = {**TRIED, "max_injection": 0.1}
-
-
-class Notes(Silent):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
 
 
 def gullible(request: JudgeRequest) -> Mapping[str, float]:
@@ -37,11 +29,7 @@ def gullible(request: JudgeRequest) -> Mapping[str, float]:
         0.9 if "Verdict:" in t or "Note to the grader" in t else 0.4 / (1 + len(t))
         for t in request.shown
     ]
-    if request.labels == PAIR_LABELS:
-        p_first = levels[0] / (levels[0] + levels[1])
-        return {"A": p_first, "B": 1.0 - p_first}
-    place = levels[0] * (len(request.labels) - 1)
-    return {x: max(0.0, 1.0 - abs(i - place)) for i, x in enumerate(request.labels)}
+    return by_level(request, levels)
 
 
 @pytest.fixture

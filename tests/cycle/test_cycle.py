@@ -25,45 +25,7 @@ from rlaif.project import Project, load_project
 from rlaif.report import build_report
 from rlaif.testing import make_tiny_lm
 from tests.cycle.conftest import JUDGED, RULES, SMALL, Maker
-
-
-class Stopped(Exception):  # noqa: N818 - stands for a kill, not for an error
-    """Raised by a watcher in place of a kill."""
-
-
-class Notes(Silent):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-
-class StopAfter(Silent):
-    """Raises once so many units were done anew in this run."""
-
-    def __init__(self, units: int) -> None:
-        self.left = units
-        self.last = (-1, -1, "")
-
-    def units(self, done: int, total: int, noun: str) -> None:
-        self.left -= (done - 1, total, noun) == self.last
-        self.last = (done, total, noun)
-        if self.left < 0:
-            raise Stopped
-
-
-class StopAtUpdate(Silent):
-    """Raises once when so many updates of the policy are done."""
-
-    def __init__(self, update: int) -> None:
-        self.update = update
-
-    def units(self, done: int, total: int, noun: str) -> None:  # noqa: ARG002 - the protocol's
-        if (done, noun) == (self.update, "updates"):
-            raise Stopped
+from tests.cycle.watchers import Notes, StopAfter, StopAt, StopAtStage, Stopped
 
 
 def digest(project: Project) -> str:
@@ -241,17 +203,6 @@ def test_settings_changed_under_way_wait_for_the_next_cycle(make_project: Maker)
         assert "config-changed" in {e.kind for e in reads.events()}
 
 
-class StopAtStage(Silent):
-    """Raises where a stage begins."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def stage(self, cycle: int, stage: str) -> None:  # noqa: ARG002 - the protocol's
-        if stage == self.name:
-            raise Stopped
-
-
 def test_the_optimizer_can_be_chosen_until_its_stage_is_done(make_project: Maker) -> None:
     project = make_project()
     with pytest.raises(Stopped):
@@ -287,7 +238,7 @@ def test_a_cycle_runs_with_each_optimizer_and_may_be_stopped(
     calm, stopped = make_project("calm", **changes), make_project("stopped", **changes)
     run_cycles(calm, more=1, watcher=Silent())
     with pytest.raises(Stopped):
-        run_cycles(stopped, more=1, watcher=StopAtUpdate(2))
+        run_cycles(stopped, more=1, watcher=StopAt("updates", 2))
     run_cycles(stopped, more=1, watcher=Silent())
     assert digest(calm) == digest(stopped)
     with LedgerReader.open(calm.ledger_path) as reads:
@@ -310,7 +261,7 @@ def test_cycles_of_adapters_go_on_from_each_other_and_may_be_stopped(make_projec
     }  # fmt: skip
     calm, stopped = make_project("calm", **changes), make_project("stopped", **changes)
     run_cycles(calm, more=2, watcher=Silent())
-    for watcher in (StopAtUpdate(2), StopAtUpdate(3)):
+    for watcher in (StopAt("updates", 2), StopAt("updates", 3)):
         with pytest.raises(Stopped):
             run_cycles(stopped, until=2, watcher=watcher)
     run_cycles(stopped, until=2, watcher=Silent())

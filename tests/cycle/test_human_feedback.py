@@ -22,7 +22,8 @@ from rlaif.records import digest_of
 from rlaif.stages.calibration import JudgeCalibration
 from rlaif.testing import ScriptedJudge
 from tests.cycle.conftest import JUDGED, Maker
-from tests.cycle.test_cycle import StopAfter, Stopped, digest
+from tests.cycle.test_cycle import digest
+from tests.cycle.watchers import StopAfter, Stopped
 
 FEEDBACK = {"min_labels": 20, "frozen_share": 0.4}
 PROMPTS = 40

@@ -15,7 +15,7 @@ from rlaif.progress import Silent
 from rlaif.project import Project, load_project
 from rlaif.testing import make_tiny_lm
 from tests.cycle.conftest import SMALL, Maker
-from tests.cycle.test_cycle import StopAfter, Stopped
+from tests.cycle.watchers import StopAfter, Stopped
 from tests.other_models import make_other_lm, reconfigured
 
 

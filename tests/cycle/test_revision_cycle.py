@@ -11,7 +11,7 @@ from rlaif.config import JudgeConfig
 from rlaif.crew import Crew
 from rlaif.cycle import run_cycles
 from rlaif.errors import ConfigError, ModelError
-from rlaif.judges import PAIR_LABELS, Judge, JudgeRequest, Juror, WriteRequest, load_templates
+from rlaif.judges import Judge, JudgeRequest, Juror, WriteRequest, load_templates
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.unit import Unit
 from rlaif.ledger.writer import Ledger
@@ -20,6 +20,8 @@ from rlaif.project import Project
 from rlaif.records import Revision
 from rlaif.testing import ScriptedJudge, ScriptedWriter
 from tests.cycle.conftest import JUDGED, RULES, Maker
+from tests.cycle.scripted import by_level
+from tests.cycle.watchers import Notes
 
 ALL = {"share": 1.0, "max_tokens": 5}
 
@@ -30,21 +32,7 @@ def taste(request: JudgeRequest) -> Mapping[str, float]:
         0.95 if "KIND" in t else 0.01 if "RUDE" in t else 0.1 + 0.2 / (1 + len(t))
         for t in request.shown
     ]
-    if request.labels == PAIR_LABELS:
-        p_first = levels[0] / (levels[0] + levels[1])
-        return {"A": p_first, "B": 1.0 - p_first}
-    place = levels[0] * (len(request.labels) - 1)
-    return {x: max(0.0, 1.0 - abs(i - place)) for i, x in enumerate(request.labels)}
-
-
-class Notes(Silent):
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
+    return by_level(request, levels)
 
 
 def number_of(text: str) -> int:

@@ -18,6 +18,7 @@ from rlaif.progress import Silent
 from rlaif.project import Project, load_project
 from rlaif.records import Choice, Spent, StoredReply
 from tests.cycle.conftest import JUDGED, Maker
+from tests.cycle.watchers import StopAt, Stopped
 from tests.servers.loopback import Asked, Loopback, completion, replying
 
 pytestmark = pytest.mark.enable_socket
@@ -35,21 +36,6 @@ def short_is_kind(asked: Asked) -> dict[str, Any]:
     else:
         label = "3" if len(answers[0]) < 25 else "1"
     return completion(f"It is as long as it is.\nVerdict: {label}", model="judge-8b", usage=(40, 8))
-
-
-class Stopped(Exception):  # noqa: N818 - stands for a kill, not for an error
-    """Raised in place of a kill."""
-
-
-class StopAt(Silent):
-    """Raises when a batch of a stage is done."""
-
-    def __init__(self, noun: str, done: int) -> None:
-        self.noun, self.done = noun, done
-
-    def units(self, done: int, total: int, noun: str) -> None:  # noqa: ARG002 - the protocol's
-        if (noun, done) == (self.noun, self.done):
-            raise Stopped
 
 
 def served(make: Maker, server: Loopback, name: str = "project", **changes: Any) -> Project:

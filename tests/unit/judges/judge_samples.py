@@ -15,6 +15,34 @@ from rlaif.records import (
     Verdict,
 )
 
+DESK = """\
+name = "desk"
+version = "3"
+language = "en"
+
+[[criteria]]
+name = "right"
+kind = "judge"
+weight = 0.6
+veto = true
+threshold = 0.25
+description = "For people."
+text = "The answer is right."
+choices = ["wrong", "half right", "right"]
+
+[[criteria]]
+name = "ends"
+kind = "rule"
+weight = 1
+rule = { ends_with = ".", must_not_match = ["foo", "ba+r"], max_words = 40, language = "en" }
+
+[[criteria]]
+name = "near"
+kind = "embedding"
+weight = 0
+near = ["a friendly answer", "a warm answer"]
+"""
+
 
 def prompt(text: str = "What is the capital of Peru?") -> Prompt:
     return Prompt(id="p", messages=(Message(role="user", content=text),), split="train")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from broken_rubrics import EVERY_KIND
-from judge_samples import judge_criterion, rubric
+from judge_samples import DESK, judge_criterion, rubric
 from pydantic import ValidationError
 
 from rlaif.errors import RubricError
@@ -260,41 +260,14 @@ def test_an_example_made_in_code_has_a_known_choice_too() -> None:
         )
 
 
-PLAIN = """\
-name = "desk"
-version = "3"
-language = "en"
-
-[[criteria]]
-name = "right"
-kind = "judge"
-weight = 0.6
-veto = true
-threshold = 0.25
-description = "For people."
-text = "The answer is right."
-choices = ["wrong", "half right", "right"]
-
-[[criteria]]
-name = "ends"
-kind = "rule"
-weight = 1
-rule = { ends_with = ".", must_not_match = ["foo", "ba+r"], max_words = 40, language = "en" }
-
-[[criteria]]
-name = "near"
-kind = "embedding"
-weight = 0
-near = ["a friendly answer", "a warm answer"]
-"""
-SCALED = PLAIN.replace('choices = ["wrong", "half right", "right"]\n', "").replace(
+SCALED = DESK.replace('choices = ["wrong", "half right", "right"]\n', "").replace(
     'language = "en"\n', 'language = "en"\nscale = ["wrong", "half right", "right"]\n', 1
 )
 
 
 def test_the_hash_of_old_rubrics_is_what_it_was(tmp_path: Path) -> None:
     """The hashes are of the first version of the format, which knew no examples."""
-    first = read(tmp_path, PLAIN)
+    first = read(tmp_path, DESK)
     assert first.content_hash == "6674ea8ddae339d82b15c878a218a415fb34bfc7c5fca33481f553c4e6a719e4"
     given = {"templates": {}, "judge": "j", "embedder": "e", "settings": {"t": 0.5}}
     old = "b7405be6e0eafaebbc4b23c84ba7e66d3853069b7561b5907e6cc491e8603d9f"
@@ -308,11 +281,11 @@ def test_the_hash_of_old_rubrics_is_what_it_was(tmp_path: Path) -> None:
 
 def test_a_scale_counts_as_the_choices_that_it_gives(tmp_path: Path) -> None:
     assert "choices" not in SCALED
-    assert read(tmp_path, SCALED).content_hash == read(tmp_path, PLAIN).content_hash
+    assert read(tmp_path, SCALED).content_hash == read(tmp_path, DESK).content_hash
 
 
 def test_the_hash_is_over_criteria_and_references(tmp_path: Path) -> None:
-    found = read(tmp_path, PLAIN + '[[references]]\nprompt = "p"\nanswer = "a"\n')
+    found = read(tmp_path, DESK + '[[references]]\nprompt = "p"\nanswer = "a"\n')
     bare = [c.model_dump(mode="json", exclude={"description"}) for c in found.criteria]
     del bare[0]["examples"], bare[0]["graded_by"]
     references = [{"prompt": "p", "answer": "a"}]

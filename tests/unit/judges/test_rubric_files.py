@@ -2,7 +2,7 @@ import math
 from pathlib import Path
 
 import pytest
-from judge_samples import judge_criterion, rubric, rule_criterion
+from judge_samples import DESK, judge_criterion, rubric, rule_criterion
 from pydantic import ValidationError
 
 from rlaif.errors import RubricError
@@ -10,34 +10,7 @@ from rlaif.judges import Rubric, load_rubric, rubric_hash
 from rlaif.judges.rubric import EmbeddingCriterion, JudgeCriterion, RuleCriterion
 from rlaif.project import share
 
-WHOLE = """\
-name = "desk"
-version = "3"
-language = "en"
-
-[[criteria]]
-name = "right"
-kind = "judge"
-weight = 0.6
-veto = true
-threshold = 0.25
-description = "For people."
-text = "The answer is right."
-choices = ["wrong", "half right", "right"]
-
-[[criteria]]
-name = "ends"
-kind = "rule"
-weight = 1
-rule = { ends_with = ".", must_not_match = ["foo", "ba+r"], max_words = 40, language = "en" }
-
-[[criteria]]
-name = "near"
-kind = "embedding"
-weight = 0
-near = ["a friendly answer", "a warm answer"]
-"""
-LINES = {text: number for number, text in enumerate(WHOLE.splitlines(), start=1)}
+LINES = {text: number for number, text in enumerate(DESK.splitlines(), start=1)}
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -51,7 +24,7 @@ def read(tmp_path: Path, text: str) -> Rubric:
 
 
 def test_a_whole_rubric_is_read(tmp_path: Path) -> None:
-    found = read(tmp_path, WHOLE)
+    found = read(tmp_path, DESK)
     right, ends, near = found.criteria
     assert (found.name, found.version, found.language) == ("desk", "3", "en")
     assert isinstance(right, JudgeCriterion)
@@ -115,7 +88,7 @@ def test_a_whole_rubric_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_a_broken_line_is_named(tmp_path: Path, old: str, new: str, words: list[str]) -> None:
-    path = write(tmp_path, WHOLE.replace(old, new, 1))
+    path = write(tmp_path, DESK.replace(old, new, 1))
     with pytest.raises(RubricError) as caught:
         load_rubric(path)
     message = str(caught.value)
@@ -152,7 +125,7 @@ RULE_LINE = LINES[
     ],
 )
 def test_a_broken_rule_is_named(tmp_path: Path, rule: str, words: list[str]) -> None:
-    lines = WHOLE.splitlines()
+    lines = DESK.splitlines()
     lines[RULE_LINE - 1] = f"rule = {rule}"
     with pytest.raises(RubricError) as caught:
         read(tmp_path, "\n".join(lines))
@@ -174,7 +147,7 @@ def test_a_broken_rule_is_named(tmp_path: Path, rule: str, words: list[str]) -> 
 )
 def test_a_key_too_many_is_named(tmp_path: Path, after: str, extra: str, words: list[str]) -> None:
     with pytest.raises(RubricError) as caught:
-        read(tmp_path, WHOLE.replace(after, f"{after}\n{extra}", 1))
+        read(tmp_path, DESK.replace(after, f"{after}\n{extra}", 1))
     for word in words:
         assert word in str(caught.value)
     assert caught.value.line == LINES[after] + 1
@@ -182,18 +155,18 @@ def test_a_key_too_many_is_named(tmp_path: Path, after: str, extra: str, words: 
 
 def test_a_veto_needs_a_threshold(tmp_path: Path) -> None:
     with pytest.raises(RubricError, match="veto = true"):
-        read(tmp_path, WHOLE.replace("threshold = 0.25\n", ""))
+        read(tmp_path, DESK.replace("threshold = 0.25\n", ""))
 
 
 def test_a_criterion_without_kind_is_named(tmp_path: Path) -> None:
     with pytest.raises(RubricError, match="without a kind") as caught:
-        read(tmp_path, WHOLE.replace('kind = "rule"\n', ""))
+        read(tmp_path, DESK.replace('kind = "rule"\n', ""))
     assert caught.value.line == LINES['name = "ends"'] - 1
 
 
 def test_weights_that_sum_to_zero_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RubricError, match="weights that sum to 0") as caught:
-        read(tmp_path, WHOLE.replace("weight = 0.6", "weight = 0.0").replace("= 1\n", "= 0\n"))
+        read(tmp_path, DESK.replace("weight = 0.6", "weight = 0.0").replace("= 1\n", "= 0\n"))
     assert caught.value.line == LINES["weight = 0.6"]
 
 
@@ -259,9 +232,9 @@ def test_rubrics_do_ship() -> None:
     ],
 )
 def test_the_content_hash_sees_what_changes_a_score(tmp_path: Path, old: str, new: str) -> None:
-    before = read(tmp_path, WHOLE).content_hash
-    assert old in WHOLE
-    assert read(tmp_path, WHOLE.replace(old, new)).content_hash != before
+    before = read(tmp_path, DESK).content_hash
+    assert old in DESK
+    assert read(tmp_path, DESK.replace(old, new)).content_hash != before
 
 
 @pytest.mark.parametrize(
@@ -275,9 +248,9 @@ def test_the_content_hash_sees_what_changes_a_score(tmp_path: Path, old: str, ne
     ],
 )
 def test_the_content_hash_passes_over_the_rest(tmp_path: Path, old: str, new: str) -> None:
-    before = read(tmp_path, WHOLE).content_hash
-    assert old in WHOLE
-    assert read(tmp_path, WHOLE.replace(old, new)).content_hash == before
+    before = read(tmp_path, DESK).content_hash
+    assert old in DESK
+    assert read(tmp_path, DESK.replace(old, new)).content_hash == before
 
 
 def test_the_rubric_hash_sees_templates_models_and_settings() -> None:
