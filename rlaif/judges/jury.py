@@ -89,6 +89,7 @@ def dawid_skene(
     *,
     symmetric: bool,
     smoothing: float = SMOOTHING,
+    max_steps: int = MAX_STEPS,
 ) -> DawidSkene:
     """Estimate jurors' errors and the truth by EM (Dawid & Skene 1979).
 
@@ -103,6 +104,7 @@ def dawid_skene(
             posterior and changes nothing else. False for ratings.
         smoothing: Votes that every juror is taken to have cast, half of them right and half of
             them anything, for each true label; above 0, so that no probability is 0.
+        max_steps: EM's steps at most, at least 1.
 
     Returns:
         Posteriors, confusions and prior; one of EM's fixed points, near the mean opinion.
@@ -120,7 +122,7 @@ def dawid_skene(
     votes = said[heard].sum(axis=1)
     truth = votes / votes.sum(axis=1, keepdims=True)
     steps, change = 0, math.inf
-    while change >= TOLERANCE and steps < MAX_STEPS:
+    while change >= TOLERANCE and steps < max_steps:
         confusion, prior = _maximise(said[heard], truth, pseudo, symmetric=symmetric)
         before = truth
         truth, log_evidence = _expect(said[heard], confusion, prior)
