@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from rlaif.cycle.context import CycleContext
-from rlaif.cycle.drafting import CALIBRATION, EVAL, PREFERENCES
+from rlaif.cycle.drafting import CALIBRATION, PREFERENCES, not_held_out
 from rlaif.cycle.judging import compare, rate
 from rlaif.cycle.training import version_path
 from rlaif.errors import ModelError
@@ -16,7 +16,6 @@ from rlaif.records import Completion, HumanLabel, Judgement, Prompt
 from rlaif.stages.calibration import LEVELS, JudgeCalibration, Said, calibrate
 from rlaif.stages.drift import FrozenAgreement
 from rlaif.stages.human_pairs import HumanPair, human_pairs
-from rlaif.stages.json_lines import asked_words
 
 FREE, FROZEN = "human", "human-frozen"
 LABELS = "labels"
@@ -67,12 +66,13 @@ def pairs_that_train(ctx: CycleContext) -> list[HumanPair]:
     if ctx.config.feedback.train_weight == 0.0:
         return []
     free = [pair for pair in human_pairs(ctx.ledger.cycle_labels(ctx.number)) if not pair.frozen]
-    held_out = {asked_words(p.messages) for p in ctx.ledger.cycle_prompts(ctx.number, EVAL)}
-    prompts = {
-        p.id: p
-        for p in ctx.ledger.prompts(sorted({pair.prompt_id for pair in free}))
-        if p.split == "train" and asked_words(p.messages) not in held_out
-    }
+    asked = ctx.ledger.prompts(sorted({pair.prompt_id for pair in free}))
+    prompts = {p.id: p for p in not_held_out(ctx, asked)}
+    if len(prompts) < len(asked):
+        ctx.watcher.note(
+            f"{len(asked) - len(prompts)} prompts of human feedback do not train: they ask what is "
+            "held out, in its words or nearly"
+        )
     fitting = {i for i, prompt in prompts.items() if _fits(ctx, prompt)}
     if len(fitting) < len(prompts):
         ctx.watcher.note(

@@ -8,7 +8,7 @@ from rlaif.ledger.unit import Unit
 from rlaif.policies import policy_path
 from rlaif.records import AuditReport, Completion, Prompt
 from rlaif.stages.generation import GenerationUnit, generate, plan_units
-from rlaif.stages.pools import drop_near_duplicates, read_pools, require_both_splits
+from rlaif.stages.pools import away_from, drop_near_duplicates, read_pools, require_both_splits
 from rlaif.stages.sampling import choose_held_out_prompts, choose_training_prompts
 
 SAMPLING, GENERATION, JUDGING, PREFERENCES = "sampling", "generation", "judging", "preferences"
@@ -41,6 +41,19 @@ def sampling(ctx: CycleContext) -> None:
         rows.add_cycle_prompts(EVAL, [p.id for p in held_out])
 
     ctx.run_once(SAMPLING, "prompts", work)
+
+
+def not_held_out(ctx: CycleContext, prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Keep those that may train: no pool holds them out, and the cycle's evaluation asks no such.
+
+    Prompts of feedback and of earlier cycles never met the pools that are read now.
+    """
+    return away_from(
+        [p for p in prompts if p.split == TRAIN],
+        ctx.ledger.cycle_prompts(ctx.number, EVAL),
+        lambda texts: ctx.crew.embedder().encode(texts),
+        ctx.config.sampling.duplicate_similarity,
+    )
 
 
 def generation(ctx: CycleContext) -> None:

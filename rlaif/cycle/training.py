@@ -8,7 +8,7 @@ from typing import Any
 from rlaif.artifacts import verify
 from rlaif.config.ppo import LAGRANGIAN_BETAS
 from rlaif.cycle.context import CycleContext
-from rlaif.cycle.drafting import EVAL, TRAIN, sample_answers
+from rlaif.cycle.drafting import EVAL, TRAIN, not_held_out, sample_answers
 from rlaif.errors import LedgerError
 from rlaif.ledger.unit import Unit
 from rlaif.policies import BASE, policy_path
@@ -241,14 +241,13 @@ def _still_training(ctx: CycleContext, earlier: Sequence[Preference]) -> list[Pr
 
     Humans' pairs are dropped too: every cycle has them among its own.
     """
-    held_out = {p.id for p in ctx.ledger.cycle_prompts(ctx.number, EVAL)}
     prompts = ctx.ledger.prompts(list(dict.fromkeys(p.prompt_id for p in earlier)))
-    held_out |= {p.id for p in prompts if p.split == "eval"}
+    training = {p.id for p in not_held_out(ctx, prompts)}
     share = ctx.config.preferences.heldout_share
     return [
         p.model_copy(update={"split": preference_split(p.prompt_id, share)})
         for p in earlier
-        if p.prompt_id not in held_out and p.origin != "human"
+        if p.prompt_id in training and p.origin != "human"
     ]
 
 

@@ -108,6 +108,30 @@ def drop_near_duplicates(
     return [p for p in prompts if p.id in keep_ids]
 
 
+def away_from(
+    prompts: Sequence[Prompt], held_out: Sequence[Prompt], encode: Encode, threshold: float
+) -> list[Prompt]:
+    """Keep the prompts that do not ask what is held out, in the same words or near them.
+
+    The same words in another order are not the same question, as in :func:`drop_near_duplicates`.
+
+    Args:
+        prompts: From anywhere: feedback, earlier cycles.
+        held_out: What only measures.
+        encode: Texts -> unit vectors.
+        threshold: Cosine above which two prompts count as one; 1 compares words alone.
+    """
+    asked = {asked_words(p.messages) for p in held_out}
+    kept = [p for p in prompts if asked_words(p.messages) not in asked]
+    if threshold >= 1.0 or not kept or not held_out:
+        return kept
+    texts = [p.text for p in (*kept, *held_out)]
+    vectors, keys = encode(texts), _order_keys(texts)
+    own, others = slice(len(kept)), slice(len(kept), None)
+    near = (vectors[own] @ vectors[others].T > threshold) & ~_reordered(keys[own], keys[others])
+    return [kept[i] for i in np.flatnonzero(~near.any(axis=1))]
+
+
 def same_words_otherwise_ordered(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Tell which texts differ in nothing but the order of their words, digits and signs.
 

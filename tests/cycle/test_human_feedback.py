@@ -20,6 +20,7 @@ from rlaif.progress import Silent
 from rlaif.project import Project
 from rlaif.records import digest_of
 from rlaif.stages.calibration import JudgeCalibration
+from rlaif.stages.pools import read_pools
 from rlaif.testing import ScriptedJudge
 from tests.cycle.conftest import JUDGED, Maker
 from tests.cycle.test_cycle import digest
@@ -218,6 +219,29 @@ def test_prompts_that_the_policy_cannot_take_do_not_train_and_are_told(
     with LedgerReader.open(project.ledger_path) as reads:
         humans = [p for p in reads.preferences(cycle=1) if p.origin == "human"]
         assert len(reads.cycle_labels(1)) == PROMPTS + 1
+    assert len(humans) == PROMPTS
+
+
+def test_what_nearly_asks_what_is_held_out_does_not_train(judged: Judged, tmp_path: Path) -> None:
+    project = judged(train_weight=1.0, frozen_share=0.0)
+    config = project.config.sampling.model_copy(update={"duplicate_similarity": 0.99})
+    project.config = project.config.model_copy(update={"sampling": config})
+    pool = read_pools(project.root, config.pools, config.eval_share)
+    asked = next(p.text for p in pool if p.split == "eval")
+    path = tmp_path / "near.jsonl"
+    lines = [
+        {"prompt": text, "chosen": "Yes.", "rejected": "No."}
+        for text in (asked, f"{asked} {asked}")
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    command(project, "feedback", "import", path)
+    watcher = Listening()
+    with pytest.raises(Stopped):
+        run_cycles(project, more=1, watcher=watcher)
+    assert "2 prompts of human feedback do not train: they ask what is held" in watcher.notes[-1]
+    with LedgerReader.open(project.ledger_path) as reads:
+        humans = [p for p in reads.preferences(cycle=1) if p.origin == "human"]
+        assert len(reads.cycle_labels(1)) == PROMPTS + 2
     assert len(humans) == PROMPTS
 
 

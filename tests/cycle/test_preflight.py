@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from rlaif.crew import Crew
 from rlaif.cycle import run_cycles
 from rlaif.errors import ArtifactError, ConfigError, ModelError, StageError
 from rlaif.ledger.reader import LedgerReader
@@ -217,6 +218,7 @@ def test_prompts_that_are_held_out_by_now_no_longer_train(make_project: Maker) -
         class Context:
             number = 2
             config = project.config
+            crew = Crew(project, project.config)
 
         context = Context()
         context.ledger = ledger

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rlaif.config import RlaifConfig
@@ -54,6 +55,7 @@ class Shelf:
         self._own, self._earlier = own, earlier
         self.held_out: list[Prompt] = []
         self.answers: list[Completion] = []
+        self.near: dict[str, str] = {}
 
     def preferences(
         self, up_to: int | None = None, *, cycle: int | None = None, rubric_hash: str
@@ -77,6 +79,12 @@ class Shelf:
         assert (cycle, purpose) == (2, "train")
         return self.answers
 
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Return a direction per prompt, and the other's for those said to be near another."""
+        asked = [text.removeprefix("What of ").removesuffix("?") for text in texts]
+        places = {name: place for place, name in enumerate([*NAMES, "moved"])}
+        return np.eye(len(places))[[places[self.near.get(name, name)] for name in asked]]
+
 
 def context(shelf: Shelf, **sections: Any) -> Any:
     panel = SimpleNamespace(rubric_hash=RUBRIC)
@@ -84,7 +92,7 @@ def context(shelf: Shelf, **sections: Any) -> Any:
         ledger=shelf,
         number=2,
         config=RlaifConfig.model_validate(sections),
-        crew=SimpleNamespace(panel=lambda _: panel),
+        crew=SimpleNamespace(panel=lambda _: panel, embedder=lambda: shelf),
         seed=lambda *names: 7 + len(names),
     )
 
@@ -129,11 +137,11 @@ def test_humans_pairs_keep_their_weight_and_are_never_replayed() -> None:
 
 
 def test_what_is_held_out_by_now_is_replayed_no_more() -> None:
-    gone, stays = TRAINED[1], TRAINED[2]
-    earlier = [preference(name, 0.1, cycle=1) for name in (gone, stays)]
+    gone, stays, near = TRAINED[1:4]
+    earlier = [preference(name, 0.1, cycle=1) for name in (gone, stays, near)]
     earlier.append(preference("moved", 0.1, cycle=1, split="train"))
     shelf = Shelf([preference(TRAINED[0], 0.9)], earlier)
-    shelf.held_out = [prompt(gone, "eval")]
+    shelf.held_out, shelf.near = [prompt(gone, "eval")], {near: gone}
     pairs = training._pairs(context(shelf, reward_model={"replay": 9.0}))
     assert [p.first for p in pairs] == [f"It is {stays}/a.", f"It is {TRAINED[0]}/a."]
 

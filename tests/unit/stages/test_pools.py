@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rlaif.errors import PromptFileError
 from rlaif.records import Message, Prompt
 from rlaif.stages.pools import (
+    away_from,
     drop_near_duplicates,
     read_pools,
     require_both_splits,
@@ -174,6 +175,33 @@ def test_near_duplicates_are_dropped_within_and_across_splits() -> None:
     kept = drop_near_duplicates(prompts, encode, 0.99)
     assert [p.id for p in kept] == ["a", "b", "held"]
     assert drop_near_duplicates(prompts, encode, 1.0) == prompts
+
+
+def test_away_from_what_is_held_out_neither_its_words_nor_its_meaning_train() -> None:
+    vectors = {
+        "held": [1.0, 0.0],
+        "HELD!": [0.0, 1.0],
+        "near": [0.999, 0.0447],
+        "near too": [0.999, -0.0447],
+        "far": [0.0, 1.0],
+        "far again": [0.0, 1.0],
+        "hot is cold": [1.0, 0.0],
+        "cold is hot": [1.0, 0.0],
+    }
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        return np.array([vectors[t] for t in texts], dtype=np.float32)
+
+    held_out = [asked("held", "eval"), asked("hot is cold", "eval")]
+    prompts = [asked(t) for t in ("far", "near", "HELD!", "far again", "near too")]
+    kept = [p.text for p in away_from(prompts, held_out, encode, 0.99)]
+    assert kept == ["far", "far again"]
+    words_alone = [p.text for p in away_from(prompts, held_out, encode, 1.0)]
+    assert words_alone == ["far", "near", "far again", "near too"]
+    turned = [asked("cold is hot")]
+    assert away_from(turned, held_out[1:], encode, 0.99) == turned
+    assert away_from(prompts, [], encode, 0.99) == prompts
+    assert away_from([], held_out, encode, 0.99) == []
 
 
 def test_with_a_threshold_of_one_nothing_is_computed_and_all_are_kept() -> None:
