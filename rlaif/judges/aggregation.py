@@ -96,6 +96,7 @@ def pair_verdict(
     scores: tuple[CompletionScore, CompletionScore],
     judgements: Sequence[Judgement],
     disagreement: float | None = None,
+    outliers: Sequence[str] = (),
 ) -> PairVerdict:
     """Combine two scores and the judge's comparisons into P(first is better).
 
@@ -114,6 +115,7 @@ def pair_verdict(
         judgements: Pairwise ones in both orders for each of ``criteria_to_compare``; pointwise
             ones are passed over.
         disagreement: How far the jurors were apart on the pair, in bits.
+        outliers: The jurors that stood apart from the others, for the reason that is given.
 
     Raises:
         StageError: The two are the same completion, or a comparison is missing.
@@ -125,7 +127,7 @@ def pair_verdict(
     judged = JudgedPair() if criteria else None
     if criteria and first.text != second.text:
         orders = _Orders.of(criteria, completions, judgements)
-        judged = orders.judged(settings, disagreement)
+        judged = orders.judged(settings, split_jury(settings, disagreement, outliers))
     return weigh(settings, completions, scores, judged, disagreement)
 
 
@@ -201,11 +203,11 @@ class _Orders:
             _by_criterion(backward, criteria, f"{what} in the other order"),
         )
 
-    def judged(self, settings: VerdictSettings, disagreement: float | None) -> JudgedPair:
-        """Return what both orders say together."""
+    def judged(self, settings: VerdictSettings, split: str | None) -> JudgedPair:
+        """Return what both orders say together, doubted where they flip or the jury is split."""
         if self.unscored:
             return JudgedPair(unscored=tuple(self.unscored))
-        doubts = (self.flip(settings.flip_threshold), split_jury(settings, disagreement))
+        doubts = (self.flip(settings.flip_threshold), split)
         return JudgedPair(
             p_first=(self.forward + self.backward) / 2.0,
             p_forward=clipped(self.forward),

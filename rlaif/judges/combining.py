@@ -15,6 +15,7 @@ from rlaif.judges.jury import (
     disagreement,
     majority_opinion,
     mean_opinion,
+    outliers,
 )
 from rlaif.judges.rubric import JudgeCriterion
 from rlaif.records import Choice, Judgement, Rating, Unscored, Verdict
@@ -31,10 +32,12 @@ class Merged(NamedTuple):
             who wrote them.
         disagreement: The jurors' divergence in bits, its mean over the item's questions weighted by
             criterion; None where no question has two opinions.
+        outliers: The jurors that stood apart, on any question, from others that agreed.
     """
 
     judgements: list[Judgement]
     disagreement: float | None
+    outliers: tuple[str, ...]
 
 
 class _Question(NamedTuple):
@@ -151,18 +154,20 @@ def _settled(question: _Question, opinion: Opinion | Unscored) -> Verdict:
 def _merged(item: Sequence[_Question | Judgement], verdicts: Mapping[Hashable, Verdict]) -> Merged:
     judgements: list[Judgement] = []
     parts: list[tuple[float, float]] = []
+    alone: set[str] = set()
     for found in item:
         if isinstance(found, Judgement):
             judgements.append(found)
             continue
         verdict = verdicts[_key(found)]
         judgements.append(found.judgements[0].model_copy(update={"verdict": verdict, "judge": ""}))
+        alone.update(outliers(found.opinions))
         apart = disagreement(found.opinions)
         if apart is not None:
             parts.append((found.criterion.weight, apart))
     weight = math.fsum(w for w, _ in parts)
     total = math.fsum(w * apart for w, apart in parts)
-    return Merged(judgements, total / weight if weight else None)
+    return Merged(judgements, total / weight if weight else None, tuple(sorted(alone)))
 
 
 def _clip(probability: float) -> float:

@@ -228,6 +228,7 @@ class RubricJudge:
                 (scores[first.id], scores[second.id]),
                 merged.judgements,
                 merged.disagreement,
+                merged.outliers,
             )
             for (_, first, second), merged in zip(items, self._merge(judged), strict=True)
         ]

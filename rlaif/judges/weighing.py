@@ -6,6 +6,7 @@ See ``aggregation`` for what ``P_judge`` is of compared pairs, ``lists`` for tho
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -136,14 +137,17 @@ def weigh(
     )
 
 
-def split_jury(settings: VerdictSettings, disagreement: float | None) -> str | None:
-    """Say how far the jurors are apart on a pair, where it is too far."""
+def split_jury(
+    settings: VerdictSettings, disagreement: float | None, outliers: Sequence[str] = ()
+) -> str | None:
+    """Say how far the jurors are apart on a pair, and who stands alone, where it is too far."""
     if disagreement is None or disagreement <= settings.max_disagreement:
         return None
-    return (
+    told = (
         f"the jury is split: its verdicts are {disagreement:.2f} bits apart, over "
         f"{settings.max_disagreement:.2f}"
     )
+    return f"{told}; {' and '.join(outliers)} stood alone" if outliers else told
 
 
 def p_from_scores(first: float, second: float, temperature: float) -> float:

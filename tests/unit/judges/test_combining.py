@@ -187,6 +187,9 @@ def test_a_jury_that_is_split_is_quarantined_and_one_that_agrees_is_not() -> Non
     _, split = decided(whole(taste(0.95, "x"), taste(0.05, "y")))
     assert "the jury is split: its verdicts are 0.71 bits apart" in (split.quarantined or "")
     assert split.disagreement == pytest.approx(0.7136, abs=1e-4)
+    assert "stood alone" not in (split.quarantined or "")
+    _, three = decided(whole(taste(0.95, "x"), taste(0.9, "y"), taste(0.05, "z")))
+    assert (three.quarantined or "").endswith("bits apart, over 0.50; z stood alone")
     _, lenient = decided(whole(taste(0.95, "x"), taste(0.05, "y"), max_disagreement=0.8))
     assert lenient.quarantined is None
     _, agreed = decided(whole(taste(0.95, "x"), taste(0.9, "y")))
