@@ -39,7 +39,9 @@ class JudgeConfig(Section):
         True, description="whether the judge writes a critique before its verdict"
     )
     max_critique_tokens: PositiveInt = Field(
-        48, description="tokens that a critique may take before the verdict is asked for"
+        48,
+        description="tokens that a critique may take before the verdict is asked for; one before a "
+        "ranking is about all its answers, and wants some 24 for each",
     )
     min_label_mass: Share = Field(
         0.5,
