@@ -2,7 +2,8 @@
 
 One setting is switched at a time; every switch runs with the same seeds. What counts is the
 oracle's win rate of the challenger against the base, after the gate has decided, promoted or not;
-beside it the reward model's held-out accuracy, and how many preferences trained.
+beside it the reward model's held-out accuracy, and how many preferences trained. A cycle that was
+left without a challenger, as nothing or too little had a verdict, leaves the base: it counts 50%.
 
 Each run's figures are kept in a file as soon as it has ended, so a command that was stopped goes on
 where it was. Prints JSON, and to standard error a table of means with their standard errors and the
@@ -32,10 +33,15 @@ SWITCHES: dict[str, dict[str, str]] = {
     "ratings alone": {"RLAIF_JUDGING__PAIRWISE_WEIGHT": "0.0"},
     "no critique before the verdict": {"RLAIF_JUDGE__CRITIQUE": "false"},
     "the judge's probability within 0.4 to 0.6": {"RLAIF_JUDGING__CLAMP": "0.4"},
+    "no critique, and verdicts read off any label mass": {
+        "RLAIF_JUDGE__CRITIQUE": "false",
+        "RLAIF_JUDGE__MIN_LABEL_MASS": "0.0",
+    },
     "verdicts read off any label mass": {"RLAIF_JUDGE__MIN_LABEL_MASS": "0.0"},
     "ties kept": {"RLAIF_PREFERENCES__TIES": "keep"},
 }
-FIGURES = ("win_rate", "reward_accuracy", "preferences", "unscored")
+FIGURES = ("win_rate", "preferences", "judgements", "unscored")
+NO_GAIN = 0.5  # the base against itself
 
 Row = dict[str, Any]
 
@@ -65,12 +71,15 @@ def run(switch: str, seed: int) -> Row:
         (cycle,) = json.loads(rlaif("--project", project, "report", "--json", settings=settings))[
             "cycles"
         ]
+    challenged = cycle["oracle"] is not None
     return {
         "switch": switch,
         "seed": seed,
-        "win_rate": cycle["oracle"]["win_rate_vs_base"],
-        "reward_accuracy": cycle["reward_model"]["accuracy"],
+        "challenger": challenged,
+        "win_rate": cycle["oracle"]["win_rate_vs_base"] if challenged else NO_GAIN,
+        "reward_accuracy": cycle["reward_model"]["accuracy"] if challenged else None,
         "preferences": cycle["preferences"],
+        "judgements": cycle["judgements"],
         "unscored": cycle["unscored"],
         "decision": cycle["gate"]["decision"],
     }
@@ -91,13 +100,16 @@ def summary(rows: list[Row]) -> list[Row]:
         if not own:
             continue
         gains = [r["win_rate"] - shipped[r["seed"]] for r in own if r["seed"] in shipped]
-        means = {name: mean_and_error([float(r[name]) for r in own])[0] for name in FIGURES}
+        means = {name: statistics.fmean(float(r[name]) for r in own) for name in FIGURES}
+        right = [r["reward_accuracy"] for r in own if r["challenger"]]
         error = mean_and_error([r["win_rate"] for r in own])[1]
         gain, gain_error = mean_and_error(gains) if gains else (math.nan, math.nan)
         found.append(
             {
                 "switch": switch,
                 "seeds": len(own),
+                "challengers": len(right),
+                "reward_accuracy": round(statistics.fmean(right), 4) if right else None,
                 **{name: round(value, 4) for name, value in means.items()},
                 "win_rate_error": round(error, 4),
                 "gain": round(gain, 4),
@@ -109,13 +121,23 @@ def summary(rows: list[Row]) -> list[Row]:
 
 def table(found: list[Row]) -> str:
     """Return the summary as a table in Markdown."""
-    titles = ("switched", "oracle win rate against base", "difference", "reward model right")
-    lines = [f"| {' | '.join(titles)} | preferences |", "|---" * 5 + "|"]
+    titles = (
+        "switched",
+        "oracle win rate against base",
+        "difference",
+        "challengers",
+        "reward model right",
+        "preferences",
+        "without a verdict",
+    )
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for row in found:
         gain = "-" if row["switch"] == SHIPPED else f"{row['gain']:+.1%} ± {row['gain_error']:.1%}"
+        right = row["reward_accuracy"]
         lines.append(
             f"| {row['switch']} | {row['win_rate']:.1%} ± {row['win_rate_error']:.1%} | {gain} | "
-            f"{row['reward_accuracy']:.1%} | {row['preferences']:.0f} |"
+            f"{row['challengers']} of {row['seeds']} | {'-' if right is None else f'{right:.1%}'} | "
+            f"{row['preferences']:.0f} | {row['unscored'] / row['judgements']:.1%} |"
         )
     return "\n".join(lines)
 
