@@ -133,10 +133,10 @@ def table(found: list[Row]) -> str:
     lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for row in found:
         gain = "-" if row["switch"] == SHIPPED else f"{row['gain']:+.1%} ± {row['gain_error']:.1%}"
-        right = row["reward_accuracy"]
+        right = "-" if row["reward_accuracy"] is None else f"{row['reward_accuracy']:.1%}"
         lines.append(
             f"| {row['switch']} | {row['win_rate']:.1%} ± {row['win_rate_error']:.1%} | {gain} | "
-            f"{row['challengers']} of {row['seeds']} | {'-' if right is None else f'{right:.1%}'} | "
+            f"{row['challengers']} of {row['seeds']} | {right} | "
             f"{row['preferences']:.0f} | {row['unscored'] / row['judgements']:.1%} |"
         )
     return "\n".join(lines)
