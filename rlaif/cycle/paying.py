@@ -35,6 +35,10 @@ class LedgerReplies:
         kept = [r.model_copy(update={"key": self._kept_as(r.key)}) for r in replies]
         self._ledger.add_replies(kept, self._cycle)
 
+    def put_refused(self, replies: Sequence[StoredReply]) -> None:
+        """Keep what was paid for in vain; the budget of whoever runs next counts it."""
+        self._ledger.add_replies(replies, self._cycle, refused=True)
+
     @contextmanager
     def anew(self, stage: str) -> Iterator[None]:
         """Ask within the block what other cycles or stages have asked before, once more.

@@ -9,7 +9,7 @@ from rlaif.records import StoredReply
 class ReplyStore(Protocol):
     """A store of replies by the hash of all that led to them.
 
-    It is used from the thread that called ``judge()`` only. Failures are never put into it.
+    It is used from the thread that called ``judge()`` only.
     """
 
     def get(self, key: str) -> StoredReply | None:
@@ -23,17 +23,26 @@ class ReplyStore(Protocol):
         """
         ...
 
+    def put_refused(self, replies: Sequence[StoredReply]) -> None:
+        """Keep what was paid for and brought nothing, durable too: a budget counts it.
+
+        Each counts, whatever has the same key, and none is ever returned by :meth:`get`.
+        """
+        ...
+
 
 class MemoryReplies:
     """A store that lasts as long as the process.
 
     Attributes:
         groups: How many replies each ``put`` brought, in order.
+        refused: What was paid for and brought nothing, in the order in which it came.
     """
 
     def __init__(self) -> None:
         self._replies: dict[str, StoredReply] = {}
         self.groups: list[int] = []
+        self.refused: list[StoredReply] = []
 
     def get(self, key: str) -> StoredReply | None:
         """Return the reply with a key, or None."""
@@ -44,6 +53,10 @@ class MemoryReplies:
         self.groups.append(len(replies))
         for reply in replies:
             self._replies.setdefault(reply.key, reply)
+
+    def put_refused(self, replies: Sequence[StoredReply]) -> None:
+        """Keep what was paid for in vain."""
+        self.refused += replies
 
     def __len__(self) -> int:
         return len(self._replies)

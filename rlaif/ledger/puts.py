@@ -8,7 +8,8 @@ from sqlite_utils import Database
 
 from rlaif.errors import LedgerError
 from rlaif.ledger import clock
-from rlaif.ledger.rows import Row, to_json
+from rlaif.ledger.rows import Row, reply_row, to_json
+from rlaif.records import StoredReply
 
 PromotionKind = Literal["base", "promote", "rollback"]
 
@@ -33,6 +34,19 @@ def put_new(db: Database, table: str, rows: Sequence[Row]) -> int:
     before = db.execute(count).fetchone()[0]
     insert(db, table, rows, ignore=True)
     return int(db.execute(count).fetchone()[0] - before)
+
+
+def put_replies(
+    db: Database, replies: Sequence[StoredReply], cycle: int | None, *, refused: bool
+) -> None:
+    """Insert servers' replies; those that are no answers under keys that nobody asks for."""
+    at = clock.iso_now()
+    found = [reply_row(reply, cycle, at) for reply in replies]
+    if refused:
+        last = db.execute("SELECT coalesce(max(rowid), 0) FROM replies").fetchone()[0]
+        for number, row in enumerate(found, start=last + 1):
+            row["key"] = f"refused {number} {row['key']}"
+    insert(db, "replies", found, ignore=not refused)
 
 
 def put_prompts(db: Database, rows: Sequence[Row]) -> None:

@@ -22,6 +22,7 @@ from rlaif.ledger.puts import (
     put_policy,
     put_promotion,
     put_prompts,
+    put_replies,
 )
 from rlaif.ledger.reads import LedgerReads
 from rlaif.ledger.rows import CycleRow, to_json
@@ -84,17 +85,18 @@ class Ledger(LedgerReads):
         with self._transaction():
             put_event(self._db, kind, message, cycle)
 
-    def add_replies(self, replies: Sequence[StoredReply], cycle: int | None = None) -> None:
+    def add_replies(
+        self, replies: Sequence[StoredReply], cycle: int | None = None, *, refused: bool = False
+    ) -> None:
         """Keep servers' replies, durable when this returns; known keys keep their first reply.
 
         Args:
             replies: The replies, raw.
             cycle: The cycle that pays for them, None outside of any.
+            refused: They are no answers: each is kept and counted, and no key finds it.
         """
-        at = clock.iso_now()
-        found = [rows.reply_row(reply, cycle, at) for reply in replies]
         with self._transaction():
-            insert(self._db, "replies", found, ignore=True)
+            put_replies(self._db, replies, cycle, refused=refused)
 
     def add_human_labels(
         self,

@@ -176,6 +176,29 @@ def test_the_budget_knows_what_was_spent_before_the_process_began(tmp_path: Path
     assert budget.day == Spent(calls=2, tokens=84, money=1.0)
 
 
+@pytest.mark.parametrize("limits", [{"cycle_money": 95e-6}, {"day_money": 95e-6}])
+def test_replies_that_were_refused_count_after_a_restart(
+    tmp_path: Path, limits: dict[str, float]
+) -> None:
+    """Six replies of a wrong model cost 90e-6, whoever opens the ledger next."""
+    path = tmp_path / "ledger.db"
+    asked = [JudgeRequest(f"Which, {i}?", PAIR_LABELS, "kind", ("a", "b")) for i in range(9)]
+    prices = {"prompt_price": 1.0, "reply_price": 1.0, "max_tokens": 5, "max_in_flight": 1}
+    with Loopback(replying(lambda _: completion("Fine.\nVerdict: B", model="other"))) as server:
+        config = ServerConfig(endpoints=(server.address,), model="m", **prices)
+        for _ in range(3):
+            with Ledger.open(path) as ledger:
+                begin(ledger, 1)
+                replies = LedgerReplies(ledger, 1)
+                budget = budget_of(ledger, BudgetConfig(**limits), 1)
+                with pytest.raises(BudgetSpentError):
+                    OpenAIJudge(config, replies, budget=budget).judge(asked)
+                spent = ledger.spent()
+            assert (spent.calls, spent.tokens) == (6, 90)
+            assert spent.money == pytest.approx(90e-6)
+        assert len(server.asked) == 6
+
+
 def test_a_spent_budget_parks_the_cycle_and_a_larger_one_lets_it_go_on(
     make_project: Maker,
 ) -> None:

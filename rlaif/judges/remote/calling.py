@@ -77,7 +77,7 @@ class Call:
         self._deadline: float | None = None
 
     async def run(self) -> Received:
-        """Ask until a reply comes; it is kept when this returns.
+        """Ask until a reply comes; it is kept when this returns, and so is all that was paid for.
 
         Raises:
             CallFailedError: None came, with the reasons.
@@ -92,6 +92,8 @@ class Call:
             except AttemptError as failed:
                 self._failures.append(failed)
                 self._tried.add(slot.endpoint)
+                if failed.paid is not None:
+                    await self._tools.keeping.keep(failed.paid, refused=True)
             else:
                 await self._tools.keeping.keep(received.stored)
                 self._tools.counts.replies += 1
@@ -154,9 +156,10 @@ class Call:
             async with asyncio.timeout_at(self._deadline):
                 return await self._sent(endpoint, bill)
         except TimeoutError:
-            bill.add(Spent(calls=1))
             reason = f"{endpoint.address}: no reply within {self._config.total_seconds:g} s"
-            raise AttemptError("final", reason, slow=True, alive=False) from None
+            late = AttemptError("final", reason, sent=True, slow=True, alive=False)
+            asked = self._tools.asking.form(self._question, endpoint.refused)
+            raise self._charged(late, asked, bill, self._config.total_seconds) from None
 
     async def _sent(self, endpoint: Endpoint, bill: Bill) -> Received:
         """Send the question, without the fields that the server refuses one after the other."""
@@ -172,8 +175,7 @@ class Call:
             except RefusedFieldError as refused:
                 endpoint.refuse(refused.name, body)
             except AttemptError as exc:
-                bill.add(Spent(calls=int(exc.sent)))
-                raise
+                raise self._charged(exc, asked, bill, time.perf_counter() - start) from None
             else:
                 return self._received(endpoint, asked, raw, time.perf_counter() - start, bill)
 
@@ -188,21 +190,47 @@ class Call:
         try:
             completion = read_completion(raw)
         except MalformedReplyError as exc:
-            bill.add(Spent(calls=1))
-            raise AttemptError("trouble", f"{endpoint.address}: {exc}") from None
+            reason = f"{endpoint.address}: {exc}"
+            garbled = AttemptError("trouble", reason, sent=True, raw=raw)
+            raise self._charged(garbled, asked, bill, latency) from None
         stored = self._stored(asked, raw, completion, latency)
         tokens = stored.prompt_tokens + stored.reply_tokens
         bill.add(Spent(calls=1, tokens=tokens, money=stored.cost))
+        fault = self._fault(endpoint.address, completion)
+        if fault is not None:
+            fault.paid = stored
+            raise fault
+        return Received(asked, stored, completion)
+
+    def _fault(self, address: str, completion: Completion) -> AttemptError | None:
+        """Say why a completion is no reply to the question, if so."""
         if self._config.check_model and not names_model(completion.model, self._config.model):
             reason = (
-                f"{endpoint.address}: the reply is of the model {quoted(completion.model)}, not of "
+                f"{address}: the reply is of the model {quoted(completion.model)}, not of "
                 f"{quoted(self._config.model)} (judge.server.check_model = false takes it)"
             )
-            raise AttemptError("elsewhere", reason)
+            return AttemptError("elsewhere", reason)
         if not any((said.content or "").strip() for said in completion.said):
-            reason = f"{endpoint.address}: the reply has no words ({_why_silent(completion)})"
-            raise AttemptError("final", reason, alive=True)
-        return Received(asked, stored, completion)
+            reason = f"{address}: the reply has no words ({_why_silent(completion)})"
+            return AttemptError("final", reason, alive=True)
+        return None
+
+    def _charged(
+        self, failed: AttemptError, asked: Asked, bill: Bill, latency: float
+    ) -> AttemptError:
+        """Book an attempt that may be charged for: a call, of tokens nothing is known."""
+        if failed.sent:
+            bill.add(Spent(calls=1))
+            failed.paid = StoredReply(
+                key=asked.key,
+                judge=self._tools.asking.digest,
+                model=self._config.model,
+                raw=failed.raw,
+                prompt_tokens=0,
+                reply_tokens=0,
+                latency=latency,
+            )
+        return failed
 
     def _stored(
         self, asked: Asked, raw: str, completion: Completion, latency: float

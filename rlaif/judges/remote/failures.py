@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from rlaif.errors import ModelError
 from rlaif.judges.remote.waits import retry_after
+from rlaif.records import StoredReply
 from rlaif.text import shortened
 
 Kind = Literal["overload", "trouble", "elsewhere", "final"]
@@ -32,6 +33,10 @@ class AttemptError(Exception):
         sent: Whether the server may have done the work, and charged for it.
         slow: Whether time ran out, which is a sign of overload too.
         alive: Whether the endpoint is in order all the same; None: that is not known.
+        raw: What came all the same, in full.
+
+    Attributes:
+        paid: What is kept of it, since it may have to be paid for; None where nothing is.
     """
 
     def __init__(
@@ -43,6 +48,7 @@ class AttemptError(Exception):
         sent: bool = False,
         slow: bool = False,
         alive: bool | None = None,
+        raw: str = "",
     ) -> None:
         super().__init__(reason)
         self.kind = kind
@@ -51,6 +57,8 @@ class AttemptError(Exception):
         self.sent = sent
         self.slow = slow
         self.alive = False if kind == "trouble" else alive
+        self.raw = raw
+        self.paid: StoredReply | None = None
 
 
 class RefusedFieldError(Exception):

@@ -25,10 +25,15 @@ class GroupCommit:
         self._store = store
         self._took = 0.0
         self._pending: list[StoredReply] = []
+        self._refused: list[StoredReply] = []
         self._done: asyncio.Future[None] | None = None
 
-    async def keep(self, reply: StoredReply) -> None:
+    async def keep(self, reply: StoredReply, *, refused: bool = False) -> None:
         """Keep a reply; it is durable when this returns.
+
+        Args:
+            reply: The reply.
+            refused: Whether it was paid for and is no answer.
 
         Raises:
             Exception: What the store raised; none of the group is kept then.
@@ -37,24 +42,29 @@ class GroupCommit:
         if self._done is None:
             self._done = loop.create_future()
             loop.call_later(min(_LONGEST, _PATIENCE * self._took), self.flush)
-        self._pending.append(reply)
+        (self._refused if refused else self._pending).append(reply)
         await asyncio.shield(self._done)
 
     def flush(self) -> None:
         """Put what waits into the store now."""
-        replies, done = self._take()
+        replies, refused, done = self._take()
         if done is None:
             return
         start = time.perf_counter()
         try:
-            self._store.put(replies)
+            if replies:
+                self._store.put(replies)
+            if refused:
+                self._store.put_refused(refused)
         except Exception as exc:  # noqa: BLE001 - it goes to everyone who waits for it
             done.set_exception(exc)
         else:
             done.set_result(None)
         self._took = time.perf_counter() - start
 
-    def _take(self) -> tuple[Sequence[StoredReply], asyncio.Future[None] | None]:
-        replies, done = self._pending, self._done
-        self._pending, self._done = [], None
-        return replies, done
+    def _take(
+        self,
+    ) -> tuple[Sequence[StoredReply], Sequence[StoredReply], asyncio.Future[None] | None]:
+        replies, refused, done = self._pending, self._refused, self._done
+        self._pending, self._refused, self._done = [], [], None
+        return replies, refused, done

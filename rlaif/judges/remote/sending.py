@@ -116,7 +116,8 @@ class Sender:
             return self._redact(response.content.decode("utf-8"))
         except UnicodeDecodeError as exc:
             reason = f"{address}: the reply is not UTF-8 ({exc.reason} at byte {exc.start})"
-        raise AttemptError("trouble", reason, sent=True)
+        raw = self._redact(response.content.decode("utf-8", errors="backslashreplace"))
+        raise AttemptError("trouble", reason, sent=True, raw=raw)
 
     def _cause(self, exc: BaseException) -> str:
         """Say what broke a connection; the words may hold what the server sent."""

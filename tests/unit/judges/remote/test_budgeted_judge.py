@@ -12,7 +12,7 @@ from rlaif.errors import BudgetSpentError
 from rlaif.judges.budget import Budget
 from rlaif.judges.replies import MemoryReplies
 from rlaif.records import Spent
-from tests.servers.hostile import hanging, refusing, saying
+from tests.servers.hostile import cutting, half, hanging, refusing, saying
 from tests.servers.loopback import Behaviour, Loopback, completion, in_turn, replying
 
 pytestmark = pytest.mark.enable_socket
@@ -108,3 +108,47 @@ def test_a_reply_of_the_wrong_model_is_paid_for() -> None:
     with Loopback(replying(lambda _: completion("x", model="another"))) as server:
         judge_at(server, budget=of).judge([request()])
     assert of.cycle == Spent(calls=1, tokens=15)
+
+
+NOT_UTF_8 = b'{"choices": "\xff"}'
+
+
+@pytest.mark.parametrize(
+    ("bad", "raw", "tokens"),
+    [
+        (replying(lambda _: completion("x", model="another")), '"model": "another"', 15),
+        (replying(lambda _: completion(" \n")), '"content": " \\n"', 15),
+        (replying(lambda _: completion(None, finish="length")), '"finish_reason": "length"', 15),
+        (saying("\u5783\u573e".encode()), "\u5783\u573e", 0),
+        (half(), '"choices": [{', 0),
+        (saying(NOT_UTF_8), '{"choices": "\\xff"}', 0),
+        (cutting, "", 0),
+        (hanging, "", 0),
+    ],
+)
+def test_what_is_refused_is_kept_raw_as_paid_and_never_used_again(
+    bad: Behaviour, raw: str, tokens: int
+) -> None:
+    store = MemoryReplies()
+    of = budget()
+    changes: dict[str, Any] = {"attempts": 1, "read_seconds": 0.2, **PRICES}
+    with Loopback(in_turn(bad, bad, replying(spoken))) as server:
+        for _ in range(2):
+            (reply,) = judge_at(server, store=store, budget=of, **changes).judge([request()])
+            assert reply.call is None
+        assert len(store) == 0
+        (reply,) = judge_at(server, store=store, budget=of, **changes).judge([request()])
+        assert reply.failure is None
+    assert len(store.refused) == 2
+    assert all(raw in kept.raw for kept in store.refused)
+    assert [k.prompt_tokens + k.reply_tokens for k in store.refused] == [tokens] * 2
+    kept = [*store.all(), *store.refused]
+    assert of.cycle.calls == len(kept) == 3
+    assert of.cycle.money == sum(reply.cost for reply in kept)
+
+
+def test_what_a_server_did_no_work_for_is_not_kept() -> None:
+    store = MemoryReplies()
+    with Loopback(in_turn(refusing(500, "oops"), refusing(429, "slow"), replying(spoken))) as it:
+        judge_at(it, store=store).judge([request()])
+    assert (len(store), store.refused) == (1, [])
