@@ -1,7 +1,7 @@
 """The models of a project, loaded when first needed and let go when a stage needs the room."""
 
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rlaif.config import JudgeConfig, RlaifConfig
@@ -35,6 +35,7 @@ class Crew:
         replies: Where servers' replies are kept.
         budget: What judging on servers may cost; None: anything.
         rubric_path: The rubric's file, where it is not the one of the settings.
+        tell: Told of each server of a judge that takes no more calls while others do.
 
     Attributes:
         config: The settings that name the models.
@@ -47,7 +48,9 @@ class Crew:
         replies: ReplyStore | None = None,
         budget: Budget | None = None,
         rubric_path: Path | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
+        self._tell = tell
         self._own_rubric_path = rubric_path
         self._replies = replies or MemoryReplies()
         self._budget = budget
@@ -160,6 +163,7 @@ class Crew:
                 budget=self._budget,
                 seed=seed,
                 name=config.name,
+                tell=self._tell,
             )
             return asked_twice(served, config.min_label_mass)
         return make_judge(

@@ -1,7 +1,7 @@
 """The tree of errors: every message says what was seen, what was expected and what to do.
 
 RlaifError                     exit 1
-  BudgetSpentError             exit 0    a limit of the budget is spent: the cycle is parked
+  BudgetSpentError             exit 75   a limit of the budget is spent: the cycle is parked
   UsageError                   exit 2    the command line asks for something that is not there
   ProjectLockedError           exit 75   another process is running a cycle of this project
   ConfigError                  exit 78   rlaif.toml, or a file that it names, is wrong
@@ -21,8 +21,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
-EXIT_OK = 0
 EXIT_FAILURE = 1
+EXIT_TRY_LATER = 75
 EXIT_INTERRUPTED = 130
 
 
@@ -52,16 +52,19 @@ class RlaifError(Exception):
 class BudgetSpentError(RlaifError):
     """A limit of the budget has no room for another call; what was paid for is kept.
 
-    A cycle that meets it is parked, which is no failure.
+    A cycle that meets it is parked, which is no failure: the same command goes on with it later.
 
     Args:
         limit: The setting, for instance ``budget.day_money``.
         spent: What is spent of it.
         most: The limit.
         frees: When there is room again; None: not before the limit is raised.
+
+    Attributes:
+        reason: Which limit, and when there is room again: the same until either changes.
     """
 
-    exit_code = EXIT_OK
+    exit_code = EXIT_TRY_LATER
 
     def __init__(self, limit: str, spent: float, most: float, frees: datetime | None) -> None:
         self.limit = limit
@@ -69,12 +72,14 @@ class BudgetSpentError(RlaifError):
         self.most = most
         self.frees = frees
         at = None if frees is None else f"{frees:%Y-%m-%d %H:%M} UTC"
+        room = "room for a call" if at is None else f"room for a call, which comes at {at}"
+        self.reason = f"{limit} is spent, which is {most:,.10g}; {room}"
         super().__init__(
             f"{limit} is spent: {spent:,.10g} of {most:,.10g}, too little left for another call",
-            "room for a call" if at is None else f"room for a call, which comes at {at}",
-            f"raise {limit} and run again; the cycle goes on where it stopped"
+            room,
+            f"raise {limit} and run again: it goes on where it stopped"
             if at is None
-            else f"wait until then, or raise {limit}; the cycle goes on where it stopped",
+            else f"run again then, or raise {limit}: it goes on where it stopped",
         )
 
 
@@ -87,7 +92,7 @@ class UsageError(RlaifError):
 class ProjectLockedError(RlaifError):
     """Another process holds the project's lock."""
 
-    exit_code = 75
+    exit_code = EXIT_TRY_LATER
 
 
 class ConfigError(RlaifError):

@@ -59,7 +59,9 @@ def demo(place: Place, folder: Path, cycles: int) -> None:
     if not (folder / CONFIG_NAME).exists():
         make_project(folder, Choices())
     project = load_project(folder)
-    run_until(project, cycles, aloud=True)
+    done = run_until(project, cycles, aloud=True)
+    if done.parked is not None:
+        raise done.parked
     click.echo()
     with LedgerReader.open(project.ledger_path) as reader:
         print_report(build_report(reader), stdout())

@@ -1,5 +1,8 @@
 """``rlaif run``: cycles, from where they stand."""
 
+from dataclasses import dataclass, field
+from typing import Any
+
 import click
 
 from rlaif.cli.documented import Command
@@ -8,7 +11,7 @@ from rlaif.cli.place import Place
 from rlaif.cli.report import cycle_line
 from rlaif.cli.watching import watching
 from rlaif.config import hide_model_hub_noise
-from rlaif.errors import UsageError
+from rlaif.errors import BudgetSpentError, UsageError
 from rlaif.ledger.reader import LedgerReader
 from rlaif.project import Project
 from rlaif.report import CycleFigures, cycle_figures
@@ -34,17 +37,49 @@ def run(place: Place, cycles: int | None, until_cycle: int | None, as_json: bool
     A cycle samples prompts, answers and judges them, trains, evaluates, and promotes or holds.
     An unfinished cycle goes on from where it stopped and counts as the first of N. With
     --until-cycle nothing is done where N are finished already. Progress goes to standard error,
-    a line for each finished cycle to standard output.
+    a line for each finished cycle to standard output. Where the budget has no room for another call
+    to a judge, the cycle is parked: the exit code is 75, --json says under "parked" which limit it
+    was and when there is room again, and the same command goes on with it.
     """
     if cycles is not None and until_cycle is not None:
         raise UsageError("--cycles and --until-cycle are both given", "one of them", "drop one")
     project = place.project()
     target = until_cycle or len(finished_cycles(project)) + (cycles or 1)
-    finished = run_until(project, target, aloud=not as_json)
+    done = run_until(project, target, aloud=not as_json)
     if as_json:
-        emit_json({"finished": [figures.model_dump(mode="json") for figures in finished]})
-    elif not finished:
+        emit_json(_as_json(done))
+    elif not done.finished and done.parked is None:
         click.echo(f"{target} cycles are finished already: nothing to do")
+    if done.parked is not None:
+        raise done.parked
+
+
+@dataclass
+class Done:
+    """What a run came to.
+
+    Attributes:
+        finished: The cycles that were finished now.
+        parked: Why the next one is parked, if it is.
+    """
+
+    finished: list[CycleFigures] = field(default_factory=list)
+    parked: BudgetSpentError | None = None
+
+
+def _as_json(done: Done) -> dict[str, Any]:
+    """Return what a run came to as JSON; a parked cycle with the limit that is spent."""
+    parked, frees = done.parked, done.parked and done.parked.frees
+    return {
+        "finished": [figures.model_dump(mode="json") for figures in done.finished],
+        "parked": parked
+        and {
+            "limit": parked.limit,
+            "spent": parked.spent,
+            "most": parked.most,
+            "frees": frees and frees.isoformat(),
+        },
+    }
 
 
 def finished_cycles(project: Project) -> list[int]:
@@ -57,7 +92,7 @@ def finished_cycles(project: Project) -> list[int]:
         return [c.number for c in ledger.cycles() if c.status == "done"]
 
 
-def run_until(project: Project, target: int, *, aloud: bool) -> list[CycleFigures]:
+def run_until(project: Project, target: int, *, aloud: bool) -> Done:
     """Run until so many cycles are finished, with the oracle's figures after each.
 
     Args:
@@ -66,11 +101,11 @@ def run_until(project: Project, target: int, *, aloud: bool) -> list[CycleFigure
         aloud: Whether each finished cycle's line goes to standard output.
 
     Returns:
-        The cycles that were finished now.
+        The cycles that were finished now, and whether the budget ended it before.
     """
     hide_model_hub_noise()
     measure(project)
-    done: list[CycleFigures] = []
+    done = Done()
     missing = range(len(finished_cycles(project)) + 1, target + 1)
     if not missing:
         return done
@@ -79,9 +114,13 @@ def run_until(project: Project, target: int, *, aloud: bool) -> list[CycleFigure
 
     with watching(stderr(), target) as watcher:
         for number in missing:
-            fresh = run_cycles(project, until=number, watcher=watcher)
+            try:
+                fresh = run_cycles(project, until=number, watcher=watcher)
+            except BudgetSpentError as exc:
+                done.parked = exc
+                break
             measure(project)
-            done += _told(project, fresh, aloud)
+            done.finished += _told(project, fresh, aloud)
     return done
 
 

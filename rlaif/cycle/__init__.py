@@ -29,6 +29,7 @@ from rlaif.cycle.paying import LedgerReplies, budget_of
 from rlaif.cycle.preferring import preferences
 from rlaif.cycle.preflight import preflight, verify_incumbent
 from rlaif.cycle.rubrics import rubric_file
+from rlaif.cycle.telling import keep_once, tell_once
 from rlaif.cycle.training import PPO, REWARD_MODEL, ppo, reward_model
 from rlaif.cycle.transport import with_transport
 from rlaif.engines.local import LocalEngine
@@ -41,7 +42,7 @@ from rlaif.policies import BASE, reconcile_link
 from rlaif.progress import Watcher
 from rlaif.project import Project
 
-PARKED, SELF_GRADING = "parked", "self-grading"
+PARKED, SELF_GRADING, LEFT_OUT = "parked", "self-grading", "endpoint-out"
 Stage = Callable[[CycleContext], None]
 Sections = dict[str, Any]
 
@@ -119,7 +120,7 @@ def _run_cycle(project: Project, ledger: Ledger, number: int, watcher: Watcher) 
             _run_stages(ctx, TRAINING)
         _run_stages(ctx, DECIDING)
     except BudgetSpentError as exc:
-        ledger.add_event(PARKED, f"{exc.seen}; {exc.expected}", number)
+        keep_once(ledger, PARKED, f"cycle {number} is parked: {exc.reason}", number)
         raise
     ledger.finish_cycle(number)
 
@@ -149,7 +150,14 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
     budget = budget_of(ledger, project.config.budget, number)
     rubric = rubric_file(project, ledger, config, known, watcher)
     replies = LedgerReplies(ledger, number)
-    crew = Crew(project, config, replies, budget, rubric)
+    crew = Crew(
+        project,
+        config,
+        replies,
+        budget,
+        rubric,
+        tell=lambda said: tell_once(ledger, watcher, LEFT_OUT, f"cycle {number}: {said}", number),
+    )
     hashes = preflight(project, ledger, config, crew)
     for stage, now in (
         (JUDGING, hashes[0]),
@@ -189,11 +197,8 @@ def _flag_self_grading(ledger: Ledger, crew: Crew, watcher: Watcher, number: int
     policies = {row.version: row.digest for row in ledger.policies()}
     juries = (crew.config.jury, crew.config.evaluation_jury)
     told = dict.fromkeys(t for jury in juries for t in crew.self_graders(jury, policies))
-    known = {event.message for event in ledger.events() if event.kind == SELF_GRADING}
     for message in told:
-        watcher.note(message)
-        if message not in known:
-            ledger.add_event(SELF_GRADING, message, number)
+        tell_once(ledger, watcher, SELF_GRADING, message, number)
 
 
 def settings_of(ledger: Ledger, known: CycleRow, new: RlaifConfig) -> RlaifConfig:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rlaif.artifacts import write_atomically
 from rlaif.config import RlaifConfig
+from rlaif.cycle.telling import tell_once
 from rlaif.errors import RubricError
 from rlaif.judges import load_rubric
 from rlaif.ledger.rows import CycleRow
@@ -47,7 +48,7 @@ def rubric_file(
         if last is None:
             raise
         message = f"the rubric is refused, the one before stays in use: {exc.args[0]}"
-        _tell(ledger, watcher, REFUSED, message, last.number)
+        tell_once(ledger, watcher, REFUSED, message, last.number)
         return _copy(project, ledger, last.rubric_hash)
     return path
 
@@ -63,7 +64,7 @@ def _as_begun(
         f"{path.name} was changed: cycle {known.number} ends under the rubric that it began with, "
         "the next one takes the change up"
     )
-    _tell(ledger, watcher, KEPT, message, known.number)
+    tell_once(ledger, watcher, KEPT, message, known.number)
     return _copy(project, ledger, known.rubric_hash)
 
 
@@ -88,10 +89,3 @@ def _copy(project: Project, ledger: Ledger, rubric_hash: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, row.text)
     return path
-
-
-def _tell(ledger: Ledger, watcher: Watcher, kind: str, message: str, cycle: int) -> None:
-    """Say so, and keep it once as an event."""
-    watcher.note(message)
-    if not any(e.kind == kind and e.message == message for e in ledger.events(limit=20)):
-        ledger.add_event(kind, message, cycle)

@@ -18,7 +18,8 @@ from rlaif.progress import Silent
 from rlaif.project import Project, load_project
 from rlaif.records import Choice, Spent, StoredReply
 from tests.cycle.conftest import JUDGED, Maker
-from tests.cycle.watchers import StopAt, Stopped
+from tests.cycle.watchers import Notes, StopAt, Stopped
+from tests.servers.hostile import refusing
 from tests.servers.loopback import Asked, Loopback, completion, replying
 
 pytestmark = pytest.mark.enable_socket
@@ -38,13 +39,22 @@ def short_is_kind(asked: Asked) -> dict[str, Any]:
     return completion(f"It is as long as it is.\nVerdict: {label}", model="judge-8b", usage=(40, 8))
 
 
-def served(make: Maker, server: Loopback, name: str = "project", **changes: Any) -> Project:
+GOOD = replying(short_is_kind)
+
+
+def served(
+    make: Maker,
+    server: Loopback,
+    name: str = "project",
+    also: tuple[Loopback, ...] = (),
+    **changes: Any,
+) -> Project:
     judge = {
         "backend": "openai",
         "template": "detailed",
         "batch_size": 4,
         "server": {
-            "endpoints": [server.address],
+            "endpoints": [one.address for one in (server, *also)],
             "model": "judge-8b",
             "key_variable": KEY_NAME,
             "prompt_price": 1.0,
@@ -61,7 +71,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_cycle_is_judged_on_a_server_and_every_label_says_how(make_project: Maker) -> None:
-    with Loopback(replying(short_is_kind)) as server:
+    with Loopback(GOOD) as server:
         project = served(make_project, server)
         assert run_cycles(project, more=1, watcher=Silent()) == [1]
         assert {asked.headers["authorization"] for asked in server.asked} == {f"Bearer {KEY}"}
@@ -86,7 +96,7 @@ def everything(root: Path) -> str:
 
 
 def test_a_killed_cycle_asks_for_nothing_that_it_has_paid_for(make_project: Maker) -> None:
-    with Loopback(replying(short_is_kind)) as server:
+    with Loopback(GOOD) as server:
         whole = served(make_project, server, "whole")
         run_cycles(whole, more=1, watcher=Silent())
         calls = len(server.asked)
@@ -202,7 +212,7 @@ def test_replies_that_were_refused_count_after_a_restart(
 def test_a_spent_budget_parks_the_cycle_and_a_larger_one_lets_it_go_on(
     make_project: Maker,
 ) -> None:
-    with Loopback(replying(short_is_kind)) as server:
+    with Loopback(GOOD) as server:
         project = served(make_project, server, budget={"cycle_calls": 10})
         for _ in range(2):
             with pytest.raises(BudgetSpentError, match="cycle_calls is spent: 10 of 10"):
@@ -210,10 +220,40 @@ def test_a_spent_budget_parks_the_cycle_and_a_larger_one_lets_it_go_on(
             assert len(server.asked) == 10
         with LedgerReader.open(project.ledger_path) as reads:
             assert reads.cycles()[0].status == "running"
-            parked = [e for e in reads.events() if e.kind == "parked"]
-            assert len(parked) == 2
-            assert "budget.cycle_calls is spent" in parked[0].message
-        text = project.config_path.read_text(encoding="utf-8")
-        raised = text.replace("cycle_calls = 10", "cycle_calls = 1000")
-        project.config_path.write_text(raised, encoding="utf-8")
-        assert run_cycles(load_project(project.root), more=1, watcher=Silent()) == [1]
+            (parked,) = [e for e in reads.events() if e.kind == "parked"]
+            assert parked.message == (
+                "cycle 1 is parked: budget.cycle_calls is spent, which is 10; room for a call"
+            )
+        project = with_calls(project, 10, 12)
+        with pytest.raises(BudgetSpentError, match="cycle_calls is spent: 12 of 12"):
+            run_cycles(project, more=1, watcher=Silent())
+        with LedgerReader.open(project.ledger_path) as reads:
+            parked = [e.message for e in reads.events() if e.kind == "parked"]
+            assert ["is 12" in message for message in parked] == [True, False]
+        assert run_cycles(with_calls(project, 12, 1000), more=1, watcher=Silent()) == [1]
+
+
+def with_calls(project: Project, old: int, new: int) -> Project:
+    """Change how many calls a cycle may take."""
+    text = project.config_path.read_text(encoding="utf-8")
+    raised = text.replace(f"cycle_calls = {old}", f"cycle_calls = {new}")
+    project.config_path.write_text(raised, encoding="utf-8")
+    return load_project(project.root)
+
+
+def test_a_server_whose_key_is_refused_is_left_out_and_said_once(make_project: Maker) -> None:
+    said = []
+    with Loopback(refusing(401, {"message": "bad key"})) as bad, Loopback(GOOD) as good:
+        project = served(make_project, bad, also=(good,), budget={"cycle_calls": 12})
+        for most in (12, 14):
+            notes = Notes()
+            with pytest.raises(BudgetSpentError):
+                run_cycles(with_calls(project, 12, most), more=1, watcher=notes)
+            said.append(notes.notes)
+        assert len(good.asked) == 14
+    (first,), (second,) = said
+    assert first == second
+    assert f"cycle 1: {bad.address} is left out from now on" in first
+    assert "answered 401: bad key" in first
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert [e.message for e in reads.events() if e.kind == "endpoint-out"] == [first]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from rlaif.config.serving import ServerConfig
+from rlaif.errors import ModelError
 from rlaif.judges.budget import Bill
 from rlaif.judges.remote.asking import Asked, Asking, Question
 from rlaif.judges.remote.completion import (
@@ -82,7 +83,7 @@ class Call:
         Raises:
             CallFailedError: None came, with the reasons.
             BudgetSpentError: The budget has no room for the call.
-            ModelError: Every call would fail alike.
+            ModelError: Every call would fail alike: no endpoint is left.
         """
         while True:
             bill = await self._wait(self._admission())
@@ -116,7 +117,7 @@ class Call:
 
     async def _admission(self) -> Bill:
         """Rest after a failure, unless another endpoint is left; then wait for the budget."""
-        if self._failures and len(self._tried) >= len(self._config.endpoints):
+        if self._failures and not self._tools.pool.has_other(self._tried):
             await asyncio.sleep(self._tools.backoff.seconds(len(self._failures)))
         return await self._tools.account.begin(self._estimate)
 
@@ -174,6 +175,9 @@ class Call:
                 raw = await self._tools.sender.post(endpoint.address, body)
             except RefusedFieldError as refused:
                 endpoint.refuse(refused.name, body)
+            except ModelError as exc:
+                self._tools.pool.take_out(endpoint, exc)
+                raise AttemptError("out", exc.seen) from None
             except AttemptError as exc:
                 raise self._charged(exc, asked, bill, time.perf_counter() - start) from None
             else:
@@ -254,13 +258,16 @@ class Call:
         )
 
     def _goes_on(self) -> bool:
-        """Tell whether another attempt may help; of overload only time has enough."""
+        """Tell whether another attempt may help; of overload only time has enough.
+
+        An endpoint that is left out from now on has cost the call no attempt.
+        """
         last = self._failures[-1].kind
-        counted = sum(failure.kind != "overload" for failure in self._failures)
+        counted = sum(failure.kind not in {"overload", "out"} for failure in self._failures)
         if self._tools.stop.over or counted >= self._config.attempts:
             return False
         if last == "elsewhere":
-            return len(self._tried) < len(self._config.endpoints)
+            return self._tools.pool.has_other(self._tried)
         return last != "final"
 
     def _failed(self, reason: str = "") -> CallFailedError:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlaif.errors import ModelError
 from rlaif.judges.remote.breaker import Breaker
 from rlaif.judges.remote.limiter import Limiter, Outcome
 
@@ -29,6 +30,7 @@ class Endpoint:
         refused: Fields of a request that it refused.
         top_logprobs: How many alternatives of a token to ask for; lower once it refused more.
         last_failure: The last thing that went wrong with it.
+        out: Why it takes no call any more: the key, the model or the account is refused.
     """
 
     address: str
@@ -38,6 +40,7 @@ class Endpoint:
     refused: set[str] = field(default_factory=set)
     top_logprobs: int = TOP_LOGPROBS[0]
     last_failure: str = ""
+    out: ModelError | None = None
 
     def refuse(self, name: str, body: Mapping[str, Any]) -> None:
         """Remember a field that the server refused; too many alternatives are asked for fewer.
@@ -57,7 +60,8 @@ class Endpoint:
 
     def takes(self, now: float) -> bool:
         """Tell whether a call may begin now."""
-        return self.limiter.has_room and now >= self.paused_until and self.breaker.admits(now)
+        shut = self.out is not None or now < self.paused_until
+        return self.limiter.has_room and not shut and self.breaker.admits(now)
 
 
 @dataclass(frozen=True)
@@ -75,13 +79,18 @@ class Pool:
     Args:
         endpoints: The servers.
         clock: Seconds of a steady clock.
+        tell: Told once of each endpoint that is taken out while others are left.
     """
 
     def __init__(
-        self, endpoints: Sequence[Endpoint], clock: Callable[[], float] = time.monotonic
+        self,
+        endpoints: Sequence[Endpoint],
+        clock: Callable[[], float] = time.monotonic,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         self._endpoints = tuple(endpoints)
         self._clock = clock
+        self._tell = tell
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def acquire(self, patience: float, avoid: Collection[Endpoint] = ()) -> Slot:
@@ -93,9 +102,11 @@ class Pool:
 
         Raises:
             NoEndpointError: Waiting is vain.
+            ModelError: Every endpoint was taken out.
         """
         first = False
         while True:
+            self._refuse_none_left()
             now = self._clock()
             endpoint = self._best(now, avoid)
             if endpoint is not None:
@@ -130,6 +141,38 @@ class Pool:
             endpoint.breaker.fail(now, probe=slot.probe)
         self._wake(everyone=pause is not None or alive is False)
 
+    def has_other(self, tried: Collection[Endpoint]) -> bool:
+        """Tell whether there is an endpoint that was not tried."""
+        return any(one.out is None and one not in tried for one in self._endpoints)
+
+    def take_out(self, endpoint: Endpoint, error: ModelError) -> None:
+        """Give an endpoint no call any more, and say so unless the run ends for it.
+
+        Raises:
+            ModelError: It was the last one.
+        """
+        first = endpoint.out is None
+        endpoint.out = endpoint.out or error
+        self._wake(everyone=True)
+        self._refuse_none_left()
+        if first and self._tell is not None:
+            left = ", ".join(one.address for one in self._endpoints if one.out is None)
+            self._tell(
+                f"{endpoint.address} is left out from now on, the judge goes on at {left}: "
+                f"{error.seen}; expected: {error.expected}; to do: {error.action}"
+            )
+
+    def _refuse_none_left(self) -> None:
+        """End the run where every endpoint was taken out, with the reasons of all."""
+        errors = [one.out for one in self._endpoints if one.out is not None]
+        if len(errors) < len(self._endpoints):
+            return
+        seen, expected, action = (
+            "; ".join(dict.fromkeys(getattr(error, part) for error in errors))
+            for part in ("seen", "expected", "action")
+        )
+        raise ModelError(seen, expected, action)
+
     def _best(self, now: float, avoid: Collection[Endpoint]) -> Endpoint | None:
         ready = [endpoint for endpoint in self._endpoints if endpoint.takes(now)]
         return min(ready, key=lambda one: _preference(one, now, avoid), default=None)
@@ -140,12 +183,13 @@ class Pool:
         Raises:
             NoEndpointError: All are shut for longer than ``patience``.
         """
-        opening = min(endpoint.takes_from(now) for endpoint in self._endpoints)
+        left = [endpoint for endpoint in self._endpoints if endpoint.out is None]
+        opening = min(endpoint.takes_from(now) for endpoint in left)
         if opening > now + patience:
             raise NoEndpointError(self._why(now))
         later = [
             endpoint.takes_from(now)
-            for endpoint in self._endpoints
+            for endpoint in left
             if endpoint.limiter.has_room and endpoint.takes_from(now) > now
         ]
         return min(later) - now if later else None
@@ -153,6 +197,8 @@ class Pool:
     def _why(self, now: float) -> str:
         shut = [
             f"{one.address} for {one.takes_from(now) - now:.3g} s more (last: {one.last_failure})"
+            if one.out is None
+            else f"{one.address} was left out ({one.out.seen})"
             for one in self._endpoints
         ]
         return f"no endpoint takes calls: {'; '.join(shut)}"

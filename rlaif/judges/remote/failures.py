@@ -12,7 +12,7 @@ from rlaif.judges.remote.waits import retry_after
 from rlaif.records import StoredReply
 from rlaif.text import shortened
 
-Kind = Literal["overload", "trouble", "elsewhere", "final"]
+Kind = Literal["overload", "trouble", "elsewhere", "out", "final"]
 SHOWN = 300
 _UNKNOWN_MODEL = re.compile("not found|does not exist|pinned to|unknown model|invalid model", re.I)
 _NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached"}
@@ -26,8 +26,8 @@ class AttemptError(Exception):
 
     Args:
         kind: ``overload``: try later, with fewer calls at once; ``trouble``: try again, the
-            endpoint may be broken; ``elsewhere``: try endpoints that were not tried yet;
-            ``final``: trying again is vain.
+            endpoint may be broken; ``elsewhere``: try endpoints that were not tried yet; ``out``:
+            try any other, this one takes no more calls; ``final``: trying again is vain.
         reason: What happened, in words that show no key.
         pause: Seconds that the server asked to be left alone for.
         sent: Whether the server may have done the work, and charged for it.
@@ -82,7 +82,7 @@ def refusal(
         body: What was asked.
 
     Returns:
-        A ``ModelError`` where every call would fail alike (the key, the model, the account), a
+        A ``ModelError`` where every call to it would fail alike (the key, model, account), a
         ``RefusedFieldError`` where the request can do without a field, else an ``AttemptError``.
     """
     said = _Said(text)

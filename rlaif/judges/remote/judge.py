@@ -1,7 +1,7 @@
 """A judge behind any server that speaks OpenAI's chat completions."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rlaif.config.secrets import Secret
 from rlaif.config.serving import ServerConfig
@@ -37,6 +37,7 @@ class OpenAIJudge:
         budget: What it may cost; None: anything.
         seed: Seed of the waits between attempts; no reply depends on it.
         name: Tells it from a judge whose model has the same name on other servers.
+        tell: Told once of each endpoint that takes no more calls while others do.
 
     Attributes:
         name: The model's name.
@@ -54,11 +55,13 @@ class OpenAIJudge:
         budget: Budget | None = None,
         seed: int = 0,
         name: str = "",
+        tell: Callable[[str], None] | None = None,
     ) -> None:
         self._config = config
         self._store = store
         self._key = key
         self._budget = budget
+        self._tell = tell
         self._asking = Asking(config, name)
         self._backoff = Backoff(
             config.backoff_seconds,
@@ -86,7 +89,8 @@ class OpenAIJudge:
         Raises:
             BudgetSpentError: The budget has no room for another call. Calls that were under way
                 were waited for, and their replies are kept.
-            ModelError: The key, the model or the account is refused, so no call can succeed.
+            ModelError: Every endpoint refuses the key, the model or the account, so no call can
+                succeed. One that does is left out while others go on.
         """
         answers: Answers = {}
         missing: dict[str, Question] = {}
@@ -151,7 +155,7 @@ class OpenAIJudge:
             tools = Tools(
                 config=self._config,
                 asking=self._asking,
-                pool=Pool(self._endpoints),
+                pool=Pool(self._endpoints, tell=self._tell),
                 sender=sender,
                 account=Account(self._budget),
                 keeping=keeping,

@@ -81,7 +81,7 @@ class Sender:
         Raises:
             AttemptError: No reply came.
             RefusedFieldError: The server does not take a field.
-            ModelError: Every call would fail alike.
+            ModelError: Every call to this server would fail alike.
         """
         lane = min(self._lanes[address], key=lambda lane: lane.in_flight)
         lane.in_flight += 1

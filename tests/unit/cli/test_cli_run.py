@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from rlaif import cycle as rlaif_cycle
 from rlaif.cli import main
 from rlaif.cli.demo import peak_memory
 from rlaif.cli.run import finished_cycles, measure
-from rlaif.errors import TrainingError
+from rlaif.errors import BudgetSpentError, TrainingError
 from rlaif.ledger.lock import ProjectLock
 from rlaif.ledger.reader import LedgerReader
 from rlaif.project import Project, load_project
@@ -104,7 +105,9 @@ def test_what_is_finished_is_not_run_again(
 def test_the_next_cycle_is_reported_as_json(run_project: Project, rlaif: Rlaif) -> None:
     result = rlaif("--project", run_project.root, "run", "--cycles", 1, "--json")
     assert result.exit_code == 0, result.stderr
-    (figures,) = json.loads(result.stdout)["finished"]
+    found = json.loads(result.stdout)
+    (figures,) = found["finished"]
+    assert found["parked"] is None
     report = json.loads(rlaif("--project", run_project.root, "report", "--json").stdout)
     assert [c["cycle"] for c in report["cycles"]] == [1, 2]
     assert report["cycles"][1] == figures
@@ -119,6 +122,49 @@ def test_only_one_process_runs_a_project(run_project: Project, rlaif: Rlaif) -> 
     assert result.exit_code == 75
     assert "rlaif run elsewhere" in result.stderr
     assert finished_cycles(run_project) == [1]
+
+
+@pytest.mark.parametrize("frees", [None, datetime(2026, 11, 30, tzinfo=UTC)])
+def test_a_parked_cycle_is_told_from_a_finished_one(
+    run_project: Project,
+    rlaif: Rlaif,
+    monkeypatch: pytest.MonkeyPatch,
+    frees: datetime | None,
+) -> None:
+    def park(*_: object, **__: object) -> list[int]:
+        raise BudgetSpentError("budget.day_money", 1.25, 2.0, frees)
+
+    monkeypatch.setattr(rlaif_cycle, "run_cycles", park)
+    result = rlaif("--project", run_project.root, "run", "--json")
+    assert result.exit_code == 75
+    assert result.stderr.startswith("Parked: budget.day_money is spent: 1.25 of 2")
+    assert json.loads(result.stdout) == {
+        "finished": [],
+        "parked": {
+            "limit": "budget.day_money",
+            "spent": 1.25,
+            "most": 2.0,
+            "frees": frees and "2026-11-30T00:00:00+00:00",
+        },
+    }
+    told = rlaif("--project", run_project.root, "run")
+    assert (told.exit_code, told.stdout) == (75, "")
+
+
+def test_cycles_before_a_parked_one_are_told(
+    run_project: Project, rlaif: Rlaif, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def park(_: Project, *, until: int, **__: object) -> list[int]:
+        if until == 3:
+            raise BudgetSpentError("budget.cycle_calls", 7, 7, None)
+        return [1]  # its figures are there
+
+    monkeypatch.setattr(rlaif_cycle, "run_cycles", park)
+    result = rlaif("--project", run_project.root, "run", "--until-cycle", 4, "--json")
+    assert result.exit_code == 75
+    found = json.loads(result.stdout)
+    assert [figures["cycle"] for figures in found["finished"]] == [1]
+    assert found["parked"]["limit"] == "budget.cycle_calls"
 
 
 def test_an_interrupted_run_is_130(

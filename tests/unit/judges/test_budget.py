@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rlaif.config.serving import BudgetConfig
-from rlaif.errors import EXIT_OK, BudgetSpentError, RlaifError
+from rlaif.errors import EXIT_TRY_LATER, BudgetSpentError, RlaifError
 from rlaif.judges.budget import Bill, Budget, plus
 from rlaif.records import Spent
 
@@ -61,7 +61,7 @@ def test_a_limit_that_has_no_room_is_named(limit: str, value: float, spent: floa
         of.admits(ONE)
     error = raised.value
     assert (error.limit, error.spent, error.most) == (f"budget.{limit}", spent, value)
-    assert error.exit_code == EXIT_OK
+    assert error.exit_code == EXIT_TRY_LATER
     assert isinstance(error, RlaifError)
     assert f"budget.{limit} is spent: {spent:g} of {value:g}" in str(error)
     tomorrow = datetime(2026, 11, 30, tzinfo=UTC)

@@ -37,6 +37,21 @@ def test_a_known_key_keeps_its_first_reply_and_costs_nothing_more(ledger: Ledger
     assert ledger.spent() == Spent(calls=2, tokens=96, money=0.75)
 
 
+def test_what_was_paid_in_vain_counts_each_time_and_is_never_found(ledger: Ledger) -> None:
+    raw = "\u4e0d\u662f JSON \U0001f642"
+    wrong = reply("a", raw=raw, prompt_tokens=7, reply_tokens=0, cost=0.125)
+    ledger.add_replies([wrong, wrong], cycle=1, refused=True)
+    ledger.add_replies([wrong], cycle=1, refused=True)
+    assert ledger.reply("a") is None
+    assert ledger.spent(cycle=1) == Spent(calls=3, tokens=21, money=0.375)
+    ledger.add_replies([reply("a")], cycle=1)
+    ledger.add_replies([wrong], refused=True)
+    assert ledger.reply("a") == reply("a")
+    assert ledger.spent() == Spent(calls=5, tokens=76, money=0.75)
+    raws = ledger.connection.execute("SELECT raw FROM replies WHERE key LIKE 'refused %'")
+    assert [row["raw"] for row in raws] == [wrong.raw] * 4
+
+
 def test_spending_is_added_up_by_cycle_and_by_day(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,18 +81,3 @@ def test_replies_do_not_change_the_digest(ledger: Ledger) -> None:
     before = ledger.digest()
     ledger.add_replies([reply("a")], cycle=1)
     assert ledger.digest() == before
-
-
-def test_what_was_paid_in_vain_counts_each_time_and_is_never_found(ledger: Ledger) -> None:
-    raw = "\u4e0d\u662f JSON \U0001f642"
-    wrong = reply("a", raw=raw, prompt_tokens=7, reply_tokens=0, cost=0.125)
-    ledger.add_replies([wrong, wrong], cycle=1, refused=True)
-    ledger.add_replies([wrong], cycle=1, refused=True)
-    assert ledger.reply("a") is None
-    assert ledger.spent(cycle=1) == Spent(calls=3, tokens=21, money=0.375)
-    ledger.add_replies([reply("a")], cycle=1)
-    ledger.add_replies([wrong], refused=True)
-    assert ledger.reply("a") == reply("a")
-    assert ledger.spent() == Spent(calls=5, tokens=76, money=0.75)
-    raws = ledger.connection.execute("SELECT raw FROM replies WHERE key LIKE 'refused %'")
-    assert [row["raw"] for row in raws] == [wrong.raw] * 4

@@ -1,6 +1,6 @@
 """Settings and requests that the tests of judges behind servers share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rlaif.config.secrets import Secret
@@ -42,11 +42,12 @@ def judge_at(
     store: ReplyStore | None = None,
     key: Secret | None = None,
     budget: Budget | None = None,
+    tell: Callable[[str], None] | None = None,
     **changes: Any,
 ) -> OpenAIJudge:
     config = settings(*servers, **changes)
     kept = MemoryReplies() if store is None else store
-    return OpenAIJudge(config, kept, key=key, budget=budget)
+    return OpenAIJudge(config, kept, key=key, budget=budget, tell=tell)
 
 
 def spoken(_asked: Asked) -> dict[str, Any]:

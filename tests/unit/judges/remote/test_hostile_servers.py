@@ -298,18 +298,18 @@ def test_log_probs_that_are_missing_or_broken_leave_the_words() -> None:
     assert all(reply.call is not None and reply.call.label_probs == {} for reply in replies)
 
 
-@pytest.mark.parametrize(
-    ("status", "error", "advice"),
-    [
-        (401, {"message": "bad key"}, "check the key"),
-        (403, {"message": "not yours"}, "check the key"),
-        (402, {"message": "no money"}, "pay the provider"),
-        (429, {"message": "quota", "code": "insufficient_quota"}, "pay the provider"),
-        (404, {"message": "no such route"}, "judge.server.model"),
-        (404, {"message": "the model m does not exist", "code": "model_not_found"}, "server.model"),
-        (400, {"message": "Server is pinned to 'x'; requested 'm'."}, "judge.server.model"),
-    ],
-)
+FATAL = [
+    (401, {"message": "bad key"}, "check the key"),
+    (403, {"message": "not yours"}, "check the key"),
+    (402, {"message": "no money"}, "pay the provider"),
+    (429, {"message": "quota", "code": "insufficient_quota"}, "pay the provider"),
+    (404, {"message": "no such route"}, "judge.server.model"),
+    (404, {"message": "the model m does not exist", "code": "model_not_found"}, "server.model"),
+    (400, {"message": "Server is pinned to 'x'; requested 'm'."}, "judge.server.model"),
+]
+
+
+@pytest.mark.parametrize(("status", "error", "advice"), FATAL)
 def test_what_no_call_can_survive_ends_the_run(status: int, error: Any, advice: str) -> None:
     with Loopback(in_turn(GOOD, refusing(status, error))) as server:
         judge = judge_at(server, max_in_flight=2)
@@ -319,6 +319,60 @@ def test_what_no_call_can_survive_ends_the_run(status: int, error: Any, advice: 
     assert error["message"] in str(raised.value)
     assert advice in str(raised.value)
     assert len(server.asked) <= 3
+
+
+@pytest.mark.parametrize(("status", "error", "advice"), FATAL)
+def test_a_server_that_no_call_can_survive_is_left_out_and_the_others_go_on(
+    status: int, error: Any, advice: str
+) -> None:
+    told: list[str] = []
+    with Loopback(refusing(status, error)) as bad, Loopback(GOOD) as good:
+        judge = judge_at(bad, good, max_in_flight=3, attempts=1, tell=told.append)
+        assert failures(judge.judge(requests(30))) == [None] * 30
+        asked = len(bad.asked)
+        assert 1 <= asked <= 3
+        assert failures(judge.judge(requests(40))) == [None] * 40
+        assert len(bad.asked) == asked
+        (said,) = told
+        assert f"{bad.address} is left out from now on, the judge goes on at {good.address}" in said
+        assert f"answered {status}: {error['message']}" in said
+        assert advice in said
+
+
+def test_a_run_ends_once_every_server_was_left_out_with_the_reasons_of_all() -> None:
+    told: list[str] = []
+    keyless, gone = refusing(401, {"message": "bad key"}), refusing(404, "no such route")
+    with Loopback(in_turn(GOOD, keyless)) as one, Loopback(gone) as two:
+        judge = judge_at(one, two, max_in_flight=1, tell=told.append)
+        with pytest.raises(ModelError) as raised:
+            judge.judge(requests(50))
+        assert len(told) == 1
+        for words in ("401: bad key", "404: no such route", "check the key", "judge.server.model"):
+            assert words in str(raised.value)
+        asked = len(one.asked) + len(two.asked)
+        assert asked <= 4
+        with pytest.raises(ModelError, match="bad key"):
+            judge.judge(requests(50))
+        assert len(one.asked) + len(two.asked) == asked
+
+
+def test_a_server_left_out_is_no_other_one_to_ask() -> None:
+    """A wrong model's reply is paid for: it is asked for again only at servers that are left."""
+    wrong = replying(lambda _: completion(SPOKEN, model="another"))
+    with Loopback(refusing(403, "no")) as bad, Loopback(wrong) as other:
+        judge = judge_at(bad, other, max_in_flight=1, attempts=9)
+        replies = judge.judge(requests(3))
+        assert len(bad.asked) == 1
+        assert len(other.asked) == 3
+    assert all("'another', not of 'm'" in str(failure) for failure in failures(replies))
+
+
+def test_a_broken_server_is_tried_again_where_the_other_one_is_left_out() -> None:
+    broken = in_turn(refusing(500, "oops"), refusing(500, "oops"), GOOD)
+    with Loopback(refusing(401, "no")) as bad, Loopback(broken) as other:
+        replies = judge_at(bad, other, max_in_flight=1, attempts=3).judge(requests(1))
+        assert (len(bad.asked), len(other.asked)) == (1, 3)
+    assert failures(replies) == [None]
 
 
 def test_a_request_that_is_refused_is_not_sent_again() -> None:
