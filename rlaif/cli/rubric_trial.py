@@ -1,6 +1,8 @@
 """``rlaif rubric preview`` and ``rlaif rubric test``: a rubric is tried before it is used."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +16,18 @@ from rlaif.config import hide_model_hub_noise
 from rlaif.errors import LedgerError, UsageError
 
 if TYPE_CHECKING:
+    from rlaif.cycle.paying import LedgerReplies
     from rlaif.judges import Rubric, RubricJudge
+    from rlaif.judges.budget import Budget
     from rlaif.ledger.reads import LedgerReads
     from rlaif.ledger.rows import RubricRow
     from rlaif.project import Project
-    from rlaif.records import PairVerdict
+    from rlaif.records import Judgement, PairVerdict
     from rlaif.stages.feedback_files import FeedbackLine
     from rlaif.stages.previewing import Stored
     from rlaif.stages.rubric_testing import Labelled
 
-JUDGING = "judging"
+JUDGING, TRAIN = "judging", "train"
 PAIRS_SHOWN, ATTACKED = 20, 10
 
 
@@ -52,7 +56,8 @@ def preview(place: Place, name: str, count: int, as_json: bool) -> None:
     The draft judges the newest pairs that cycles have compared, drawn by the run's seed, in both
     orders. Shown is what it says beside what was said of them: pairs whose better answer changes,
     ties, quarantine, criteria of the same name, and what a cycle with the draft would cost.
-    Nothing of it is written into the ledger, and no label changes.
+    No label changes. What a judge on servers replies is kept in the ledger, so that nothing is paid
+    for twice, and counts in [budget]: to the day, and a trial may take no more than a cycle may.
     """
     from rlaif.cli.trial_shown import print_preview
     from rlaif.stages.previewing import preview as put_beside
@@ -60,15 +65,19 @@ def preview(place: Place, name: str, count: int, as_json: bool) -> None:
 
     project, draft = place.project(), find_rubric(place, name)
     cycles, stored, row = _stored(project, count)
-    panel = _panel(project, draft)
-    _say(panel, f"judging {len(stored.pairs)} pairs")
-    tried = try_panel(panel, (), [pair.item for pair in stored.pairs])
+    with _bench(project, draft) as bench:
+        panel = bench.panel
+        _say(panel, f"judging {len(stored.pairs)} pairs")
+        tried = try_panel(panel, (), [pair.item for pair in stored.pairs])
     found = put_beside(panel, tried, stored, project.config)
+    if bench.reused:
+        found = found.untimed()
     head = {
         "draft": _identity(panel, draft),
         "current": {"name": row.name, "version": row.version, "rubric_hash": row.hash},
         "cycles": cycles,
         "notes": list(_notes(project, panel, stored, row)),
+        "paid": _paid(bench),
     }
     if as_json:
         emit_json({**head, **found.model_dump(mode="json")})
@@ -108,7 +117,8 @@ def test(place: Place, name: str, labels: Path, probes: int, as_json: bool) -> N
     and Cohen's kappa, how often the verdict flips when two answers are swapped, how often there is
     none, and how often attacks on these very answers work: injections, padding, repetition. All
     by criterion and for the whole, with 95% intervals. A poor rubric is no error: the exit code
-    is 0. Nothing is written into the ledger.
+    is 0. What a judge on servers replies is kept and paid for as rlaif rubric preview says; nothing
+    else is written into the ledger.
     """
     from rlaif.cli.trial_shown import print_test
     from rlaif.judges.probes import load_attacks
@@ -119,34 +129,82 @@ def test(place: Place, name: str, labels: Path, probes: int, as_json: bool) -> N
 
     project, file = place.project(), find_rubric(place, name)
     labelled = _labelled(project, labels, read_feedback(labels), load_rubric(file))
-    panel = _panel(project, file)
-    _say(panel, f"judging {len(labelled.rated)} answers and {len(labelled.pairs)} pairs")
-    found = hold_against(
-        panel,
-        labelled,
-        project.config.audit,
-        load_attacks(panel.rubric.language, project.root),
-        temperature=project.config.judging.score_temperature,
-        probes=probes,
-        seed=derive_seed(project.config.run.seed, "rubric test"),
-    )
-    head = {"rubric": _identity(panel, file), "labels_file": str(labels)}
+    with _bench(project, file) as bench:
+        panel = bench.panel
+        _say(panel, f"judging {len(labelled.rated)} answers and {len(labelled.pairs)} pairs")
+        found = hold_against(
+            panel,
+            labelled,
+            project.config.audit,
+            load_attacks(panel.rubric.language, project.root),
+            temperature=project.config.judging.score_temperature,
+            probes=probes,
+            seed=derive_seed(project.config.run.seed, "rubric test"),
+        )
+    if bench.reused:
+        found = found.model_copy(update={"cost": found.cost.untimed()})
+    head = {
+        "rubric": _identity(panel, file),
+        "labels_file": str(labels),
+        "paid": _paid(bench),
+    }
     if as_json:
         emit_json({**head, **found.model_dump(mode="json")})
     else:
         print_test(head, found)
 
 
-def _panel(project: "Project", rubric: Path) -> "RubricJudge":
+@dataclass(frozen=True)
+class Bench:
+    """Who judges here, and what they are paid.
+
+    Attributes:
+        panel: The rubric with its judges.
+        replies: Where servers' replies are kept; None where no judge is on a server.
+        budget: What they may cost.
+    """
+
+    panel: "RubricJudge"
+    replies: "LedgerReplies | None" = None
+    budget: "Budget | None" = None
+
+    @property
+    def reused(self) -> bool:
+        """Whether any reply was there already."""
+        return self.replies is not None and self.replies.reused > 0
+
+
+@contextmanager
+def _bench(project: "Project", rubric: Path) -> "Iterator[Bench]":
     """Load who judges here, by a rubric of any file.
 
-    Replies of servers are kept as long as the process lasts: a trial writes no row. A crew that is
-    given a store keeps them for longer.
+    Replies of servers go into the ledger group by group, each a short transaction of its own, also
+    while another process runs a cycle: both see what the other spends of the day.
     """
     from rlaif.crew import Crew
 
     hide_model_hub_noise()
-    return Crew(project, project.config, rubric_path=rubric).panel(project.config.jury)
+    config = project.config
+    if all(judge.server is None for judge in config.jury):
+        yield Bench(Crew(project, config, rubric_path=rubric).panel(config.jury))
+        return
+    from rlaif.cycle.paying import LedgerReplies, budget_of
+    from rlaif.ledger.writer import Ledger
+
+    with Ledger.open(project.ledger_path) as ledger:
+        replies = LedgerReplies(ledger, None)
+        budget = budget_of(ledger, config.budget, None, replies)
+        crew = Crew(project, config, replies, budget, rubric, tell=_tell)
+        yield Bench(crew.panel(config.jury), replies, budget)
+
+
+def _tell(message: str) -> None:
+    stderr().print(visible(f"note: {message}"))
+
+
+def _paid(bench: Bench) -> dict[str, Any] | None:
+    """Return what this trial paid for now; None where no judge is on a server."""
+    return None if bench.budget is None else bench.budget.cycle.model_dump(mode="json")
 
 
 def _say(panel: "RubricJudge", what: str) -> None:
@@ -210,6 +268,8 @@ def _all_about(reader: "LedgerReads", drawn: "Sequence[tuple[int, PairVerdict]]"
     answers = {answer.id: answer for answer in reader.completions_by_id(ids)}
     prompts = {p.id: p for p in reader.prompts(sorted({a.prompt_id for a in answers.values()}))}
     cycles = sorted({cycle for cycle, _ in drawn})
+    own = [c for cycle in cycles for c in reader.completions(cycle, TRAIN)]
+    beside = sorted({*ids, *(answer.id for answer in own if answer.prompt_id in prompts)})
     return Stored(
         pairs=[
             StoredPair(
@@ -226,10 +286,20 @@ def _all_about(reader: "LedgerReads", drawn: "Sequence[tuple[int, PairVerdict]]"
         judgements=[
             judgement
             for cycle in cycles
-            for judgement in reader.judgements(ids, cycle=cycle, stage=JUDGING)
-            if judgement.kind == "pointwise" or frozenset(judgement.completion_ids) in pairs
+            for judgement in reader.judgements(beside, cycle=cycle, stage=JUDGING)
+            if _is_about(judgement, answers, pairs)
         ],
     )
+
+
+def _is_about(
+    judgement: "Judgement", answers: "Iterable[str]", pairs: "set[frozenset[str]]"
+) -> bool:
+    """Tell whether a judgement rates an answer, compares a pair, or ranks a list with a pair."""
+    ids = frozenset(judgement.completion_ids)
+    if judgement.kind == "listwise":
+        return any(pair <= ids for pair in pairs)
+    return ids in pairs or (judgement.kind == "pointwise" and ids <= set(answers))
 
 
 def _notes(

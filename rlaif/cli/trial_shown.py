@@ -60,6 +60,7 @@ def print_preview(head: dict[str, Any], found: RubricPreview) -> None:
         if names:
             click.echo(visible(f"only in the {whose} rubric: {', '.join(names)}"))
     console.print("", _preview_cost(found))
+    _print_paid(head)
     _print_changes(found.changes)
 
 
@@ -96,6 +97,7 @@ def print_test(head: dict[str, Any], found: RubricTest) -> None:
     costs = table("What it took", *_COST, words=("",))
     costs.add_row("this test", *_cost_cells(found.cost))
     console.print(costs)
+    _print_paid(head)
     _print_misses(found.misses)
 
 
@@ -143,9 +145,17 @@ def _preview_cost(found: RubricPreview) -> Table:
     shown = table("What it takes", *_COST, words=("",))
     shown.add_row("these pairs, when they were judged", *_cost_cells(cost.current))
     shown.add_row("these pairs with the draft", *_cost_cells(cost.draft))
-    cycle = f"a cycle: {cost.cycle_answers} answers,\n{cost.cycle_pairs} pairs at most"
+    lists = f", {cost.cycle_lists} lists" if cost.cycle_lists else ""
+    cycle = f"a cycle: {cost.cycle_answers} answers,\n{cost.cycle_pairs} pairs{lists} at most"
     shown.add_row(cycle, *_cost_cells(cost.cycle))
     return shown
+
+
+def _print_paid(head: dict[str, Any]) -> None:
+    paid = head["paid"]
+    if paid is not None:
+        counted = f"{paid['calls']} calls, {paid['tokens']} tokens, {number(paid['money'], 4)}"
+        click.echo(f"paid now: {counted}; all other replies were there")
 
 
 def _cost_cells(cost: Cost) -> tuple[str, ...]:

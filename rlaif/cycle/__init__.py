@@ -147,9 +147,9 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
     """Begin a cycle, or go on with it; whatever can be wrong is found before a row is written."""
     known = ledger.cycle(number)
     config = settings_of(ledger, known, project.config) if known else project.config
-    budget = budget_of(ledger, project.config.budget, number)
     rubric = rubric_file(project, ledger, config, known, watcher)
     replies = LedgerReplies(ledger, number)
+    budget = budget_of(ledger, project.config.budget, number, replies)
     crew = Crew(
         project,
         config,

@@ -44,6 +44,8 @@ class Budget:
         now: The time, with a zone.
         cycle: What this cycle spent before.
         day: What this UTC day spent before, this cycle included.
+        elsewhere: Returns what others have spent on a day since it was last asked; they share its
+            limits, as a rubric's trial does that runs beside a cycle.
     """
 
     def __init__(
@@ -52,9 +54,11 @@ class Budget:
         now: Callable[[], datetime],
         cycle: Spent | None = None,
         day: Spent | None = None,
+        elsewhere: Callable[[date], Spent] | None = None,
     ) -> None:
         self._config = config
         self._now = now
+        self._elsewhere = elsewhere
         self._cycle = cycle or Spent()
         self._day = day or Spent()
         self._date = self._today()
@@ -116,10 +120,12 @@ class Budget:
         return BudgetSpentError(f"budget.{name}", spent, most, frees)
 
     def _turn_page(self) -> None:
-        """Begin a new day's account where the day has changed."""
+        """Begin a new day's account where the day has changed; add what others have spent."""
         today = self._today()
         if today != self._date:
             self._date, self._day = today, Spent()
+        if self._elsewhere is not None:
+            self._day = plus(self._day, self._elsewhere(today))
 
     def _today(self) -> date:
         return self._now().astimezone(UTC).date()

@@ -8,6 +8,7 @@ from sqlite_utils import Database
 
 from rlaif.errors import LedgerError
 from rlaif.ledger import clock
+from rlaif.ledger.reply_reads import LAST_REPLY
 from rlaif.ledger.rows import Row, reply_row, to_json
 from rlaif.records import StoredReply
 
@@ -38,15 +39,18 @@ def put_new(db: Database, table: str, rows: Sequence[Row]) -> int:
 
 def put_replies(
     db: Database, replies: Sequence[StoredReply], cycle: int | None, *, refused: bool
-) -> None:
-    """Insert servers' replies; those that are no answers under keys that nobody asks for."""
+) -> range:
+    """Insert servers' replies, and return the numbers of the new rows.
+
+    Those that are no answers go under keys that nobody asks for.
+    """
     at = clock.iso_now()
     found = [reply_row(reply, cycle, at) for reply in replies]
-    if refused:
-        last = db.execute("SELECT coalesce(max(rowid), 0) FROM replies").fetchone()[0]
-        for number, row in enumerate(found, start=last + 1):
-            row["key"] = f"refused {number} {row['key']}"
+    first = 1 + db.execute(LAST_REPLY).fetchone()[0]
+    for number, row in enumerate(found, start=first):
+        row["key"] = f"refused {number} {row['key']}" if refused else row["key"]
     insert(db, "replies", found, ignore=not refused)
+    return range(first, 1 + db.execute(LAST_REPLY).fetchone()[0])
 
 
 def put_prompts(db: Database, rows: Sequence[Row]) -> None:

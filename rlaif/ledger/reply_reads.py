@@ -1,8 +1,16 @@
 """Servers' replies as they came, and what they cost."""
 
+import sqlite3
+
 from rlaif.ledger import rows
 from rlaif.ledger.connected import Connected
 from rlaif.records import Spent, StoredReply
+
+_SUMS = (
+    "SELECT count(*) AS calls, coalesce(sum(prompt_tokens + reply_tokens), 0) AS tokens, "
+    "coalesce(sum(cost), 0.0) AS money FROM replies"
+)
+LAST_REPLY = "SELECT coalesce(max(rowid), 0) AS number FROM replies"
 
 
 class ReplyReads(Connected):
@@ -21,10 +29,29 @@ class ReplyReads(Connected):
             day: Only those of this day in UTC, as ``2026-11-29``.
         """
         row = self._one(
-            "SELECT count(*) AS calls, coalesce(sum(prompt_tokens + reply_tokens), 0) AS tokens, "
-            "coalesce(sum(cost), 0.0) AS money FROM replies WHERE (?1 IS NULL OR cycle = ?1) "
+            f"{_SUMS} WHERE (?1 IS NULL OR cycle = ?1) "
             "AND (?2 IS NULL OR (at >= ?2 AND at < ?2 || 'U'))",
             cycle,
             day,
         )
-        return Spent() if row is None else Spent(**{name: row[name] for name in Spent.model_fields})
+        return _spent(row)
+
+    def last_reply(self) -> int:
+        """Return the number of the newest row; rows get ever higher ones."""
+        return int(self._all(LAST_REPLY)[0]["number"])
+
+    def spent_by(self, numbers: range, day: str) -> Spent:
+        """Add up what the rows of some numbers have taken on a day and later.
+
+        Args:
+            numbers: The rows' numbers.
+            day: The day in UTC, as ``2026-11-29``.
+        """
+        row = self._one(
+            f"{_SUMS} WHERE rowid >= ? AND rowid < ? AND at >= ?", numbers.start, numbers.stop, day
+        )
+        return _spent(row)
+
+
+def _spent(row: sqlite3.Row | None) -> Spent:
+    return Spent() if row is None else Spent(**{name: row[name] for name in Spent.model_fields})

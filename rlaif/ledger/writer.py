@@ -87,16 +87,16 @@ class Ledger(LedgerReads):
 
     def add_replies(
         self, replies: Sequence[StoredReply], cycle: int | None = None, *, refused: bool = False
-    ) -> None:
-        """Keep servers' replies, durable when this returns; known keys keep their first reply.
+    ) -> range:
+        """Keep servers' replies, durable when this returns; return the numbers of the new rows.
 
         Args:
-            replies: The replies, raw.
+            replies: The replies, raw; a key that is known keeps its first one.
             cycle: The cycle that pays for them, None outside of any.
             refused: They are no answers: each is kept and counted, and no key finds it.
         """
         with self._transaction():
-            put_replies(self._db, replies, cycle, refused=refused)
+            return put_replies(self._db, replies, cycle, refused=refused)
 
     def add_human_labels(
         self,

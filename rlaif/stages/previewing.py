@@ -22,12 +22,12 @@ from rlaif.records import (
     Record,
 )
 from rlaif.seeds import derive_seed, numpy_generator
+from rlaif.stages.cycle_cost import PreviewCost, preview_cost
 from rlaif.stages.preferences import is_tie
-from rlaif.stages.trying import Cost, Tried, cost_of
+from rlaif.stages.trying import Tried, cost_of
 
 Outcome = Literal["first", "second", "tie", "quarantined", "unscored"]
 SIDES = frozenset({"first", "second"})
-ROLES_RATED, ROLES_COMPARED = 3, 2
 T = TypeVar("T")
 
 
@@ -131,24 +131,6 @@ class CriterionBeside(Record):
     same_side: Proportion | None
 
 
-class PreviewCost(Record):
-    """What judging takes.
-
-    Attributes:
-        current: What the pairs took when they were judged.
-        draft: What they took now.
-        cycle: What a cycle of this project would take, at most.
-        cycle_answers: How many answers a cycle rates, at most.
-        cycle_pairs: How many pairs it compares, at most.
-    """
-
-    current: Cost
-    draft: Cost
-    cycle: Cost
-    cycle_answers: int
-    cycle_pairs: int
-
-
 class RubricPreview(Record):
     """A draft beside the rubric in force.
 
@@ -175,6 +157,10 @@ class RubricPreview(Record):
     only_current: tuple[str, ...]
     only_draft: tuple[str, ...]
     cost: PreviewCost
+
+    def untimed(self) -> "RubricPreview":
+        """Return the same without times that were measured now: some replies were there already."""
+        return self.model_copy(update={"cost": self.cost.untimed()})
 
     @property
     def flips(self) -> tuple[Change, ...]:
@@ -227,7 +213,7 @@ def preview(panel: RubricJudge, tried: Tried, stored: Stored, config: RlaifConfi
         criteria=_criteria(panel, tried, stored, [n for n in new_names if n in old_names]),
         only_current=tuple(name for name in old_names if name not in new_names),
         only_draft=tuple(name for name in new_names if name not in old_names),
-        cost=_cost(panel, tried, stored, config),
+        cost=preview_cost(panel, tried, cost_of(stored.judgements), config),
     )
 
 
@@ -240,28 +226,6 @@ def outcome_of(verdict: PairVerdict, margins: PreferencesConfig) -> Outcome:
     if is_tie(verdict.p_first, margins):
         return "tie"
     return "first" if verdict.p_first > 0.5 else "second"
-
-
-def cycle_size(config: RlaifConfig, probes: bool) -> tuple[int, int]:
-    """Return how many answers a cycle rates with the rubric, and how many pairs it compares.
-
-    Both at most: near-duplicates are passed over, and answers of the last evaluation serve again.
-    What a judge of the evaluation's own says is not among them.
-
-    Args:
-        config: The project's settings.
-        probes: Whether some answers are attacked, to try the judge.
-    """
-    prompts = config.sampling.prompts_per_cycle
-    share = config.audit.probe_share if probes else 0.0
-    attacked = max(1, round(share * prompts)) if share else 0
-    held_out = config.sampling.eval_prompts if config.evaluation.judge is None else 0
-    answers = prompts * config.generation.completions_per_prompt
-    pairs = prompts * config.judging.pairs_per_prompt
-    return (
-        answers + attacked + ROLES_RATED * held_out,
-        pairs + attacked + ROLES_COMPARED * held_out,
-    )
 
 
 def _counts(outcomes: Sequence[Outcome]) -> Counts:
@@ -384,16 +348,3 @@ def _same_side(
 
 def _side(p_first: float | None) -> int | None:
     return None if p_first is None else (p_first > 0.5) - (p_first < 0.5)
-
-
-def _cost(panel: RubricJudge, tried: Tried, stored: Stored, config: RlaifConfig) -> PreviewCost:
-    answers, pairs = cycle_size(config, bool(panel.jury))
-    ratings = tried.rating_cost.times(answers / len(tried.answers))
-    comparisons = tried.comparing_cost.times(pairs / len(tried.pairs))
-    return PreviewCost(
-        current=cost_of(stored.judgements),
-        draft=tried.cost,
-        cycle=ratings + comparisons,
-        cycle_answers=answers,
-        cycle_pairs=pairs,
-    )

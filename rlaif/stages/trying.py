@@ -41,6 +41,10 @@ class Cost(Record):
             money=_sum(self.money, other.money),
         )
 
+    def untimed(self) -> "Cost":
+        """Return the same without a time: what was kept before takes none, which says nothing."""
+        return self.model_copy(update={"seconds": None})
+
     def times(self, factor: float) -> "Cost":
         """Return what so many times as much would take."""
         return Cost(

@@ -209,6 +209,30 @@ def test_replies_that_were_refused_count_after_a_restart(
         assert len(server.asked) == 6
 
 
+def test_a_trial_and_a_cycle_see_what_the_other_spends_of_the_day(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    plain = replying(lambda _: completion("Fine.\nVerdict: B", model="judge-8b"))
+    with Loopback(plain) as server, Ledger.open(path) as one, Ledger.open(path) as other:
+        begin(one, 1)
+        config = ServerConfig(endpoints=(server.address,), model="judge-8b", max_in_flight=1)
+        judges = []
+        for ledger, cycle in ((one, 1), (other, None)):
+            replies = LedgerReplies(ledger, cycle)
+            budget = budget_of(ledger, BudgetConfig(day_calls=5), cycle, replies)
+            judges.append((OpenAIJudge(config, replies, budget=budget), budget))
+        for turn in range(4):
+            judge, _ = judges[turn % 2]
+            judge.judge([JudgeRequest(f"Which, {turn}?", PAIR_LABELS, "kind", ("a", "b"))])
+        asked = [JudgeRequest(f"Or {i}?", PAIR_LABELS, "kind", ("a", "b")) for i in range(3)]
+        for judge, _ in judges:
+            with pytest.raises(BudgetSpentError, match="day_calls is spent: 5 of 5"):
+                judge.judge(asked)
+        assert len(server.asked) == 5
+        assert [budget.cycle.calls for _, budget in judges] == [3, 2]
+        assert [budget.day.calls for _, budget in judges] == [5, 5]
+        assert (one.spent(cycle=1).calls, one.spent().calls) == (3, 5)
+
+
 def test_a_spent_budget_parks_the_cycle_and_a_larger_one_lets_it_go_on(
     make_project: Maker,
 ) -> None:

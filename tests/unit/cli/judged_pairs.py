@@ -9,7 +9,16 @@ from rlaif.judges import PAIR_LABELS, JudgeRequest, Juror, load_templates
 from rlaif.ledger.unit import Unit
 from rlaif.ledger.writer import Ledger
 from rlaif.project import Project
-from rlaif.records import Choice, CompletionScore, JudgeCall, PairVerdict, Rating
+from rlaif.records import (
+    Choice,
+    Completion,
+    CompletionScore,
+    JudgeCall,
+    Judgement,
+    PairVerdict,
+    Ranking,
+    Rating,
+)
 from rlaif.testing import ScriptedJudge
 
 DRAFT = """\
@@ -70,17 +79,26 @@ def call(money: float = 0.0) -> JudgeCall:
 
 
 def compare_pairs(
-    project: Project, cycle: int = 3, p_first: float = 0.9, rubric: str = RUBRIC
+    project: Project,
+    cycle: int = 3,
+    p_first: float = 0.9,
+    rubric: str = RUBRIC,
+    *,
+    ranked: bool = False,
 ) -> None:
-    """Judge the cycle's two pairs: of the first answer to each prompt, P(better) is given."""
+    """Judge the cycle's two pairs: of the first answer to each prompt, P(better) is given.
+
+    ``ranked``: in lists, which hold another answer besides.
+    """
     with Ledger.open(project.ledger_path) as ledger:
         if rubric != RUBRIC:
             ledger.add_rubric(rubric, "newer", "2", 'name = "newer"')
         with ledger.unit(cycle, "judging", "comparisons") as unit:
-            _fill(unit, [f"completion-{name}-{cycle}" for name in ANSWERS], p_first, rubric)
+            ids = [f"completion-{name}-{cycle}" for name in ANSWERS]
+            _fill(unit, ids, p_first, rubric, ranked=ranked)
 
 
-def _fill(unit: Unit, ids: list[str], p_first: float, rubric: str) -> None:
+def _fill(unit: Unit, ids: list[str], p_first: float, rubric: str, *, ranked: bool) -> None:
     pairs = list(zip(ids[::2], ids[1::2], strict=True))
     ratings = [
         judgement(f"{name}-{i}", name, [i], "So.", Rating(score=0.5), call())
@@ -92,9 +110,39 @@ def _fill(unit: Unit, ids: list[str], p_first: float, rubric: str) -> None:
         for first, second in pairs
         for a, b, p in ((first, second, p_first), (second, first, 1.0 - p_first))
     ]
+    if ranked:
+        comparisons = _rankings(unit, pairs)
     parts = {"correct": 0.5, "courteous": 0.5}
     both = {"p_first": p_first, "p_forward": p_first, "p_backward": p_first}
     unit.add_judgements(rubric, ratings)
     unit.add_judgements(rubric, comparisons)
     unit.add_scores([CompletionScore(completion_id=i, score=0.5, parts=parts) for i in ids])
     unit.add_pair_verdicts([PairVerdict(first_id=a, second_id=b, **both) for a, b in pairs])
+
+
+def _rankings(unit: Unit, pairs: list[tuple[str, str]]) -> list[Judgement]:
+    """Rank each pair with a third answer of its prompt, which is no pair of its own here."""
+    found = []
+    for first, second in pairs:
+        name = first.split("-")[1]
+        third = Completion(
+            id=f"third-{name}",
+            prompt_id=name,
+            policy="d",
+            index=9,
+            text="Ask me later.",
+            length=3,
+            ended=True,
+        )
+        unit.add_completions("train", [third])
+        for ids in ((first, second, third.id), (third.id, second, first)):
+            told = judgement(
+                "-".join(ids), "correct", ids[:2], "So.", Rating(score=0.5), call(0.25)
+            )
+            changes = {
+                "kind": "listwise",
+                "completion_ids": ids,
+                "verdict": Ranking(places=(0, 1, 2)),
+            }
+            found.append(told.model_copy(update=changes))
+    return found

@@ -100,6 +100,16 @@ def test_a_preview_as_json(here: Rlaif, project: Project, draft: Path) -> None:
     assert found["cost"]["draft"]["money"] is None
 
 
+def test_what_pairs_took_that_were_ranked_is_what_their_lists_took(
+    here: Rlaif, project: Project, draft: Path
+) -> None:
+    compare_pairs(project, ranked=True)
+    for count, rated, ranked in ((2, 8, 4), (1, 4, 2)):
+        found = json.loads(here("rubric", "preview", draft, "--n", count, "--json").stdout)
+        cost = found["cost"]["current"]
+        assert (cost["calls"], cost["money"]) == (rated + ranked, 0.25 * ranked)
+
+
 def test_a_preview_of_fewer_pairs_is_drawn_by_the_seed(
     here: Rlaif, project: Project, draft: Path
 ) -> None:

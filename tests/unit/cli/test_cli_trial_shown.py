@@ -15,12 +15,12 @@ from rlaif.judges.agreement import (
 from rlaif.judges.probes import KINDS
 from rlaif.records import AuditFigure
 from rlaif.stages.calibration import Agreement
+from rlaif.stages.cycle_cost import PreviewCost
 from rlaif.stages.previewing import (
     Change,
     Counts,
     CriterionBeside,
     Outcome,
-    PreviewCost,
     RubricPreview,
     ScoresBeside,
 )
@@ -34,10 +34,12 @@ PREVIEW_HEAD = {
     "current": {"name": "old", "version": "1", "rubric_hash": "c" * 64},
     "cycles": [4, 5],
     "notes": ["the judge changed"],
+    "paid": {"calls": 3, "tokens": 45, "money": 0.125},
 }
 TEST_HEAD = {
     "rubric": {"name": "ours", "version": "3", "rubric_hash": "e" * 64},
     "labels_file": "human.jsonl",
+    "paid": None,
 }
 EVEN = ScoresBeside(answers=3, unscored=1, correlation=None, distance=0.125, shift=-0.001)
 NONE = ScoresBeside(answers=0, unscored=4, correlation=None, distance=None, shift=None)

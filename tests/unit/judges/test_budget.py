@@ -1,6 +1,6 @@
 """Limits are checked before a call, with the calls under way counted in."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -125,6 +125,25 @@ def test_a_call_counts_on_the_day_on_which_it_ends() -> None:
     bill.add(ONE)
     of.end(bill)
     assert of.day == ONE
+
+
+def test_what_others_spend_meanwhile_is_of_the_day_and_not_of_the_cycle() -> None:
+    clock, asked = Clock(), []
+    others = iter([Spent(calls=2), Spent(), Spent(calls=1), Spent(calls=1)])
+
+    def elsewhere(day: date) -> Spent:
+        asked.append(day)
+        return next(others)
+
+    of = Budget(BudgetConfig(day_calls=3, cycle_calls=9), clock, elsewhere=elsewhere)
+    assert of.admits(ONE)
+    of.end(of.begin(ONE))
+    with pytest.raises(BudgetSpentError, match="day_calls is spent: 3 of 3"):
+        of.admits(ONE)
+    assert of.cycle == Spent()
+    clock.now += timedelta(days=1)
+    assert of.day == Spent(calls=1)
+    assert asked == [date(2026, 11, 29)] * 3 + [date(2026, 11, 30)]
 
 
 def test_a_bill_of_several_attempts_adds_up() -> None:

@@ -1,6 +1,7 @@
 """What a draft changes, on verdicts that are known by hand."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,17 +21,17 @@ from rlaif.records import (
     Unscored,
     Verdict,
 )
+from rlaif.stages.cycle_cost import cycle_size, preview_cost
 from rlaif.stages.previewing import (
     Outcome,
     RubricPreview,
     Stored,
     StoredPair,
-    cycle_size,
     draw_newest,
     outcome_of,
     preview,
 )
-from rlaif.stages.trying import try_panel
+from rlaif.stages.trying import Cost, Tried, cost_of, try_panel
 
 CONFIG = RlaifConfig()
 WORDS = {
@@ -223,6 +224,76 @@ def test_what_it_costs_then_now_and_for_a_cycle() -> None:
     assert cost.cycle.seconds is not None
 
 
+OWN_JUDGE = {"evaluation": {"judge": {"path": "other", "template": "detailed"}}}
+LISTS: dict[str, Any] = {
+    "judge": {"path": "other", "template": "detailed"},
+    "sampling": {"prompts_per_cycle": 40, "eval_prompts": 10},
+    "generation": {"completions_per_prompt": 6},
+    "judging": {"pairs_per_prompt": 2, "compare": "lists", "list_size": 5, "list_orders": 3},
+}
+
+
+def test_a_cycle_that_ranks_lists_takes_their_calls_and_no_pairs_but_probes_and_duels() -> None:
+    config = RlaifConfig.model_validate(LISTS)
+    panel = panel_of(*judged_by("kind", "right"), jurors=2, compare="lists")
+    cost = previewed(panel, stored([]), config).cost
+    assert (cost.cycle_answers, cost.cycle_pairs) == (240 + 2 + 30, 2 + 20)
+    assert cost.cycle_lists == 40
+    assert cost.cycle.calls == 4 * (272 + 2 * 22 + 3 * 40)
+
+
+def test_a_list_is_no_longer_than_there_are_answers_and_has_no_more_orders() -> None:
+    few = {"generation": {"completions_per_prompt": 2}, "audit": {"probe_share": 0.0}}
+    judging = {"judging": LISTS["judging"] | {"pairs_per_prompt": 1}}
+    config = RlaifConfig.model_validate(LISTS | few | judging | OWN_JUDGE)
+    cost = previewed(panel_of(*judged_by("kind"), compare="lists"), stored([]), config).cost
+    assert (cost.cycle_pairs, cost.cycle_lists) == (0, 40)
+    assert cost.cycle.calls == 40 * 2 + 40 * 2
+
+
+def test_a_ranking_reads_the_further_answers_too_and_pays_for_them() -> None:
+    """Answers of 10 letters at half a token a letter: three more are 15 tokens, at 1 each."""
+    judge = {
+        "name": "one",
+        "backend": "openai",
+        "template": "detailed",
+        "server": {"endpoints": ["http://a/v1"], "model": "m", "prompt_price": 1e6},
+    }
+    changes = {"judge": judge, "audit": {"probe_share": 0.0}}
+    config = RlaifConfig.model_validate(LISTS | changes | OWN_JUDGE)
+    pair = (prompt("p1"), answer("p1a", "ten letter"), answer("p1b", "TEN LETTER"))
+    call = JudgeCall(
+        request_hash="h",
+        judge="digest",
+        request="\u95ee" * 100,
+        reply="!",
+        label_probs={},
+        prompt_tokens=50,
+        reply_tokens=2,
+        latency=1.0,
+        cost=0.5,
+    )
+    compared = [
+        judgement.model_copy(update={"call": call})
+        for judgement in both_orders("kind", "p1", 0.9, 0.9)
+    ]
+    tried = Tried(
+        answers=tuple((pair[0], one) for one in pair[1:]),
+        pairs=(pair,),
+        ratings=[[], []],
+        comparisons=[compared],
+        scores={},
+        verdicts=[],
+        rating_cost=Cost(),
+        comparing_cost=cost_of(compared, 4.0),
+    )
+    panel = panel_of(*judged_by("kind"), compare="lists")
+    cycle = preview_cost(panel, tried, Cost(), config).cycle
+    assert (cycle.calls, cycle.prompt_tokens, cycle.reply_tokens) == (120, 120 * 65, 240)
+    assert cycle.money == pytest.approx(120 * 15.5)
+    assert cycle.seconds == pytest.approx(4.0 / 2 * 120)
+
+
 def test_a_cycle_of_the_settings() -> None:
     config = RlaifConfig.model_validate(
         {
@@ -231,14 +302,14 @@ def test_a_cycle_of_the_settings() -> None:
             "evaluation": {"judge": {"path": "other"}},
         }
     )
-    assert cycle_size(config, probes=False) == (8, 4)
-    assert cycle_size(config, probes=True) == (9, 5)
+    assert cycle_size(config, probes=False, ranks=False) == (8, 4, 0)
+    assert cycle_size(config, probes=True, ranks=False) == (9, 5, 0)
     none = config.model_copy(update={"audit": config.audit.model_copy(update={"probe_share": 0.0})})
-    assert cycle_size(none, probes=True) == (8, 4)
+    assert cycle_size(none, probes=True, ranks=False) == (8, 4, 0)
     own = config.model_copy(
         update={"evaluation": config.evaluation.model_copy(update={"judge": None})}
     )
-    assert cycle_size(own, probes=False) == (8 + 30, 4 + 20)
+    assert cycle_size(own, probes=False, ranks=False) == (8 + 30, 4 + 20, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """A judge whose every word is written in the answers themselves, and rubrics that it judges by."""
 
+from typing import Literal
+
 from rlaif.config import JudgingConfig
 from rlaif.judges import JudgeCriterion, Juror, Rubric, RubricJudge, RuleCriterion, load_templates
 from rlaif.judges.protocol import PAIR_LABELS, JudgeRequest
@@ -43,7 +45,10 @@ ENDS = RuleCriterion(name="ends", kind="rule", weight=1.0, rule=RuleSpec(ends_wi
 
 
 def panel_of(
-    *criteria: JudgeCriterion | RuleCriterion, pairwise_weight: float = 1.0, jurors: int = 1
+    *criteria: JudgeCriterion | RuleCriterion,
+    pairwise_weight: float = 1.0,
+    jurors: int = 1,
+    compare: Literal["pairs", "lists"] = "pairs",
 ) -> RubricJudge:
     """A panel whose P(first is better) is the judge's own, unless told otherwise."""
     jury = [
@@ -52,7 +57,7 @@ def panel_of(
     ]
     return RubricJudge(
         Rubric(name="r", version="1", language="en", criteria=criteria),
-        judging=JudgingConfig(pairwise_weight=pairwise_weight),
+        judging=JudgingConfig(pairwise_weight=pairwise_weight, compare=compare),
         jury=jury,
     )
 

@@ -1,0 +1,151 @@
+"""Rubrics on trial where the judge is on a server: what is paid is kept, within budget."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.conftest import Rlaif
+from cli.judged_pairs import DRAFT, compare_pairs
+from rlaif.config import RlaifConfig
+from rlaif.config_file import render_config
+from rlaif.ledger.lock import ProjectLock
+from rlaif.ledger.reader import LedgerReader
+from rlaif.project import Project
+from rlaif.records import Spent
+from tests.servers.hostile import refusing
+from tests.servers.loopback import Asked, Loopback, completion, replying
+
+pytestmark = pytest.mark.enable_socket
+
+LINES = [
+    {"prompt": "2 + 3?", "first": "Four.", "second": "Five.", "better": "second"},
+    {"prompt": "\u6cd5\u56fd\uff1f \U0001f642", "answer": "\u5df4\u9ece\u3002", "rating": 1.0},
+]
+
+
+def liking_paris(asked: Asked) -> dict[str, Any]:
+    answers = re.findall(r"<answer>\n(.*?)\n</answer>", asked.text, re.DOTALL)
+    likes = ["Paris" in answer or "Five" in answer for answer in answers]
+    label = ("A" if likes[0] else "B") if len(answers) == 2 else ("3" if likes[0] else "1")
+    return completion(f"\u597d\u3002\nVerdict: {label}", model="judge-8b", usage=(400, 100))
+
+
+GOOD = replying(liking_paris)
+
+
+def sit_on(project: Project, *servers: Loopback, **budget: Any) -> None:
+    """Let the project's judge be one on servers; a call costs 0.0006."""
+    server = {
+        "endpoints": [one.address for one in servers],
+        "model": "judge-8b",
+        "prompt_price": 1.0,
+        "reply_price": 2.0,
+        "max_in_flight": 1,
+    }
+    judge = {"backend": "openai", "template": "detailed", "server": server}
+    sections = project.config.model_dump(mode="json") | {"judge": judge, "budget": budget}
+    config = RlaifConfig.model_validate(sections)
+    project.config_path.write_text(render_config(config), encoding="utf-8")
+
+
+def spent(project: Project) -> Spent:
+    with LedgerReader.open(project.ledger_path) as reader:
+        return reader.spent()
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> Path:
+    path = tmp_path / "draft.toml"
+    path.write_text(DRAFT, encoding="utf-8")
+    return path
+
+
+def test_a_second_preview_pays_nothing_and_says_so(
+    here: Rlaif, project: Project, draft: Path
+) -> None:
+    compare_pairs(project)
+    with LedgerReader.open(project.ledger_path) as reader:
+        digest = reader.digest()
+    with Loopback(GOOD) as server:
+        sit_on(project, server)
+        found = [json.loads(here("rubric", "preview", draft, "--json").stdout) for _ in range(2)]
+        told = here("rubric", "preview", draft).stdout
+        assert len(server.asked) == 8
+    assert [one["paid"]["calls"] for one in found] == [8, 0]
+    assert found[0]["paid"]["tokens"] == 4000
+    assert found[0]["paid"]["money"] == pytest.approx(8 * 600e-6)
+    costs = [one.pop("cost") for one in found]
+    assert costs[0]["draft"]["seconds"] > 0.0
+    assert costs[1]["draft"]["seconds"] is costs[1]["cycle"]["seconds"] is None
+    assert costs[0]["draft"]["money"] == costs[1]["draft"]["money"] == pytest.approx(8 * 600e-6)
+    del found[0]["paid"], found[1]["paid"]
+    assert found[0] == found[1]
+    assert "paid now: 0 calls, 0 tokens, 0.0000; all other replies were there" in told
+    assert spent(project).calls == 8
+    with LedgerReader.open(project.ledger_path) as reader:
+        assert reader.digest() == digest
+
+
+@pytest.mark.parametrize(
+    "limit", [{"day_calls": 5}, {"day_tokens": 2800}, {"day_money": 0.0035}, {"cycle_calls": 5}]
+)
+def test_a_preview_keeps_to_the_budget_and_goes_on_with_a_larger_one(
+    here: Rlaif, project: Project, draft: Path, limit: dict[str, float]
+) -> None:
+    compare_pairs(project)
+    (name,) = limit
+    with Loopback(GOOD) as server:
+        sit_on(project, server, **limit)
+        done = here("rubric", "preview", draft)
+        assert done.exit_code == 75
+        assert f"Parked: budget.{name} is spent" in done.stderr
+        first = len(server.asked)
+        assert 0 < first < 8
+        if name != "cycle_calls":
+            assert here("rubric", "preview", draft).exit_code == 75
+            assert len(server.asked) == first
+        sit_on(project, server)
+        assert here("rubric", "preview", draft).exit_code == 0
+        assert len(server.asked) == 8
+    assert spent(project).calls == 8
+
+
+def test_a_preview_beside_a_running_cycle_keeps_its_replies(
+    here: Rlaif, project: Project, draft: Path
+) -> None:
+    compare_pairs(project)
+    with Loopback(GOOD) as server, ProjectLock(project.lock_path, command="rlaif run"):
+        sit_on(project, server)
+        assert here("rubric", "preview", draft).exit_code == 0
+    assert spent(project).calls == 8
+
+
+def test_a_test_pays_once_too_and_needs_no_ledger(
+    here: Rlaif, project: Project, draft: Path, tmp_path: Path
+) -> None:
+    labels = tmp_path / "human.jsonl"
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in LINES)
+    labels.write_text(text, encoding="utf-8")
+    project.ledger_path.unlink()
+    with Loopback(GOOD) as server:
+        sit_on(project, server)
+        arguments = ("rubric", "test", draft, "--labels", labels, "--probes", 1, "--json")
+        found = [json.loads(here(*arguments).stdout) for _ in range(2)]
+        asked = len(server.asked)
+    assert [one["paid"]["calls"] for one in found] == [asked, 0]
+    assert found[1]["cost"]["seconds"] is None
+    assert [one["cost"]["calls"] for one in found] == [asked, asked]
+    assert spent(project).calls == asked
+
+
+def test_a_server_that_is_left_out_is_said(here: Rlaif, project: Project, draft: Path) -> None:
+    compare_pairs(project)
+    with Loopback(refusing(403, "not yours")) as bad, Loopback(GOOD) as good:
+        sit_on(project, bad, good)
+        done = here("rubric", "preview", draft)
+        assert done.exit_code == 0
+        assert len(bad.asked) == 1
+    assert done.stderr.count(f"note: {bad.address} is left out from now on") == 1
