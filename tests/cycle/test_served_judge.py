@@ -1,12 +1,16 @@
 """A judge on a server: whole cycles, kills that pay for nothing twice, budgets that park."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from rlaif.cli import main
 from rlaif.config import BudgetConfig, ServerConfig
+from rlaif.crew import Crew
 from rlaif.cycle import run_cycles
 from rlaif.cycle.paying import LedgerReplies, budget_of
 from rlaif.errors import BudgetSpentError
@@ -16,7 +20,7 @@ from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
 from rlaif.progress import Silent
 from rlaif.project import Project, load_project
-from rlaif.records import Choice, Spent, StoredReply
+from rlaif.records import Choice, Completion, Message, Prompt, Spent, StoredReply
 from tests.cycle.conftest import JUDGED, Maker
 from tests.cycle.watchers import Notes, StopAt, Stopped
 from tests.servers.hostile import refusing
@@ -152,6 +156,57 @@ def test_what_is_asked_anew_is_asked_once_in_every_cycle(tmp_path: Path) -> None
         assert len(server.asked) == 3
     first, second = Choice(p_first=0.0), Choice(p_first=1.0)
     assert said == [[first, second, first]] * 3
+
+
+def test_a_frozen_answer_is_shown_with_what_was_said_and_paid_each_time(
+    make_project: Maker,
+) -> None:
+    said = {
+        1: ("\u5f88\u597d \U0001f642\nVerdict: 3", (40, 8)),
+        2: ("Rude by now.\nVerdict: 1", (41, 30)),
+    }
+    message = Message(role="user", content="Hello?")
+    prompt = Prompt(id="p", messages=(message,), split="train")
+    answer = Completion(
+        id="c", prompt_id="p", policy="d", index=0, text="Go away.", length=2, ended=True
+    )
+    words = iter(said.values())
+
+    def reply(_: Asked) -> dict[str, Any]:
+        text, usage = next(words)
+        return completion(text, model="judge-8b", usage=usage)
+
+    with Loopback(replying(reply)) as server:
+        project = served(make_project, server)
+        for cycle in said:
+            with Ledger.open(project.ledger_path) as ledger:
+                begin(ledger, cycle)
+                ledger.add_human_labels([], prompts=[prompt], completions=[answer], source="f")
+                ledger.begin_stage(cycle, "calibration")
+                replies = LedgerReplies(ledger, cycle)
+                panel = Crew(project, project.config, replies).panel(project.config.jury)
+                ledger.add_rubric(panel.rubric_hash, "judged", "1", JUDGED)
+                with ledger.unit(cycle, "calibration", "0") as unit:
+                    with replies.anew("calibration"):
+                        ((judged,),) = panel.rate([(prompt, answer)])
+                    named = judged.model_copy(update={"id": f"frozen-{cycle}"})
+                    unit.add_judgements(panel.rubric_hash, [named])
+                ledger.finish_stage(cycle, "calibration")
+    for cycle, (text, (read, written)) in said.items():
+        shown = shown_critique(project, f"frozen-{cycle}")
+        called = json.loads(shown_critique(project, f"frozen-{cycle}", "--json"))["told"]["call"]
+        assert called["reply"] == text
+        assert called["cost"] == pytest.approx((read + 10 * written) * 1e-6)
+        assert "Go away." in called["request"]
+        assert " ".join(text.split()) in " ".join(shown.split())
+        assert f"{read} + {written} tokens, cost {called['cost']:g}" in shown
+
+
+def shown_critique(project: Project, *arguments: str) -> str:
+    show = ["--project", str(project.root), "critiques", "show", *arguments]
+    done = CliRunner().invoke(main, show, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return str(done.stdout)
 
 
 def begin(ledger: Ledger, cycle: int) -> None:
