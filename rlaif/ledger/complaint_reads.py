@@ -20,8 +20,8 @@ class ComplaintReads(CritiqueReads):
 
         A complaint is the critique of a rating under a third, or of one under two thirds where
         the answer lost a comparison in that cycle. Comparisons' own critiques speak of two answers
-        and are left out, as are quarantined pairs, and what was said of answers with attacks and of
-        judges' own revisions.
+        and are left out, as are quarantined pairs, what was said of answers with attacks and of
+        judges' own revisions, and what no judge said, but code.
         """
         low = list(self.critique_seqs(**asked | {"verdict": "low"}))
         middling = list(self.critique_seqs(**asked | {"verdict": "middle"}))
@@ -39,6 +39,8 @@ class ComplaintReads(CritiqueReads):
             "SELECT seq, cycle, first_id FROM critiques "
             "WHERE seq IN (SELECT value FROM json_each(?)) "
             "AND first_id NOT IN (SELECT probe_id FROM probes) "
-            "AND NOT EXISTS (SELECT 1 FROM revisions r WHERE r.completion_id = first_id)"
+            "AND NOT EXISTS (SELECT 1 FROM revisions r WHERE r.completion_id = first_id) "
+            "AND NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.critique_id = critiques.id "
+            "AND v.method = 'code')"
         )
         return [tuple(r) for r in self._all(sql, json.dumps(seqs))]

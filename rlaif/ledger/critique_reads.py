@@ -146,10 +146,21 @@ class CritiqueReads(Connected):
             doubt = doubt_of_list(self.connection, row["id"])
         return view_of_list(row, others, doubt)
 
-    def critique_texts(self, after: int, limit: int) -> list[tuple[int, str, str]]:
-        """Return number, id and words of the first critiques after one, oldest first."""
-        sql = "SELECT seq, id, critique FROM critiques WHERE seq > ? ORDER BY seq LIMIT ?"
-        return [tuple(r) for r in self._all(sql, after, limit)]
+    def critique_texts(self, after: int, limit: int) -> list[tuple[int, str, str | None]]:
+        """Return number, id and a judge's words of the first critiques after one, oldest first.
+
+        The words are None where no judge wrote any: under criteria that are code (rules,
+        embeddings, Python) a critique is made of fixed sentences, as the verdict's method says.
+        """
+        sql = (
+            "SELECT c.seq, c.id, CASE WHEN v.method IS NOT 'code' THEN c.critique END AS words "
+            "FROM critiques c LEFT JOIN verdicts v ON v.critique_id = c.id "
+            "WHERE c.seq > ? ORDER BY c.seq LIMIT ?"
+        )
+        found = self._all(sql, after, limit)
+        return [
+            (r["seq"], r["id"], r["words"] if (r["words"] or "").strip() else None) for r in found
+        ]
 
     def last_critique(self) -> int:
         """Return the number of the newest critique, 0 where there is none."""

@@ -60,7 +60,9 @@ class Page:
     "--search", metavar="TEXT", help="Only those where critique or prompt hold the words."
 )
 @click.option(
-    "--like", metavar="TEXT", help="Those that say something alike first, by the embedder."
+    "--like",
+    metavar="TEXT",
+    help="What judges wrote, by meaning: what is most alike first, by the embedder.",
 )
 @click.option(
     "--sort",

@@ -52,9 +52,10 @@ class Theme(Record):
 def themes(place: Place, asked: Asked, count: int, as_json: bool) -> None:
     """Group complaints by meaning, with counts per cycle.
 
-    Complaints are the critiques of ratings under 1/3, and of those under 2/3 where the answer lost
-    a comparison. They are grouped by the project's embedder; each theme is shown by the complaint
-    in its middle. The same ledger always gives the same themes.
+    Complaints are judges' critiques with ratings under 1/3, and with those under 2/3 where the
+    answer lost a comparison; what rules and other code say is left out. They are grouped by the
+    project's embedder; each theme is shown by the complaint in its middle. The same ledger always
+    gives the same themes.
     """
     from rlaif.cli.critiques.likeness import opened_vectors
 

@@ -1,12 +1,14 @@
-"""What critiques mean, as vectors in files beside the ledger; made again wherever they are lost.
+"""What judges' critiques mean, as vectors in files beside the ledger; made again where lost.
 
     state/critique-vectors/EMBEDDER/vectors   float32, [critiques, dimensions], rows of length 1
     state/critique-vectors/EMBEDDER/seqs      int64, the critiques' numbers in the ledger, ascending
-    state/critique-vectors/EMBEDDER/made.json how many rows are whole, and the last one's critique
+    state/critique-vectors/EMBEDDER/made.json how many rows are whole, and the last critique seen
 
-Rows are only ever added, by one process at a time. What lies beyond the rows that ``made.json``
-vouches for is left over from a kill and is written over. Vectors of another ledger's critiques,
-which the last critique's id tells, are made anew.
+Only what a judge wrote is embedded: the sentences of rules and other code say one thing over and
+over, and would be all that one finds. Rows are only ever added, by one process at a time. What lies
+beyond the rows that ``made.json`` vouches for is left over from a kill and is written over. Vectors
+of another ledger's critiques, which the last critique's id tells, are made anew, as are files that
+do not say that they hold judges' words alone.
 """
 
 import json
@@ -54,16 +56,16 @@ class CritiqueVectors:
         self._encoder = encoder
 
     def fill(self, reads: CritiqueReads, told: Told = lambda _done, _total: None) -> None:
-        """Embed the critiques that are not in the files yet.
+        """Embed what judges wrote since the files were filled last.
 
         Args:
             reads: The ledger.
-            told: Is told after each batch how many critiques are embedded, of how many.
+            told: Is told after each batch how many critiques were looked at, of how many.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with waiting_lock(self._folder / "lock", _WAIT_SECONDS):
             made = self._made()
-            if made["rows"] and _id_of(reads, made["seq"]) != made["id"]:
+            if made["seq"] and _id_of(reads, made["seq"]) != made["id"]:
                 made = _NOTHING
             total = reads.last_critique()
             while batch := reads.critique_texts(made["seq"], _AT_ONCE):
@@ -86,25 +88,28 @@ class CritiqueVectors:
         found: dict[str, Any] = _NOTHING
         if path.is_file():
             found = json.loads(path.read_text(encoding="utf-8"))
-        return found
+        return found if found.get("words_of") == _NOTHING["words_of"] else _NOTHING
 
     def _append(
-        self, made: dict[str, Any], batch: Sequence[tuple[int, str, str]]
+        self, made: dict[str, Any], batch: Sequence[tuple[int, str, str | None]]
     ) -> dict[str, Any]:
-        texts = list(dict.fromkeys(text for _, _, text in batch))
-        place = {text: i for i, text in enumerate(texts)}
-        vectors = self._encoder.encode(texts)[[place[text] for _, _, text in batch]]
-        seqs = np.array([seq for seq, _, _ in batch], np.int64)
-        for name, rows in (("vectors", vectors.astype(np.float32)), ("seqs", seqs)):
-            _write_from(self._folder / name, made["rows"] * rows[0].nbytes, rows.tobytes())
-        done = {
-            "rows": made["rows"] + len(batch),
-            "dimensions": int(vectors.shape[1]),
-            "seq": batch[-1][0],
-            "id": batch[-1][1],
-        }
+        last, last_id, _ = batch[-1]
+        done = {**made, "seq": last, "id": last_id}
+        written = [(seq, text) for seq, _, text in batch if text is not None]
+        if written:
+            done |= self._write(made["rows"], written)
         write_atomically(self._folder / "made.json", json.dumps(done))
         return done
+
+    def _write(self, after: int, written: Sequence[tuple[int, str]]) -> dict[str, int]:
+        """Write rows after so many that are there; equal texts are embedded once."""
+        texts = list(dict.fromkeys(text for _, text in written))
+        place = {text: i for i, text in enumerate(texts)}
+        vectors = self._encoder.encode(texts)[[place[text] for _, text in written]]
+        seqs = np.array([seq for seq, _ in written], np.int64)
+        for name, rows in (("vectors", vectors.astype(np.float32)), ("seqs", seqs)):
+            _write_from(self._folder / name, after * rows[0].nbytes, rows.tobytes())
+        return {"rows": after + len(written), "dimensions": int(vectors.shape[1])}
 
 
 def cosines(vectors: Floats, query: Floats) -> Floats:
@@ -118,7 +123,13 @@ def cosines(vectors: Floats, query: Floats) -> Floats:
     return found
 
 
-_NOTHING: dict[str, Any] = {"rows": 0, "dimensions": 0, "seq": 0, "id": ""}
+_NOTHING: dict[str, Any] = {
+    "rows": 0,
+    "dimensions": 0,
+    "seq": 0,
+    "id": "",
+    "words_of": "judges",
+}
 
 
 def _write_from(path: Path, at: int, content: bytes) -> None:

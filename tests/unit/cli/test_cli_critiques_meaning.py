@@ -19,7 +19,7 @@ from rlaif.cli.critiques.vectors import CritiqueVectors, Floats, cosines
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
 from rlaif.project import Project
-from rlaif.records import Choice, PairVerdict, ProbeOutcome, Rating, Revision
+from rlaif.records import Choice, PairVerdict, ProbeOutcome, Rating, Revision, VerdictMethod
 from rlaif.seeds import numpy_generator
 
 MEANINGS = {"rude": 0, "curt": 0, "cold": 0, "wrong": 1, "false": 1, "长": 2, "long": 2, "kind": 3}
@@ -43,8 +43,10 @@ class WordEncoder:
         return found
 
 
-def commit(project: Project, name: str, *said: tuple[str, float]) -> None:
-    """Commit ratings of one answer: what was said, and the score."""
+def commit(
+    project: Project, name: str, *said: tuple[str, float], method: VerdictMethod | None = None
+) -> None:
+    """Commit ratings of one answer: what was said, and the score; by code, or by a judge."""
     with Ledger.open(project.ledger_path) as ledger, ledger.unit(3, "judging", name) as unit:
         made = answer(name, 3, "It is.", "capital", "p0")
         unit.add_completions("train", [made])
@@ -52,7 +54,7 @@ def commit(project: Project, name: str, *said: tuple[str, float]) -> None:
             judgement(f"{name}-{i}", "tone", [made.id], words, Rating(score=score))
             for i, (words, score) in enumerate(said)
         ]
-        unit.add_judgements(RUBRIC, judged)
+        unit.add_judgements(RUBRIC, [j.model_copy(update={"method": method}) for j in judged])
 
 
 @pytest.fixture
@@ -155,6 +157,59 @@ def test_another_ledgers_vectors_are_made_anew_and_another_models_kept_apart(
         assert len(encoder.asked) == 6
         CritiqueVectors(tmp_path, WordEncoder("e" * 64)).fill(reader)
     assert len(list((tmp_path / "critique-vectors").iterdir())) == 2
+
+
+def test_what_code_or_nobody_said_is_not_embedded(project: Project, tmp_path: Path) -> None:
+    encoder = WordEncoder()
+    commit(project, "rules", *[("rude: has 9 words", 0.0)] * 5, method="code")
+    commit(project, "mixed", ("rude", 0.1), (" \n", 0.1), ("wrong", 0.2), method="label_probs")
+    commit(project, "after", *[("long: 12 words", 0.0)] * 9, method="code")
+    with LedgerReader.open(project.ledger_path) as reader:
+        vectors = CritiqueVectors(tmp_path, encoder)
+        vectors.fill(reader)
+        assert encoder.asked[3:] == ["rude", "wrong"]
+        seqs, rows = vectors.load()
+        assert seqs.tolist() == [1, 2, 3, 9, 11]
+        assert len(rows) == 5
+        made = tmp_path / "critique-vectors" / ("d" * 16) / "made.json"
+        assert json.loads(made.read_text(encoding="utf-8"))["seq"] == reader.last_critique()
+        vectors.fill(reader)
+        assert len(encoder.asked) == 5
+
+
+def test_files_that_hold_what_code_said_are_made_anew(project: Project, tmp_path: Path) -> None:
+    commit(project, "rules", ("rude: has 9 words", 0.0), method="code")
+    encoder = WordEncoder()
+    with LedgerReader.open(project.ledger_path) as reader:
+        vectors = CritiqueVectors(tmp_path, encoder)
+        vectors.fill(reader)
+        made = tmp_path / "critique-vectors" / ("d" * 16) / "made.json"
+        before = {"rows": 4, "dimensions": 4, "seq": 4, "id": "critique-rules-0"}
+        made.write_text(json.dumps(before), encoding="utf-8")
+        for name, size in (("vectors", 16), ("seqs", 8)):
+            made.with_name(name).write_bytes(bytes(4 * size))
+        vectors.fill(reader)
+        assert vectors.load()[0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("told")
+def test_likeness_and_themes_leave_out_what_code_said(here: Rlaif, project: Project) -> None:
+    before = [
+        here("critiques", *asked, "--json").stdout for asked in (("--like", "rude"), ("themes",))
+    ]
+    commit(project, "rules", *[("rude: has 9 words", 0.0)] * 30, method="code")
+    after = [
+        here("critiques", *asked, "--json").stdout for asked in (("--like", "rude"), ("themes",))
+    ]
+    assert after == before
+    assert (
+        len(json.loads(here("critiques", "--search", "9 words", "--json").stdout)["critiques"])
+        == 20
+    )
+    with LedgerReader.open(project.ledger_path) as reader:
+        said = reader.critique_views([seq for seq, _ in reader.complaints()])
+    assert len(said) == 5
+    assert not any("words" in view.critique for view in said)
 
 
 def test_nothing_is_alike_where_nothing_was_judged(tmp_path: Path) -> None:
