@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from rlaif.ledger.packing import packed, unpacked
 from rlaif.records import (
     Choice,
     Completion,
@@ -276,12 +277,13 @@ def judgement_from(row: Fields, writing: JudgeCall | None) -> Judgement:
 
 def reply_row(reply: StoredReply, cycle: int | None, at: str) -> Row:
     """Return the row of a server's reply, paid for by a cycle or outside of any."""
-    return {**reply.model_dump(), "cycle": cycle, "at": at}
+    return {**reply.model_dump(), "raw": packed(reply.raw), "cycle": cycle, "at": at}
 
 
 def reply_from(row: Fields) -> StoredReply:
     """Return the stored reply of a row."""
-    return StoredReply(**{name: row[name] for name in StoredReply.model_fields})
+    fields = {name: row[name] for name in StoredReply.model_fields}
+    return StoredReply(**fields | {"raw": unpacked(row["raw"])})
 
 
 def score_row(score: CompletionScore, place: Row) -> Row:

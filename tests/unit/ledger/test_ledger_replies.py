@@ -1,5 +1,6 @@
 """Servers' replies: kept once, durable at once, and added up by cycle and by day."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,29 @@ def test_replies_do_not_change_the_digest(ledger: Ledger) -> None:
     before = ledger.digest()
     ledger.add_replies([reply("a")], cycle=1)
     assert ledger.digest() == before
+
+
+def log_probs(count: int) -> str:
+    """Return a body as servers send it with log-probs."""
+    tokens = [
+        {"token": f" {i}", "logprob": -i / 7, "bytes": [32, *str(i).encode()], "top_logprobs": []}
+        for i in range(count)
+    ]
+    said = {"role": "assistant", "content": "礼貌"}
+    return json.dumps({"choices": [{"message": said, "logprobs": {"content": tokens}}]})
+
+
+def test_a_long_reply_is_kept_in_half_the_room_and_read_as_it_came(ledger: Ledger) -> None:
+    raw = log_probs(100)
+    ledger.add_replies([reply("long", raw=raw), reply("short", raw="{}")], cycle=1)
+    assert ledger.reply("long") == reply("long", raw=raw)
+    sizes = dict(ledger.connection.execute("SELECT key, length(raw) FROM replies"))
+    assert 2 * sizes["long"] < len(raw)
+    assert sizes["short"] == 2
+
+
+def test_replies_of_before_are_read_as_they_are(ledger: Ledger) -> None:
+    raw = log_probs(100)
+    ledger.add_replies([reply("a", raw=raw)], cycle=1)
+    ledger.connection.execute("UPDATE replies SET raw = ?", (raw,))
+    assert ledger.reply("a") == reply("a", raw=raw)
