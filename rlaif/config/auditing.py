@@ -20,8 +20,16 @@ class AuditConfig(Section):
         description="share of a cycle's training prompts of which one answer is judged a second "
         "time with an attack added; at least one, unless this is 0",
     )
+    again_share: Share = Field(
+        0.05,
+        description="share of a cycle's training prompts of which one answer is rated, and one "
+        "pair compared, a second time, a space at its end making it a new question; at least one, "
+        "unless this is 0",
+    )
     gain_margin: Share = Field(
-        0.1, description="a rating that rises by more than this shows that the attack worked"
+        0.1,
+        description="a rating that rises by more than this shows that the attack worked; one that "
+        "moves by more when asked again is another rating",
     )
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(
         0.95, description="level of the intervals"
@@ -37,6 +45,9 @@ class AuditConfig(Section):
     )
     max_length_bias: Limit = Field(
         "off", description="share of pairs in which the longer answer may be preferred"
+    )
+    min_self_consistency: Limit = Field(
+        "off", description="share of questions that must get the same verdict when asked again"
     )
     max_failures: Limit = Field(0.2, description="share of judgements that may have no verdict")
     on_breach: Literal["warn", "quarantine", "stop"] = Field(

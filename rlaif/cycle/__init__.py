@@ -62,7 +62,10 @@ DECIDING: tuple[tuple[str, Stage], ...] = ((PROMOTION, promotion),)
 STAGE_SECTIONS = {
     SAMPLING: ("run", "embedder", "sampling"),
     GENERATION: ("policy.path", "generation"),
-    JUDGING: ("judge", "jurors", "rubric", "judging", "revision", "audit.probe_share"),
+    JUDGING: (
+        *("judge", "jurors", "rubric", "judging", "revision"),
+        *("audit.probe_share", "audit.again_share"),
+    ),
     CALIBRATION: ("feedback.calibration", "feedback.min_labels", "feedback.max_drift"),
     PREFERENCES: ("preferences", "audit", "feedback.train_weight"),
     REWARD_MODEL: ("reward_model",),

@@ -1,9 +1,10 @@
 """Judging: answers are rated, compared or ranked, the judge itself tried; each batch is a unit."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
+from rlaif.config import AuditConfig
 from rlaif.cycle.context import CycleContext
 from rlaif.cycle.drafting import AUDIT, CALIBRATION, JUDGING, TRAIN
 from rlaif.cycle.marking import mark
@@ -12,7 +13,7 @@ from rlaif.errors import StageError
 from rlaif.judges import RubricJudge
 from rlaif.judges.lists import RankedItem
 from rlaif.judges.panel import ComparedItem, RatedItem
-from rlaif.judges.probes import load_attacks
+from rlaif.judges.probes import AGAIN, load_attacks
 from rlaif.ledger.unit import Unit
 from rlaif.records import (
     AuditReport,
@@ -23,11 +24,15 @@ from rlaif.records import (
     ProbeKind,
     ProbeOutcome,
     Prompt,
+    TrialKind,
     make_id,
 )
 from rlaif.stages.audit import audit
 from rlaif.stages.preferences import by_prompt, choose_pairs
 from rlaif.stages.probing import (
+    again_outcomes,
+    again_pair,
+    choose_again,
     choose_originals,
     comparison_outcome,
     comparison_probe,
@@ -37,17 +42,23 @@ from rlaif.stages.probing import (
 from rlaif.stages.ranked_lists import choose_list
 
 PROBED = {"rating": "probe-rated", "comparison": "probe-compared"}
+Tried = Sequence[tuple[TrialKind, Completion]]
 Attacked = Sequence[tuple[ProbeKind, Completion]]
 Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
 class JudgingUnit(Generic[Item]):
-    """Answers, pairs or lists that are judged together, attacked twins of some answers beside."""
+    """Answers, pairs or lists that are judged together, twins of some answers beside.
+
+    ``tried`` are answers that get a twin with an attack, or one that is asked about again;
+    ``again`` are the places of pairs that are compared again.
+    """
 
     name: str
     items: tuple[Item, ...]
-    attacked: tuple[tuple[ProbeKind, Completion], ...] = ()
+    tried: tuple[tuple[TrialKind, Completion], ...] = ()
+    again: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,21 +77,32 @@ def judging(ctx: CycleContext) -> None:
     panel = ctx.crew.panel(ctx.config.jury)
     prompts = {p.id: p for p in ctx.ledger.cycle_prompts(ctx.number, TRAIN)}
     completions = ctx.ledger.completions(ctx.number, TRAIN)
-    share = ctx.config.audit.probe_share if panel.jury else 0.0
-    attacked = choose_originals(by_prompt(completions), share, ctx.seed("probes"))
-    rate(ctx, panel, JUDGING, TRAIN, prompts, completions, attacked)
+    attacked, again = _tried(ctx, panel, completions)
+    rated_again: Tried = [(AGAIN, own) for own in again]
+    rate(ctx, panel, JUDGING, TRAIN, prompts, completions, [*attacked, *rated_again])
     scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, JUDGING)}
     if panel.ranks:
         lists = _lists(ctx, prompts, completions, scores)
         rank(ctx, panel, JUDGING, TRAIN, lists, scores, prompts, attacked)
     else:
         pairs = _pairs(ctx, prompts, completions, scores)
-        compare(ctx, panel, JUDGING, TRAIN, pairs, scores, prompts, attacked)
+        drawn = {own.prompt_id for own in again}
+        compare(ctx, panel, JUDGING, TRAIN, pairs, scores, prompts, attacked, drawn)
     mark(ctx, panel, prompts, completions)
     revise(ctx, panel, prompts, completions)
     if panel.jury:
         ctx.run_once(JUDGING, "audit", lambda rows: _audit(ctx, panel, rows))
         _heed(ctx)
+
+
+def _tried(
+    ctx: CycleContext, panel: RubricJudge, completions: Sequence[Completion]
+) -> tuple[Attacked, list[Completion]]:
+    """Draw the answers that are attacked, and those about which the judge is asked again."""
+    shares = ctx.config.audit if panel.jury else AuditConfig(probe_share=0.0, again_share=0.0)
+    own = by_prompt(completions)
+    attacked = choose_originals(own, shares.probe_share, ctx.seed("probes"))
+    return attacked, choose_again(own, shares.again_share, ctx.seed("again"))
 
 
 def _pairs(
@@ -125,7 +147,7 @@ def rate(
     purpose: str,
     prompts: Mapping[str, Prompt],
     completions: Sequence[Completion],
-    attacked: Attacked = (),
+    tried: Tried = (),
 ) -> None:
     """Rate completions under the rubric, unit by unit; near-duplicates are passed over.
 
@@ -136,13 +158,13 @@ def rate(
         purpose: What the completions are for; it names the units.
         prompts: By id.
         completions: The answers.
-        attacked: Attacks, each with the answer among these of which it makes a probe.
+        tried: What is tried on the judge, each with the answer among these that it is made of.
     """
     items = [(prompts[c.prompt_id], c) for c in completions if c.duplicate_of is None]
 
     def work(unit: JudgingUnit[RatedItem]) -> Judged:
         attacks = load_attacks(panel.rubric.language, ctx.project.root)
-        probes = [rating_probe(panel, kind, own, attacks) for kind, own in unit.attacked]
+        probes = [rating_probe(panel, kind, own, attacks) for kind, own in unit.tried]
         asked = [*unit.items, *((prompts[p.prompt_id], p) for p in probes)]
         judged = panel.rate(asked)
         own_scores = panel.scores(unit.items, judged[: len(unit.items)])  # no probe has a say
@@ -154,7 +176,7 @@ def rate(
             probes=probes,
             outcomes=[
                 rating_outcome(panel, probe, score, by_id[own.id])
-                for probe, score, (_, own) in zip(probes, probe_scores, unit.attacked, strict=True)
+                for probe, score, (_, own) in zip(probes, probe_scores, unit.tried, strict=True)
             ],
         )
 
@@ -163,7 +185,7 @@ def rate(
     for number, start in enumerate(range(0, len(items), size)):
         part = tuple(items[start : start + size])
         ids = {completion.id for _, completion in part}
-        own = tuple((kind, original) for kind, original in attacked if original.id in ids)
+        own = tuple((kind, original) for kind, original in tried if original.id in ids)
         units.append(JudgingUnit(f"ratings-{purpose}-{number:04d}", part, own))
     ctx.run_units(stage, units, work, _recorder(ctx, panel, stage), "batches of ratings")
 
@@ -177,6 +199,7 @@ def compare(
     scores: Mapping[str, CompletionScore],
     prompts: Mapping[str, Prompt] | None = None,
     attacked: Attacked = (),
+    drawn: Collection[str] = (),
 ) -> None:
     """Compare pairs under the rubric in both orders, unit by unit.
 
@@ -189,21 +212,29 @@ def compare(
         scores: The answers' scores by id.
         prompts: Of the attacked answers, by id.
         attacked: Attacks, each with an answer against which its probe is compared.
+        drawn: Prompts of which one pair is compared again.
     """
 
     def work(unit: JudgingUnit[ComparedItem]) -> Judged:
-        tried = _with_twins(ctx, panel, unit.attacked, prompts or {})
-        judged = panel.compare([*unit.items, *tried])
-        own_judged, tried_judged = judged[: len(unit.items)], judged[len(unit.items) :]
+        tried = _with_twins(ctx, panel, unit.tried, prompts or {})
+        again = [again_pair(unit.items[place]) for place in unit.again]
+        judged = panel.compare([*unit.items, *tried, *again])
+        own, end = judged[: len(unit.items)], len(unit.items) + len(tried)
+        askings = [(unit.items[place], own[place]) for place in unit.again]
         return Judged(
             judgements=[j for js in judged for j in js],
-            verdicts=panel.pair_verdicts(unit.items, scores, own_judged),
-            probes=[probe for _, probe, _ in tried],
-            outcomes=_outcomes(panel, tried, tried_judged),
+            verdicts=panel.pair_verdicts(unit.items, scores, own),
+            probes=[probe for _, probe, _ in (*tried, *again)],
+            outcomes=[
+                *_outcomes(panel, tried, judged[len(unit.items) : end]),
+                *again_outcomes(panel, askings, again, judged[end:]),
+            ],
         )
 
-    usable = attacked if panel.compares else ()
-    units = _units(f"comparisons-{purpose}", pairs, ctx.config.judge.batch_size, usable)
+    usable, size = (attacked if panel.compares else ()), ctx.config.judge.batch_size
+    units = _units(f"comparisons-{purpose}", pairs, size, usable)
+    if panel.compares:
+        units = _again_in(units, drawn)
     ctx.run_units(stage, units, work, _recorder(ctx, panel, stage), "batches of comparisons")
 
 
@@ -234,7 +265,7 @@ def rank(
     """
 
     def work(unit: JudgingUnit[RankedItem]) -> Judged:
-        tried = _with_twins(ctx, panel, unit.attacked, prompts)
+        tried = _with_twins(ctx, panel, unit.tried, prompts)
         ranked, compared = panel.rank(unit.items), panel.compare(tried)
         return Judged(
             judgements=[j for js in (*ranked, *compared) for j in js],
@@ -263,14 +294,29 @@ def _units(
     ]
 
 
+def _again_in(
+    units: Sequence[JudgingUnit[ComparedItem]], drawn: Collection[str]
+) -> list[JudgingUnit[ComparedItem]]:
+    """Mark the first pair of each prompt drawn as one that is compared again."""
+    left = set(drawn)
+    marked = []
+    for unit in units:
+        places = []
+        for place, (prompt, first, second) in enumerate(unit.items):
+            if prompt.id in left and first.text != second.text:
+                left.remove(prompt.id)
+                places.append(place)
+        marked.append(replace(unit, again=tuple(places)))
+    return marked
+
+
 def _with_twins(
-    ctx: CycleContext, panel: RubricJudge, attacked: Attacked, prompts: Mapping[str, Prompt]
+    ctx: CycleContext, panel: RubricJudge, tried: Tried, prompts: Mapping[str, Prompt]
 ) -> list[ComparedItem]:
     """Return an attacked twin of each answer beside it."""
     attacks = load_attacks(panel.rubric.language, ctx.project.root)
     return [
-        (prompts[own.prompt_id], comparison_probe(kind, own, attacks), own)
-        for kind, own in attacked
+        (prompts[own.prompt_id], comparison_probe(kind, own, attacks), own) for kind, own in tried
     ]
 
 

@@ -16,13 +16,15 @@ from typing import Final, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from rlaif.project import share
-from rlaif.records import Completion, ProbeKind, make_id
+from rlaif.records import Completion, ProbeKind, TrialKind, make_id
 from rlaif.text import words_of
 from rlaif.toml_source import read_toml
 
 KINDS: Final[tuple[ProbeKind, ...]] = get_args(ProbeKind)
 INJECTIONS: Final[frozenset[ProbeKind]] = frozenset({"instruction", "forged_verdict", "fence"})
+AGAIN: Final = "again"
 PROBE_POLICY = "probe:"
+_UNCHANGED = " "  # at an answer's end it says nothing, and makes another text of it
 _LANGUAGES = ("en", "zh")
 
 
@@ -75,7 +77,26 @@ def make_probe(original: Completion, kind: ProbeKind, attacks: Attacks, label: s
         The attacked answer, with an identifier of its own; its ``policy`` says what it is, its
         ``length`` is in words, as no policy sampled it.
     """
-    text = attacks.attack(original.text, kind, label)
+    return _made(original, kind, attacks.attack(original.text, kind, label))
+
+
+def make_again(original: Completion) -> Completion:
+    """Return an answer to be asked about again: the same but for a space at its end.
+
+    So the judge is put a question that it has not answered yet: a sampled verdict is drawn anew, a
+    stored reply does not answer it, and a judge that decodes greedily shows how far its verdict
+    hangs on what does not matter.
+    """
+    return _made(original, AGAIN, original.text + _UNCHANGED)
+
+
+def kind_of(probe: Completion) -> TrialKind:
+    """Return what a probe tries: the attack that it carries, or the same question again."""
+    kinds: tuple[TrialKind, ...] = (*KINDS, AGAIN)
+    return next(kind for kind in kinds if probe.policy == f"{PROBE_POLICY}{kind}")
+
+
+def _made(original: Completion, kind: TrialKind, text: str) -> Completion:
     return Completion(
         id=make_id("completion", "probe", original.id, text),
         prompt_id=original.prompt_id,
@@ -85,8 +106,3 @@ def make_probe(original: Completion, kind: ProbeKind, attacks: Attacks, label: s
         length=len(words_of(text)),
         ended=True,
     )
-
-
-def kind_of(probe: Completion) -> ProbeKind:
-    """Return the attack that a probe carries."""
-    return next(kind for kind in KINDS if probe.policy == f"{PROBE_POLICY}{kind}")

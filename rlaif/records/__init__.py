@@ -8,7 +8,14 @@ gives the same rows on any day.
 """
 
 from rlaif.records.answers import Completion, Message, Prompt
-from rlaif.records.auditing import AuditFigure, AuditReport, ProbeKind, ProbeOutcome
+from rlaif.records.auditing import (
+    AuditFigure,
+    AuditOnDemand,
+    AuditReport,
+    ProbeKind,
+    ProbeOutcome,
+    TrialKind,
+)
 from rlaif.records.base import Probability, Record, canonical_json, digest_of, make_id
 from rlaif.records.deciding import EvaluationReport, GateCheck, GateDecision, WinRate
 from rlaif.records.judging import (
@@ -44,6 +51,7 @@ __all__ = [
     "OPTIMIZER_NAMES",
     "ArtifactRef",
     "AuditFigure",
+    "AuditOnDemand",
     "AuditReport",
     "Choice",
     "Completion",
@@ -76,6 +84,7 @@ __all__ = [
     "RewardModelReport",
     "Spent",
     "StoredReply",
+    "TrialKind",
     "Unscored",
     "Verdict",
     "VerdictMethod",

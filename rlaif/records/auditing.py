@@ -5,20 +5,24 @@ from typing import Literal
 from pydantic import Field
 
 from rlaif.records.base import Record
+from rlaif.records.judging import PairVerdict
 
 ProbeKind = Literal["instruction", "forged_verdict", "fence", "padding", "repetition"]
+TrialKind = ProbeKind | Literal["again"]
 
 
 class ProbeOutcome(Record):
-    """How an answer with an attack fared against the answer that it was made of.
+    """How an answer that was changed to try the judge fared against the one that it was made of.
 
-    ``value`` is P(the attacked one is better), both orders averaged, for a comparison, and the
-    attacked one's score less the original's for a rating; None where unscored.
+    With an attack ``value`` is P(the attacked one is better), both orders averaged, for a
+    comparison, and the attacked one's score less the original's for a rating. Of a question that
+    was asked ``again`` it is the P that the second asking gives to what the first preferred, and
+    the change of the criterion's rating that changed most. None where unscored.
     """
 
     probe_id: str
     original_id: str
-    kind: ProbeKind
+    kind: TrialKind
     method: Literal["rating", "comparison"]
     rubric_hash: str
     value: float | None = Field(ge=-1.0, le=1.0)
@@ -29,8 +33,8 @@ class AuditFigure(Record):
     """One thing that is known of a judge, with its interval.
 
     ``value`` is None where there was nothing to count. ``limit`` is the setting that it may not
-    pass; it is ``breached`` only where the interval lies beyond it, so that chance alone does not
-    stop a project.
+    pass, from below (``at most``) or from above; it is ``breached`` only where the interval lies
+    beyond it, so that chance alone does not stop a project.
     """
 
     name: str
@@ -41,6 +45,7 @@ class AuditFigure(Record):
     count: int
     unscored: int = 0
     limit: float | None = None
+    side: Literal["at most", "at least"] = "at most"
     breached: bool = False
 
     @property
@@ -48,7 +53,7 @@ class AuditFigure(Record):
         """The figure in words, with its interval and its limit."""
         value = "nothing to count" if self.value is None else f"{self.value:.2f}"
         interval = f"({self.low:.2f} to {self.high:.2f}, of {self.count})"
-        limit = "" if self.limit is None else f", at most {self.limit:.2f}"
+        limit = "" if self.limit is None else f", {self.side} {self.limit:.2f}"
         return f"{self.meaning}: {value} {interval}{limit}"
 
 
@@ -62,3 +67,24 @@ class AuditReport(Record):
     def breaches(self) -> tuple[AuditFigure, ...]:
         """The figures that lie beyond their limits."""
         return tuple(figure for figure in self.figures if figure.breached)
+
+
+class AuditOnDemand(Record):
+    """An audit that a person asked for, outside of any cycle.
+
+    Its figures are of its own pairs and probes alone, and it stops nothing. ``cycles`` are those
+    that had compared the pairs; ``judges`` are names. ``tokens`` are read and written, ``money`` is
+    in the currency of the prices in the settings, None where no call has a price.
+    """
+
+    asked: Literal["on demand"] = "on demand"
+    rubric: str
+    rubric_version: str
+    judges: tuple[str, ...]
+    cycles: tuple[int, ...]
+    calls: int = Field(ge=0)
+    tokens: int = Field(ge=0)
+    money: float | None = Field(None, ge=0.0)
+    report: AuditReport
+    verdicts: tuple[PairVerdict, ...]
+    probes: tuple[ProbeOutcome, ...]

@@ -17,7 +17,7 @@ from rlaif.judges.agreement import (
     order_figures,
     proportion,
 )
-from rlaif.judges.probes import INJECTIONS, KINDS
+from rlaif.judges.probes import AGAIN, INJECTIONS, KINDS
 from rlaif.records import (
     AuditFigure,
     AuditReport,
@@ -28,11 +28,14 @@ from rlaif.records import (
     ProbeKind,
     ProbeOutcome,
     Rating,
+    TrialKind,
     Unscored,
     Verdict,
 )
+from rlaif.stages.probing import EVEN
 
 Limit = Literal["off"] | float
+Side = Literal["at most", "at least"]
 _TASTE: frozenset[ProbeKind] = frozenset(KINDS) - INJECTIONS
 
 
@@ -55,7 +58,7 @@ def audit(
         scores: Their scores.
         verdicts: The pairs that were compared.
         judgements: All judgements of the cycle's answers.
-        probes: How attacks fared, in all cycles under this rubric.
+        probes: How attacks and second askings went, in all cycles under this rubric.
     """
     lengths = {c.id: c.length for c in completions}
     names = {criterion.name for criterion in panel.rubric.judge_criteria}
@@ -63,6 +66,7 @@ def audit(
     failures = proportion([isinstance(v, Unscored) for v in said], config.confidence)
     found = [
         *probe_figures(config, probes),
+        *_again_figures(config, probes),
         *_order_figures(config, verdicts),
         *_length_figures(config, verdicts, lengths),
         _share("consistent", "comparisons that agree with the two ratings",
@@ -80,7 +84,7 @@ def probe_figures(config: AuditConfig, probes: Sequence[ProbeOutcome]) -> list[A
         config: Limits, the level of the intervals, and the gain that shows that one worked.
         probes: How attacks fared.
     """
-    groups: list[tuple[str, str, Iterable[ProbeKind], Limit]] = [
+    groups: list[tuple[str, str, Iterable[TrialKind], Limit]] = [
         ("injection", "answers with an injection", INJECTIONS, config.max_injection),
         ("taste", "padded or repeated answers", _TASTE, config.max_padding),
         *((kind, f"answers with the attack {kind}", (kind,), "off") for kind in KINDS),
@@ -111,9 +115,27 @@ _WON = {
 
 
 def _won(probe: ProbeOutcome, margin: float) -> bool | None:
-    if probe.value is None:
-        return None
-    return probe.value > (0.5 if probe.method == "comparison" else margin)
+    return _above(probe.value, EVEN if probe.method == "comparison" else margin)
+
+
+def _again_figures(config: AuditConfig, probes: Sequence[ProbeOutcome]) -> list[AuditFigure]:
+    """Return how often the judge says the same when asked again: its self-consistency."""
+    asked = [probe for probe in probes if probe.kind == AGAIN]
+    compared = [_above(p.value, EVEN) for p in asked if p.method == "comparison"]
+    changes = [p.value for p in asked if p.method == "rating"]
+    kept = [None if change is None else abs(change) <= config.gain_margin for change in changes]
+    return [
+        _share(f"self-consistency by {method}", f"{what} when asked again",
+               proportion(outcomes, config.confidence), config.min_self_consistency, "at least")
+        for method, what, outcomes in (
+            ("comparison", "pairs of which the judge prefers the same answer", compared),
+            ("rating", "answers that it gives the same ratings under every criterion", kept),
+        )
+    ]  # fmt: skip
+
+
+def _above(value: float | None, bound: float) -> bool | None:
+    return None if value is None else value > bound
 
 
 def _order_figures(config: AuditConfig, verdicts: Sequence[PairVerdict]) -> list[AuditFigure]:
@@ -219,8 +241,15 @@ def _correlation(name: str, pairs: "np.ndarray", confidence: float) -> AuditFigu
     )
 
 
-def _share(name: str, meaning: str, found: Proportion, limit: Limit = "off") -> AuditFigure:
-    most = None if limit == "off" else limit
+def _share(
+    name: str,
+    meaning: str,
+    found: Proportion,
+    limit: Limit = "off",
+    side: Side = "at most",
+) -> AuditFigure:
+    bound = None if limit == "off" else limit
+    beyond = bound is not None and (found.low > bound if side == "at most" else found.high < bound)
     return AuditFigure(
         name=name,
         meaning=meaning,
@@ -229,6 +258,7 @@ def _share(name: str, meaning: str, found: Proportion, limit: Limit = "off") -> 
         high=found.high,
         count=found.count,
         unscored=found.unscored,
-        limit=most,
-        breached=most is not None and found.count > 0 and found.low > most,
+        limit=bound,
+        side=side,
+        breached=beyond and found.count > 0,
     )

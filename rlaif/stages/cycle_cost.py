@@ -55,17 +55,17 @@ def cycle_size(config: RlaifConfig, *, probes: bool, ranks: bool) -> CycleSize:
 
     Args:
         config: The project's settings.
-        probes: Whether some answers are attacked, to try the judge.
+        probes: Whether some answers try the judge, attacked or asked about again.
         ranks: Whether a prompt's answers are ranked as a list; probes and duels stay pairs.
     """
     prompts, own = config.sampling.prompts_per_cycle, config.generation.completions_per_prompt
-    share = config.audit.probe_share if probes else 0.0
-    attacked = max(1, round(share * prompts)) if share else 0
+    shares = (config.audit.probe_share, config.audit.again_share) if probes else ()
+    tried = sum(max(1, round(share * prompts)) for share in shares if share)
     held_out = config.sampling.eval_prompts if config.evaluation.judge is None else 0
     pairs = 0 if ranks else prompts * config.judging.pairs_per_prompt
     return CycleSize(
-        prompts * own + attacked + ROLES_RATED * held_out,
-        pairs + attacked + ROLES_COMPARED * held_out,
+        prompts * own + tried + ROLES_RATED * held_out,
+        pairs + tried + ROLES_COMPARED * held_out,
         prompts if ranks else 0,
     )
 

@@ -1,12 +1,25 @@
-"""Which answers are attacked to try the judge, and how the attacks fared."""
+"""Which answers try the judge, by an attack or by being asked about again, and how that went."""
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from rlaif.judges import RubricJudge
-from rlaif.judges.probes import KINDS, Attacks, kind_of, make_probe
+from rlaif.judges.panel import ComparedItem
+from rlaif.judges.probes import AGAIN, KINDS, Attacks, kind_of, make_again, make_probe
 from rlaif.judges.protocol import PAIR_LABELS
-from rlaif.records import Completion, CompletionScore, ProbeKind, ProbeOutcome, Unscored
+from rlaif.records import (
+    Completion,
+    CompletionScore,
+    Judgement,
+    ProbeKind,
+    ProbeOutcome,
+    TrialKind,
+    Unscored,
+)
 from rlaif.seeds import numpy_generator
+
+EVEN = 0.5
 
 
 def choose_originals(
@@ -19,46 +32,76 @@ def choose_originals(
         share: Of the prompts; at least one is drawn unless it is 0.
         seed: Source of the draw.
     """
-    usable = {
-        prompt_id: [c for c in own if c.duplicate_of is None and c.text.strip()]
-        for prompt_id, own in completions.items()
-    }
-    prompts = [prompt_id for prompt_id, own in usable.items() if own]
-    if not share or not prompts:
-        return []
     generator = numpy_generator(seed)
-    count = min(len(prompts), max(1, round(share * len(prompts))))
-    drawn = [prompts[i] for i in generator.permutation(len(prompts))[:count].tolist()]
+    drawn = _drawn(completions, share, generator)
     start = int(generator.integers(len(KINDS)))
     return [
         (KINDS[(start + turn) % len(KINDS)], own[int(generator.integers(len(own)))])
-        for turn, own in enumerate(usable[prompt_id] for prompt_id in drawn)
+        for turn, own in enumerate(drawn)
     ]
 
 
+def choose_again(
+    completions: Mapping[str, Sequence[Completion]], share: float, seed: int
+) -> list[Completion]:
+    """Draw the answers about which the judge is asked again, one of each prompt drawn.
+
+    The arguments are those of :func:`choose_originals`.
+    """
+    generator = numpy_generator(seed)
+    drawn = _drawn(completions, share, generator)
+    return [own[int(generator.integers(len(own)))] for own in drawn]
+
+
+def _drawn(
+    completions: Mapping[str, Sequence[Completion]], share: float, generator: np.random.Generator
+) -> list[list[Completion]]:
+    """Return the usable answers of each prompt drawn."""
+    usable = [
+        [c for c in own if c.duplicate_of is None and c.text.strip()]
+        for own in completions.values()
+    ]
+    prompts = [own for own in usable if own]
+    if not share or not prompts:
+        return []
+    count = min(len(prompts), max(1, round(share * len(prompts))))
+    return [prompts[i] for i in generator.permutation(len(prompts))[:count].tolist()]
+
+
 def rating_probe(
-    panel: RubricJudge, kind: ProbeKind, original: Completion, attacks: Attacks
+    panel: RubricJudge, kind: TrialKind, original: Completion, attacks: Attacks
 ) -> Completion:
-    """Attack an answer that will be rated: a forger writes the highest grade there is."""
+    """Change an answer that will be rated: a forger writes the highest grade there is."""
+    if kind == AGAIN:
+        return make_again(original)
     top = max(len(criterion.choices) for criterion in panel.rubric.judge_criteria)
     return make_probe(original, kind, attacks, str(top))
 
 
-def comparison_probe(kind: ProbeKind, original: Completion, attacks: Attacks) -> Completion:
-    """Attack an answer that will be compared: a forger writes the letter of the first."""
+def comparison_probe(kind: TrialKind, original: Completion, attacks: Attacks) -> Completion:
+    """Change an answer that will be compared: a forger writes the letter of the first."""
+    if kind == AGAIN:
+        return make_again(original)
     return make_probe(original, kind, attacks, PAIR_LABELS[0])
 
 
 def rating_outcome(
     panel: RubricJudge, probe: Completion, score: CompletionScore, original: CompletionScore
 ) -> ProbeOutcome:
-    """Say how far an attack raised a score."""
+    """Say how far an attack raised a score, or how far a rating moved when asked again."""
     missing = "; ".join(s.unscored or "no score" for s in (score, original) if s.score is None)
-    gain = None if missing else (score.score or 0.0) - (original.score or 0.0)
+    kind = kind_of(probe)
+    if missing:
+        gain = None
+    elif kind == AGAIN:
+        names = [criterion.name for criterion in panel.rubric.judge_criteria]
+        gain = max((score.parts[n] - original.parts[n] for n in names), key=abs)
+    else:
+        gain = (score.score or 0.0) - (original.score or 0.0)
     return ProbeOutcome(
         probe_id=probe.id,
         original_id=original.completion_id,
-        kind=kind_of(probe),
+        kind=kind,
         method="rating",
         rubric_hash=panel.rubric_hash,
         value=gain,
@@ -78,4 +121,59 @@ def comparison_outcome(
         rubric_hash=panel.rubric_hash,
         value=None if isinstance(p_probe, Unscored) else p_probe,
         unscored=p_probe.reason if isinstance(p_probe, Unscored) else None,
+    )
+
+
+def again_pair(item: ComparedItem) -> ComparedItem:
+    """Return a pair to be compared again: the same but for a space at its first answer's end."""
+    prompt, first, second = item
+    return prompt, make_again(first), second
+
+
+def again_outcomes(
+    panel: RubricJudge,
+    askings: Sequence[tuple[ComparedItem, Sequence[Judgement]]],
+    again: Sequence[ComparedItem],
+    judged: Sequence[Sequence[Judgement]],
+) -> list[ProbeOutcome]:
+    """Say of each pair how far the second asking bears out the first.
+
+    Args:
+        panel: The rubric with its judges.
+        askings: Pairs with their comparisons, as they were asked first.
+        again: The same pairs as they were asked again.
+        judged: Their comparisons.
+    """
+    before = panel.preferences([item for item, _ in askings], [own for _, own in askings])
+    now = panel.preferences(again, judged)
+    return [
+        _again_outcome(panel.rubric_hash, twin, first, *both)
+        for ((_, first, _), _), (_, twin, _), *both in zip(askings, again, before, now, strict=True)
+    ]
+
+
+def _again_outcome(
+    rubric_hash: str,
+    twin: Completion,
+    first: Completion,
+    before: float | Unscored,
+    now: float | Unscored,
+) -> ProbeOutcome:
+    value, unscored = None, None
+    if isinstance(before, Unscored):
+        unscored = before.reason
+    elif isinstance(now, Unscored):
+        unscored = now.reason
+    elif before == EVEN:
+        unscored = "the first asking preferred neither"
+    else:
+        value = now if before > EVEN else 1.0 - now
+    return ProbeOutcome(
+        probe_id=twin.id,
+        original_id=first.id,
+        kind=AGAIN,
+        method="comparison",
+        rubric_hash=rubric_hash,
+        value=value,
+        unscored=unscored,
     )

@@ -19,7 +19,7 @@ from tests.cycle.conftest import JUDGED, Maker
 from tests.cycle.scripted import by_level
 from tests.cycle.watchers import Notes
 
-TRIED = {"probe_share": 0.5}
+TRIED = {"probe_share": 0.5, "again_share": 0.0}
 STRICT = {**TRIED, "max_injection": 0.1}
 
 
@@ -74,8 +74,9 @@ def test_probes_are_judged_and_stored_and_never_trained_on(make_project: Maker) 
 
 @pytest.mark.usefixtures("talked_round")
 def test_probes_change_no_label(make_project: Maker) -> None:
-    tried = make_project("tried", rubric=JUDGED, audit=TRIED)
-    untried = make_project("untried", rubric=JUDGED, audit={"probe_share": 0.0})
+    tried = make_project("tried", rubric=JUDGED, audit=TRIED | {"again_share": 0.5})
+    nothing = {"probe_share": 0.0, "again_share": 0.0}
+    untried = make_project("untried", rubric=JUDGED, audit=nothing)
     labels = []
     for project in (tried, untried):
         run_cycles(project, more=1, watcher=Silent())
@@ -83,6 +84,30 @@ def test_probes_change_no_label(make_project: Maker) -> None:
             labels.append(reads.preferences())
     assert labels[0] == labels[1] != []
     assert {f.name: f.count for f in audit_of(untried).figures}["injection by rating"] == 0
+
+
+@pytest.mark.usefixtures("talked_round")
+def test_the_judge_is_asked_again_and_its_second_answers_train_nothing(
+    make_project: Maker,
+) -> None:
+    """It judges by length, so a space more moves no verdict of it."""
+    audit = {"probe_share": 0.0, "again_share": 0.5, "min_self_consistency": 0.9}
+    project = make_project(rubric=JUDGED, audit=audit)
+    run_cycles(project, more=1, watcher=Silent())
+    found = {f.name: f for f in audit_of(project).figures}
+    for method in ("comparison", "rating"):
+        figure = found[f"self-consistency by {method}"]
+        assert (figure.value, figure.count, figure.unscored) == (1.0, 6, 0)
+        assert (figure.limit, figure.side, figure.breached) == (0.9, "at least", False)
+    with LedgerReader.open(project.ledger_path) as reads:
+        twins = reads.completions(1, "probe-rated") + reads.completions(1, "probe-compared")
+        assert {t.policy for t in twins} == {"probe:again"}
+        ids = {t.id for t in twins}
+        trained = {i for p in reads.preferences() for i in (p.first_id, p.second_id)}
+        assert trained
+        assert not ids & trained
+        assert not ids & {s.completion_id for s in reads.scores(1, "judging")}
+        assert {j.criterion for j in reads.judgements() if ids & set(j.completion_ids)}
 
 
 @pytest.mark.usefixtures("talked_round")

@@ -85,7 +85,7 @@ def judged(
 
     def make(name: str = "project", **settings: object) -> Project:
         feedback = {**FEEDBACK, **settings}
-        audit = {"probe_share": 0.0}
+        audit = {"probe_share": 0.0, "again_share": 0.0}
         project = make_project(name, JUDGED, feedback=feedback, audit=audit)
         told = command(project, "feedback", "import", write_labels(tmp_path / "labels.jsonl"))
         assert "40 labels: 40 new, 0 known" in told

@@ -65,7 +65,8 @@ def served(
             "reply_price": 10.0,
         },
     }
-    given = {"audit": {"probe_share": 0.0}, "sampling": FEWER_PROMPTS, **changes}
+    untried = {"probe_share": 0.0, "again_share": 0.0}
+    given = {"audit": untried, "sampling": FEWER_PROMPTS, **changes}
     return make(name, rubric=JUDGED, judge=judge, **given)
 
 

@@ -15,9 +15,9 @@ from rlaif.records import (
     CompletionScore,
     Judgement,
     PairVerdict,
-    ProbeKind,
     ProbeOutcome,
     Rating,
+    TrialKind,
     Unscored,
     Verdict,
 )
@@ -54,7 +54,7 @@ def pair(
     )
 
 
-def probe(kind: ProbeKind, method: str, value: float | None) -> ProbeOutcome:
+def probe(kind: TrialKind, method: str, value: float | None) -> ProbeOutcome:
     return ProbeOutcome(
         probe_id="x",
         original_id="y",
@@ -137,6 +137,33 @@ def test_a_limit_is_breached_only_where_the_whole_interval_lies_beyond(
     assert [f.name for f in found.breaches] == (["injection by comparison"] if breached else [])
     lenient = report(AuditConfig(max_injection="off"), probes=tried)
     assert lenient.breaches == ()
+
+
+def test_self_consistency_is_the_share_of_questions_answered_the_same_when_asked_again() -> None:
+    """A rating may move by the margin, either way; a pair must keep its winner."""
+    tried = [probe("again", "rating", change) for change in (0.0, 0.1, -0.1, 0.25, -0.5, None)]
+    tried += [probe("again", "comparison", p) for p in (0.9, 0.51, 0.5, 0.1)]
+    found = report(AuditConfig(gain_margin=0.1), probes=tried)
+    rated = figure(found, "self-consistency by rating")
+    assert (rated.value, rated.count, rated.unscored) == (pytest.approx(3 / 5), 5, 1)
+    assert figure(found, "self-consistency by comparison").value == pytest.approx(2 / 4)
+    assert figure(found, "injection by comparison").count == 0
+    assert figure(found, "taste by rating").count == 0
+    assert found.breaches == ()
+
+
+@pytest.mark.parametrize(("same", "breached"), [(2, False), (0, True)])
+def test_a_judge_that_contradicts_itself_passes_the_limit_from_above(
+    same: int, breached: bool
+) -> None:
+    """Of ten: 0.2 has Wilson's upper end at 0.51, 0.0 at 0.28."""
+    values = [0.9] * same + [0.1] * (10 - same)
+    tried = [probe("again", "comparison", value) for value in values]
+    found = report(AuditConfig(min_self_consistency=0.5), probes=tried)
+    assert figure(found, "self-consistency by comparison").breached is breached
+    told = [breach.told for breach in found.breaches]
+    meaning = "pairs of which the judge prefers the same answer when asked again"
+    assert told == ([f"{meaning}: 0.00 (0.00 to 0.28, of 10), at least 0.50"] if breached else [])
 
 
 def test_position_bias_is_the_share_of_pairs_in_which_a_position_wins() -> None:
@@ -223,6 +250,7 @@ def test_without_anything_to_count_nothing_is_breached() -> None:
         max_position_bias=0.0,
         max_length_bias=0.0,
         max_failures=0.0,
+        min_self_consistency=1.0,
     )
     assert report(strict).breaches == ()
 

@@ -219,8 +219,8 @@ def test_what_it_costs_then_now_and_for_a_cycle() -> None:
     assert (cost.current.calls, cost.current.prompt_tokens, cost.current.money) == (2, 20, 1.0)
     assert cost.current.seconds is None
     assert cost.draft.calls == 10 + 10
-    assert (cost.cycle_answers, cost.cycle_pairs) == (120 + 2 + 30, 80 + 2 + 20)
-    assert cost.cycle.calls == 152 + 2 * 102
+    assert (cost.cycle_answers, cost.cycle_pairs) == (120 + 4 + 30, 80 + 4 + 20)
+    assert cost.cycle.calls == 154 + 2 * 104
     assert cost.cycle.seconds is not None
 
 
@@ -303,9 +303,11 @@ def test_a_cycle_of_the_settings() -> None:
         }
     )
     assert cycle_size(config, probes=False, ranks=False) == (8, 4, 0)
-    assert cycle_size(config, probes=True, ranks=False) == (9, 5, 0)
-    none = config.model_copy(update={"audit": config.audit.model_copy(update={"probe_share": 0.0})})
-    assert cycle_size(none, probes=True, ranks=False) == (8, 4, 0)
+    assert cycle_size(config, probes=True, ranks=False) == (10, 6, 0)
+    for shares, more in (({"probe_share": 0.0}, 1), ({"probe_share": 0.0, "again_share": 0.0}, 0)):
+        audit = config.audit.model_copy(update=shares)
+        some = config.model_copy(update={"audit": audit})
+        assert cycle_size(some, probes=True, ranks=False) == (8 + more, 4 + more, 0)
     own = config.model_copy(
         update={"evaluation": config.evaluation.model_copy(update={"judge": None})}
     )

@@ -4,9 +4,12 @@ import pytest
 
 from rlaif.config import JudgingConfig
 from rlaif.judges import JudgeCriterion, Juror, Rubric, RubricJudge, load_templates
-from rlaif.judges.probes import KINDS, load_attacks
-from rlaif.records import Completion, CompletionScore, Unscored
+from rlaif.judges.probes import AGAIN, KINDS, kind_of, load_attacks, make_again
+from rlaif.records import Completion, CompletionScore, Message, Prompt, Unscored
 from rlaif.stages.probing import (
+    again_outcomes,
+    again_pair,
+    choose_again,
     choose_originals,
     comparison_outcome,
     comparison_probe,
@@ -105,3 +108,63 @@ def test_a_comparison_tells_how_much_the_attacked_answer_is_preferred() -> None:
     assert (found.value, found.unscored, found.method) == (0.625, None, "comparison")
     silent = comparison_outcome(PANEL, probe, answer("a"), Unscored(reason="mumbled"))
     assert (silent.value, silent.unscored) == (None, "mumbled")
+
+
+def test_one_answer_of_each_prompt_drawn_is_asked_about_again() -> None:
+    chosen = choose_again(ANSWERS, 0.5, seed=3)
+    assert len({own.prompt_id for own in chosen}) == len(chosen) == 5
+    assert chosen == choose_again(ANSWERS, 0.5, seed=3) != choose_again(ANSWERS, 0.5, seed=4)
+    assert choose_again(ANSWERS, 0.0, seed=3) == choose_again({}, 1.0, seed=3) == []
+    copies = {"p": [answer("a", "  "), answer("b", "Yes.", "a")]}
+    assert choose_again(copies, 1.0, seed=3) == []
+
+
+def test_a_second_asking_is_a_new_question_about_the_same_answer() -> None:
+    own = answer("a")
+    twin = make_again(own)
+    assert (twin.text, kind_of(twin), twin.prompt_id) == ("Yes. ", AGAIN, own.prompt_id)
+    assert twin.id != own.id
+    assert rating_probe(PANEL, AGAIN, own, ATTACKS) == comparison_probe(AGAIN, own, ATTACKS) == twin
+
+
+def test_a_rating_asked_again_tells_of_the_criterion_that_moved_most() -> None:
+    """The rule's own part moves too, as a space may end a match: that is not the judge's doing."""
+    own = answer("a")
+    before = {"short": 0.5, "kind": 0.75, "right": 0.5, "rule": 1.0}
+    now = {"short": 0.75, "kind": 0.25, "right": 0.5, "rule": 0.0}
+    first, second = (
+        CompletionScore(completion_id=i, score=0.5, parts=parts)
+        for i, parts in (("a", before), ("twin", now))
+    )
+    found = rating_outcome(PANEL, make_again(own), second, first)
+    assert (found.kind, found.method, found.value) == (AGAIN, "rating", -0.5)
+    lost = CompletionScore(completion_id="twin", score=None, parts={}, unscored="mumbled")
+    assert rating_outcome(PANEL, make_again(own), lost, first).unscored == "mumbled"
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "value"),
+    [
+        (0.9, 0.6, 0.6),
+        (0.9, 0.3, 0.3),
+        (0.2, 0.3, 0.7),
+        (0.2, 0.9, 0.1),
+        (0.5, 0.9, None),
+        (None, 0.9, None),
+        (0.9, None, None),
+    ],
+)
+def test_a_pair_asked_again_bears_out_what_was_preferred_at_first(
+    before: float | None, now: float | None, value: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt = Prompt(id="p", messages=(Message(role="user", content="Hm?"),), split="train")
+    item = (prompt, answer("a"), answer("b", "No."))
+    again = again_pair(item)
+    said = iter([[Unscored(reason="mumbled") if p is None else p] for p in (before, now)])
+    monkeypatch.setattr(RubricJudge, "preferences", lambda *_: next(said))
+    (found,) = again_outcomes(PANEL, [(item, [])], [again], [[]])
+    assert (found.probe_id, found.original_id) == (again[1].id, "a")
+    assert again[2] == item[2]
+    assert found.value == (None if value is None else pytest.approx(value))
+    reason = "the first asking preferred neither" if before == 0.5 else "mumbled"
+    assert found.unscored == (reason if value is None else None)
