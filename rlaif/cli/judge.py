@@ -4,20 +4,33 @@ import click
 from rich.text import Text
 
 from rlaif.cli.documented import Group
-from rlaif.cli.output import LARGEST, cell, emit_json, json_option, number, stdout, table
+from rlaif.cli.output import (
+    LARGEST,
+    cell,
+    emit_json,
+    json_option,
+    number,
+    stderr,
+    stdout,
+    table,
+    visible,
+)
 from rlaif.cli.place import Place
+from rlaif.config import hide_model_hub_noise
 from rlaif.errors import UsageError
 from rlaif.ledger.reads import LedgerReads
+from rlaif.ledger.rows import AuditRow
 from rlaif.records import AuditFigure, AuditReport
 
 AUDIT = "judge_audit"
+PAIRS = 20
 
 
 @click.group(
     cls=Group,
     examples=[
         "rlaif judge audit",
-        "rlaif judge audit --cycle 2 --json",
+        "rlaif judge audit --now",
     ],
 )
 def judge() -> None:
@@ -28,7 +41,9 @@ def judge() -> None:
     examples=[
         "rlaif judge audit",
         "rlaif judge audit --cycle 2",
-        "rlaif judge audit --json",
+        "rlaif judge audit --now",
+        "rlaif judge audit --now --n 50 --json",
+        "rlaif judge audit --on-demand",
     ],
 )
 @click.option(
@@ -36,28 +51,89 @@ def judge() -> None:
     type=click.IntRange(1, LARGEST),
     help="The audit of this cycle.  [default: the last one]",
 )
+@click.option("--now", is_flag=True, help="Make an audit now, show it, and keep it.")
+@click.option(
+    "--n",
+    "count",
+    type=click.IntRange(1, LARGEST),
+    help=f"With --now: how many stored pairs are judged.  [default: {PAIRS}]",
+)
+@click.option("--on-demand", is_flag=True, help="The last audit that was made with --now.")
 @json_option
 @click.pass_obj
-def audit(place: Place, cycle: int | None, as_json: bool) -> None:
-    """Show the audit that each cycle makes of its judge.
+def audit(
+    place: Place, cycle: int | None, now: bool, count: int | None, on_demand: bool, as_json: bool
+) -> None:
+    """Show the audit that each cycle makes of its judge, or make one now.
 
     Answers with attacks are judged among the others and never trained on: the share that the judge
     prefers to the same answers without, or grades higher, is counted over all cycles under this
-    rubric. The other figures are of the cycle's own verdicts. Each has its interval; a limit of
-    [audit] counts as passed only where the whole interval lies beyond it.
+    rubric, as is how often it says the same when asked again. The other figures are of the cycle's
+    own verdicts. Each has its interval; a limit of [audit] counts as passed only where the whole
+    interval lies beyond it.
+
+    With --now the judge and the rubric of the settings judge the newest pairs that cycles compared,
+    and one answer of each of their prompts is attacked, and one asked about again. It is kept apart
+    from cycles: no figure, limit or label of theirs knows of it, and it stops nothing. It pays from
+    [budget], and no cycle may be running.
     """
+    if now + on_demand + (cycle is not None) > 1:
+        raise click.UsageError("--cycle, --now and --on-demand exclude each other.")
+    if count is not None and not now:
+        raise click.UsageError("--n needs --now.")
+    if now or on_demand:
+        _show_on_demand(_audited(place, count or PAIRS) if now else _kept(place), as_json)
+        return
     with place.reader() as reader:
         number_of, report = _find(reader, cycle)
     if as_json:
         emit_json({"cycle": number_of, **report.model_dump(mode="json")})
+    else:
+        _show(f"Audit of the judge, cycle {number_of}, rubric {report.rubric_hash[:12]}", report)
+
+
+def _audited(place: Place, count: int) -> AuditRow:
+    from rlaif.cli.watching import watching
+    from rlaif.cycle.auditing import audit_now
+
+    hide_model_hub_noise()
+    with watching(stderr()) as watcher:
+        return audit_now(place.project(), count, watcher)
+
+
+def _kept(place: Place) -> AuditRow:
+    with place.reader() as reader:
+        found = reader.audit(reader.last_audit())
+    if found is None:
+        raise UsageError(
+            "no audit was made on demand", "one that was", "make one: rlaif judge audit --now"
+        )
+    return found
+
+
+def _show_on_demand(row: AuditRow, as_json: bool) -> None:
+    found = row.audit
+    if as_json:
+        emit_json(row.model_dump(mode="json"))
         return
-    columns = ("figure", "value", "from", "to", "of", "unscored", "limit", "meaning")
-    shown = table(
-        f"Audit of the judge, cycle {number_of}, rubric {report.rubric_hash[:12]}",
-        *columns,
-        words=("figure",),
-        prose=("meaning",),
+    cycles = ", ".join(str(number_of) for number_of in found.cycles)
+    _show(
+        f"Audit {row.number} on demand, {row.at[:16]} UTC, rubric {found.report.rubric_hash[:12]}",
+        found.report,
     )
+    paid = "" if found.money is None else f", {number(found.money)} of money"
+    click.echo(
+        visible(
+            f"{len(found.verdicts)} pairs of cycle {cycles} judged by {', '.join(found.judges)} "
+            f"under {found.rubric} {found.rubric_version}: {found.calls} calls, "
+            f"{found.tokens} tokens{paid}"
+        )
+    )
+
+
+def _show(title: str, report: AuditReport) -> None:
+    columns = ("figure", "value", "from", "to", "of", "unscored", "limit", "meaning")
+    shown = table(title, *columns, words=("figure",), prose=("meaning",))
     for figure in report.figures:
         shown.add_row(*_cells(figure))
     stdout().print(shown)
@@ -89,6 +165,11 @@ def _cells(figure: AuditFigure) -> tuple[str | Text, ...]:
         number(figure.high if known else None),
         str(figure.count),
         str(figure.unscored),
-        number(figure.limit) + mark,
+        _limit(figure) + mark,
         cell(figure.meaning),
     )
+
+
+def _limit(figure: AuditFigure) -> str:
+    least = "\u2265 " if figure.limit is not None and figure.side == "at least" else ""
+    return least + number(figure.limit)

@@ -69,7 +69,7 @@ DIGESTED: dict[str, tuple[str, ...]] = {
     "reports": ("cycle", "stage", "unit", "kind", "content"),
     "gate_decisions": ("cycle", "stage", "unit", "decision", "checks"),
 }  # fmt: skip
-UNDIGESTED = frozenset({"events", "replies", "critique_words", "critique_values"})
+UNDIGESTED = frozenset({"audits", "events", "replies", "critique_words", "critique_values"})
 
 CLOCK_NAMES = re.compile(r"(^|[_/])(seconds|latency|attempts|path|folder|at|per_second)$")
 _HOLDING_JSON = frozenset({"card", "config", "content"})

@@ -7,7 +7,7 @@ VACUUM may renumber a bare ``rowid``.
 """
 
 APPLICATION_ID = 0x524C4146  # "RLAF" in the file's header
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 _PLACE = "cycle INTEGER NOT NULL, stage TEXT NOT NULL, unit TEXT NOT NULL"
 _PLACE_KEY = "FOREIGN KEY (cycle, stage, unit) REFERENCES units (cycle, stage, unit)"
@@ -250,4 +250,10 @@ LISTS_TABLES = (
         completion_id TEXT NOT NULL REFERENCES completions (id),
         PRIMARY KEY (critique_id, position)) STRICT""",
     "CREATE INDEX critique_others_by_completion ON critique_others (completion_id)",
+)
+
+AUDITS_TABLES = (
+    """CREATE TABLE audits (
+        number INTEGER PRIMARY KEY CHECK (number >= 1), at TEXT NOT NULL,
+        content TEXT NOT NULL CHECK (json_valid(content))) STRICT""",
 )

@@ -9,8 +9,8 @@ from sqlite_utils import Database
 from rlaif.errors import LedgerError
 from rlaif.ledger import clock
 from rlaif.ledger.reply_reads import LAST_REPLY
-from rlaif.ledger.rows import Row, reply_row, to_json
-from rlaif.records import StoredReply
+from rlaif.ledger.rows import AuditRow, Row, record_json, reply_row, to_json
+from rlaif.records import AuditOnDemand, StoredReply
 
 PromotionKind = Literal["base", "promote", "rollback"]
 
@@ -76,6 +76,14 @@ def put_completions(db: Database, rows: Sequence[Row]) -> None:
     """
     columns = tuple(rows[0]) if rows else ()
     insert(db, "completions", _new_rows(db, "completions", rows, columns, "report this bug"))
+
+
+def put_audit(db: Database, audit: AuditOnDemand) -> AuditRow:
+    """Insert an audit that was made on demand, under the next number."""
+    number = 1 + db.execute("SELECT coalesce(max(number), 0) FROM audits").fetchone()[0]
+    row = AuditRow(number=number, at=clock.iso_now(), audit=audit)
+    insert(db, "audits", [{"number": number, "at": row.at, "content": record_json(audit)}])
+    return row
 
 
 def put_policy(

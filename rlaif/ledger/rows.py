@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from rlaif.ledger.packing import packed, unpacked
 from rlaif.records import (
+    AuditOnDemand,
     Choice,
     Completion,
     CompletionScore,
@@ -100,6 +101,14 @@ class RubricRow(Record):
     name: str
     version: str
     text: str
+
+
+class AuditRow(Record):
+    """An audit that was made on demand, and when (UTC, ISO 8601); they are counted from 1."""
+
+    number: int
+    at: str
+    audit: AuditOnDemand
 
 
 class EventRow(Record):
@@ -360,6 +369,12 @@ def cycle_from(row: Fields) -> CycleRow:
     fields = {key: row[key] for key in row.keys()}  # noqa: SIM118 - sqlite3.Row iterates values
     fields["config"] = json.loads(row["config"])
     return CycleRow(**fields, status="running" if row["finished_at"] is None else "done")
+
+
+def audit_from(row: Fields) -> AuditRow:
+    """Return the audit of a row."""
+    audit = AuditOnDemand.model_validate_json(row["content"])
+    return AuditRow(number=row["number"], at=row["at"], audit=audit)
 
 
 def policy_from(row: Fields) -> PolicyRow:

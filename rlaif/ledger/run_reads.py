@@ -7,6 +7,7 @@ from rlaif.ledger import rows
 from rlaif.ledger.connected import Connected
 from rlaif.ledger.rows import (
     ArtifactRow,
+    AuditRow,
     CycleCounts,
     CycleRow,
     EventRow,
@@ -127,6 +128,16 @@ class RunReads(Connected):
         """Return a rubric as it was used."""
         row = self._one("SELECT * FROM rubrics WHERE hash = ?", rubric_hash)
         return None if row is None else RubricRow(**dict(row))
+
+    def last_audit(self) -> int:
+        """Return the number of the last audit that was made on demand, 0 where there is none."""
+        last: int = self._all("SELECT coalesce(max(number), 0) AS last FROM audits")[0]["last"]
+        return last
+
+    def audit(self, number: int) -> AuditRow | None:
+        """Return an audit that was made on demand."""
+        row = self._one("SELECT * FROM audits WHERE number = ?", number)
+        return None if row is None else rows.audit_from(row)
 
     def events(self, limit: int = 100) -> list[EventRow]:
         """Return the last events, newest first."""

@@ -10,6 +10,7 @@ from rlaif.ledger.critique_index import CritiqueIndex
 from rlaif.ledger.identity import is_empty, pragma, schema_version
 from rlaif.ledger.layout import (
     APPLICATION_ID,
+    AUDITS_TABLES,
     CONTENT_TABLES,
     FEEDBACK_TABLES,
     JUDGES_TABLES,
@@ -25,6 +26,12 @@ from rlaif.ledger.lock import waiting_lock
 MIGRATION_SECONDS = 60.0
 
 migrations = Migrations("rlaif")
+_SETTINGS = (
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA wal_autocheckpoint = 0",
+    "PRAGMA cache_size = -131072",
+)
 
 
 @migrations()
@@ -77,6 +84,21 @@ def m006_lists(db: Database) -> None:
     for statement in LISTS_TABLES:
         db.execute(statement)
     db.execute("PRAGMA user_version = 6")
+
+
+@migrations()
+def m007_audits(db: Database) -> None:
+    """Keep audits of judges that people ask for between cycles."""
+    for statement in AUDITS_TABLES:
+        db.execute(statement)
+    db.execute("PRAGMA user_version = 7")
+
+
+def prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Make a connection one that writes, at the newest schema; raises what :func:`migrate` does."""
+    migrate(connection, path)
+    for setting in _SETTINGS:
+        connection.execute(setting)
 
 
 def migrate(connection: sqlite3.Connection, path: Path) -> None:

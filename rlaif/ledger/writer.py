@@ -16,6 +16,7 @@ from rlaif.ledger.faults import as_ledger_error, translated
 from rlaif.ledger.puts import (
     PromotionKind,
     insert,
+    put_audit,
     put_completions,
     put_event,
     put_new,
@@ -25,17 +26,10 @@ from rlaif.ledger.puts import (
     put_replies,
 )
 from rlaif.ledger.reads import LedgerReads
-from rlaif.ledger.rows import CycleRow, to_json
-from rlaif.ledger.schema import migrate
+from rlaif.ledger.rows import AuditRow, CycleRow, to_json
+from rlaif.ledger.schema import prepare
 from rlaif.ledger.unit import Unit
-from rlaif.records import Completion, HumanLabel, Prompt, StoredReply
-
-_SETTINGS = (
-    "PRAGMA foreign_keys = ON",
-    "PRAGMA synchronous = FULL",
-    "PRAGMA wal_autocheckpoint = 0",
-    "PRAGMA cache_size = -131072",
-)
+from rlaif.records import AuditOnDemand, Completion, HumanLabel, Prompt, StoredReply
 
 
 class Ledger(LedgerReads):
@@ -62,7 +56,7 @@ class Ledger(LedgerReads):
         """
         with translated(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            connection = connect(path, lambda found: _prepare(found, path))
+            connection = connect(path, lambda found: prepare(found, path))
         return cls(connection, path)
 
     def checkpoint(self) -> bool:
@@ -117,6 +111,12 @@ class Ledger(LedgerReads):
             put_prompts(self._db, [rows.prompt_row(p) for p in prompts])
             put_completions(self._db, [rows.completion_row(c) for c in completions])
             return put_new(self._db, "human_labels", found)
+
+    def add_audit(self, audit: AuditOnDemand, kind: str, told: str) -> AuditRow:
+        """Keep an audit that was made on demand, with the event that tells of it."""
+        with self._transaction():
+            put_event(self._db, kind, told, None)
+            return put_audit(self._db, audit)
 
     def register_base(self, version: str, digest: str, path: str, card: dict[str, Any]) -> None:
         """Add the policy that the project begins with and make it the current one.
@@ -392,9 +392,3 @@ class Ledger(LedgerReads):
                 error.expected,
                 error.action,
             ) from exc
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    migrate(connection, path)
-    for setting in _SETTINGS:
-        connection.execute(setting)

@@ -114,9 +114,9 @@ def test_processes_that_open_a_new_ledger_at_once_do_not_collide(tmp_path: Path)
 def test_killed_while_the_tables_are_made_the_next_one_makes_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from rlaif.ledger import writer
+    from rlaif.ledger import schema
 
-    migrate = writer.migrate
+    migrate = schema.migrate
     for statement in range(1, 400, 7):
         path = tmp_path / f"{statement}.db"
 
@@ -127,7 +127,7 @@ def test_killed_while_the_tables_are_made_the_next_one_makes_them(
                 die_at(opened, statement)
                 migrate(connection, where)  # type: ignore[arg-type]
 
-            monkeypatch.setattr(writer, "migrate", watched)
+            monkeypatch.setattr(schema, "migrate", watched)
             Ledger.open(path).close()
 
         code = in_child(work)
