@@ -17,7 +17,7 @@ from rlaif.records import AuditReport
 from rlaif.testing import ScriptedJudge
 from tests.cycle.conftest import JUDGED, Maker
 from tests.cycle.scripted import by_level
-from tests.cycle.watchers import Notes
+from tests.cycle.watchers import Notes, StopAtStage, Stopped
 
 TRIED = {"probe_share": 0.5, "again_share": 0.0}
 STRICT = {**TRIED, "max_injection": 0.1}
@@ -41,6 +41,11 @@ def talked_round(monkeypatch: pytest.MonkeyPatch) -> None:
         return Juror("gullible", judge, load_templates("detailed"), config.min_label_mass)
 
     monkeypatch.setattr(Crew, "_juror", juror)
+
+
+def run_until_it_trains(project: Project) -> None:
+    with pytest.raises(Stopped):
+        run_cycles(project, more=1, watcher=StopAtStage("reward_model"))
 
 
 def audit_of(project: Project) -> AuditReport:
@@ -79,7 +84,7 @@ def test_probes_change_no_label(make_project: Maker) -> None:
     untried = make_project("untried", rubric=JUDGED, audit=nothing)
     labels = []
     for project in (tried, untried):
-        run_cycles(project, more=1, watcher=Silent())
+        run_until_it_trains(project)
         with LedgerReader.open(project.ledger_path) as reads:
             labels.append(reads.preferences())
     assert labels[0] == labels[1] != []
@@ -93,7 +98,7 @@ def test_the_judge_is_asked_again_and_its_second_answers_train_nothing(
     """It judges by length, so a space more moves no verdict of it."""
     audit = {"probe_share": 0.0, "again_share": 0.5, "min_self_consistency": 0.9}
     project = make_project(rubric=JUDGED, audit=audit)
-    run_cycles(project, more=1, watcher=Silent())
+    run_until_it_trains(project)
     found = {f.name: f for f in audit_of(project).figures}
     for method in ("comparison", "rating"):
         figure = found[f"self-consistency by {method}"]
