@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit bench-llmbar fuzz mutation models clean bench-log bench-judging bench-judge-ablation
+.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit bench-llmbar fuzz mutation models clean bench-log bench-judging bench-judge-ablation bench-judge-world
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -78,6 +78,9 @@ bench-curves: $(STAMP) .venv-trl/.installed
 
 bench-judge-ablation: $(STAMP)
 	$(BIN)/python benchmarks/judge_ablation.py
+
+bench-judge-world: $(STAMP)
+	$(BIN)/python -m benchmarks.judge_world
 
 bench-judging: $(STAMP)
 	$(BIN)/python benchmarks/judge_throughput.py

@@ -1,0 +1,1 @@
+"""The bundled judge on the bundled world: ``python -m benchmarks.judge_world``."""
