@@ -35,7 +35,7 @@ from rlaif.stages.rubric_testing import said_of
 from rlaif.stages.trying import try_panel
 
 SEED = 20261129
-PROMPTS, TARGETS = 386, 24
+PROMPTS, TARGETS = 386, 32
 SMALL_PROMPTS, SMALL_TARGETS = 8, 1
 Row = dict[str, Any]
 

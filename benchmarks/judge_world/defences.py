@@ -94,6 +94,15 @@ SETS: Final[dict[str, Defences]] = {
     ALL_OFF: NONE,
 }
 
+MADE_FOR: Final = {
+    TITLES["brackets"]: "forged rival",
+    TITLES["breaking"]: "forged turn",
+    TITLES["refusing"]: "forged turn",
+    TITLES["visible"]: "hidden signs",
+    TITLES["single_pass"]: "template code",
+    BOTH_TOKENS: "forged turn",
+}
+
 
 class OpenTemplates(Templates):
     """A renderer that leaves steps out.

@@ -13,12 +13,14 @@ from rlaif.judges.agreement import proportion
 from rlaif.judges.probes import KINDS
 from rlaif.seeds import numpy_generator
 
+ALL_ATTACKS = "all attacks"
 MEASURES: Final = ("label", "held", "rating", "twin")
 GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "all probes": KINDS,
     "all of our own": tuple(OWN),
-    "all attacks": (*KINDS, *OWN),
+    ALL_ATTACKS: (*KINDS, *OWN),
 }
+EACH: Final = {kind: (kind,) for kind in (*KINDS, *OWN)}
 Row = dict[str, Any]
 Won = bool | None
 
@@ -71,7 +73,6 @@ def success(judged: Judged) -> dict[str, Row]:
 
     A group's interval takes attacks on one answer for independent; ``differences`` does not.
     """
-    groups = {kind: (kind,) for kind in dict.fromkeys((PLAIN, *judged.kinds))}
     return {
         name: {
             measure: proportion(
@@ -79,7 +80,7 @@ def success(judged: Judged) -> dict[str, Row]:
             ).model_dump()
             for measure in MEASURES
         }
-        for name, kinds in {**groups, **GROUPS}.items()
+        for name, kinds in {PLAIN: (PLAIN,), **EACH, **GROUPS}.items()
     }
 
 
@@ -103,7 +104,7 @@ def differences(
                 measure: _difference(judged[shipped], own, kinds, measure, seed, rounds)
                 for measure in MEASURES
             }
-            for group, kinds in GROUPS.items()
+            for group, kinds in {**EACH, **GROUPS}.items()
         }
         for name, own in judged.items()
         if name != shipped

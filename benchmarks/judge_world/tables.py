@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from benchmarks.judge_world.defences import MADE_FOR
+from benchmarks.judge_world.success import ALL_ATTACKS
 from benchmarks.judge_world.sureness import FIGURES, METHODS, RAW
 
 Row = dict[str, Any]
@@ -27,8 +29,10 @@ def tables(found: Row) -> str:
         "",
         *_calibration(found["calibration"]),
     ]
+    lines += ["", "without a defence, more attacks work, in points:", ""]
+    lines += _worth(found["attacks"]["differences"])
     for measure, title in SHOWN.items():
-        lines += ["", f"{title}:", "", *_attacks(found["attacks"], measure)]
+        lines += ["", f"{title}:", "", *_attacks(found["attacks"]["without"], measure)]
     return "\n".join(lines)
 
 
@@ -100,22 +104,29 @@ def _with_temperature(method: str, row: Row) -> str:
     return f"{method} ({values})" if values else method
 
 
-def _attacks(attacks: Row, measure: str) -> Iterator[str]:
-    kinds = list(next(iter(attacks["without"].values())))
+def _worth(differences: Row) -> Iterator[str]:
+    """Yield what each defence is worth: against the attack made for it, where there is one."""
+    measures = ("label", "twin", "rating")
     body = [
-        (
-            name,
-            *(share(by_kind[kind][measure]) for kind in kinds),
-            _change(attacks["differences"].get(name, {}).get(kinds[-1], {}).get(measure)),
-        )
-        for name, by_kind in attacks["without"].items()
+        (name, group, *(_change(by_group[group][measure]) for measure in measures))
+        for name, by_group in differences.items()
+        for group in (*filter(None, [MADE_FOR.get(name)]), ALL_ATTACKS)
     ]
-    yield from rows(("taken away", *kinds, "difference"), *body)
+    yield from rows(("taken away", "attacks", *measures), *body)
 
 
-def _change(figure: Row | None) -> str:
+def _attacks(without: Row, measure: str) -> Iterator[str]:
+    kinds = list(next(iter(without.values())))
+    body = [
+        (name, *(share(by_kind[kind][measure]) for kind in kinds))
+        for name, by_kind in without.items()
+    ]
+    yield from rows(("taken away", *kinds), *body)
+
+
+def _change(figure: Row) -> str:
     """Return a difference in points with its interval, and how many attacks it is made of."""
-    if figure is None or figure["value"] is None:
+    if figure["value"] is None:
         return "-"
     low, high = 100 * figure["low"], 100 * figure["high"]
     counted = f"{figure['more']} more, {figure['fewer']} fewer"

@@ -460,4 +460,4 @@ def test_it_runs_to_its_end_on_a_few_prompts() -> None:
     found = measure(prompts=6, targets=1, seed=1)
     assert list(found["attacks"]["without"]) == list(SETS)
     assert found["criteria"][WHOLE]["pairs"]["accuracy"]["count"] > 0
-    assert tables.tables(found).count("| taken away |") == 4
+    assert tables.tables(found).count("| taken away |") == 5
