@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,9 @@ from transformers import (
 )
 from transformers import Qwen2ForCausalLM as Qwen2
 
+from rlaif.models.lean import stepping
 from rlaif.models.lean.attention import attend, attend_causally, attend_causally_backward
+from rlaif.models.lean.block import feed_forward
 from rlaif.models.lean.layout import Layout
 from rlaif.models.lean.stepping import LeanStepper
 from rlaif.models.lean.trunk import LeanTrunk
@@ -202,6 +205,31 @@ def test_rows_read_step_by_step_see_what_they_should() -> None:
     torch.testing.assert_close(second, expected[order, 6], atol=1e-4, rtol=1e-4)
     third = stepper.read(ids[order, 7:], mask[order], places[order, 7:])
     torch.testing.assert_close(third, expected[order, 8], atol=1e-4, rtol=1e-4)
+
+
+def test_what_fills_a_rectangle_is_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make("llama", torch.float32)
+    trunk = LeanTrunk(model, torch.float32)
+    fed: list[int] = []
+
+    def counted(x: torch.Tensor, *rest: Any) -> Any:
+        fed.append(len(x))
+        return feed_forward(x, *rest)
+
+    monkeypatch.setattr(stepping, "feed_forward", counted)
+    ids = torch.arange(24).view(3, 8)
+    mask = torch.ones(3, 8, dtype=torch.bool)
+    mask[0, :3] = mask[1, 5:] = False
+    places = (mask.long().cumsum(-1) - 1).clamp(min=0)
+    layers = len(trunk.layers)
+    stepper = LeanStepper(trunk, 3)
+    first = stepper.read(ids[:, :5], mask[:, :5], places[:, :5])
+    second = stepper.read(ids[:, 5:], mask, places[:, 5:])
+    assert fed == [12] * (layers - 1) + [3] + [6] * (layers - 1) + [2]
+    assert not second[1].any()
+    for row, found in ((0, second), (1, first), (2, second)):
+        alone = model.base_model(input_ids=ids[row][mask[row]].unsqueeze(0)).last_hidden_state
+        torch.testing.assert_close(found[row], alone[0, -1], atol=1e-4, rtol=1e-4)
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=30), st.floats(0.0, 0.5))
