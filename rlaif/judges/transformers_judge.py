@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Generic, TypeVar
 
 from torch import Tensor
@@ -46,6 +47,7 @@ _BEFORE = "Good."
 _NEUTRAL = "word"
 _STOP_WINDOW = 8
 _RANKING_SLACK = 2
+_SPELLINGS = 4096
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,8 @@ class TransformersJudge:
             ]
         )
         self.special_tokens = tuple(special.values())
+        self._may_end_cue = cache(lambda token: CUE[-1] in lm.tokenizer.decode([token]))
+        self._spelled = lru_cache(_SPELLINGS)(lambda text: encode_answer(lm, text, ended=False))
         if room <= len(self._tokens(_NEUTRAL)):
             raise ModelError(
                 f"judge {lm.name}: a context of {lm.context} tokens, and critiques of up to "
@@ -237,7 +241,9 @@ class TransformersJudge:
 
     def _ends(self, draft: _Draft[JudgeRequest]) -> bool:
         tail = draft.tokens[-_STOP_WINDOW:]
-        return self._is_over(tail) or CUE in self._lm.tokenizer.decode(tail)
+        if self._is_over(tail) or not self._may_end_cue(tail[-1]):
+            return self._is_over(tail)
+        return CUE in self._lm.tokenizer.decode(tail)
 
     def _has_ranked(self, draft: _Draft[JudgeRequest]) -> bool:
         """Whether a draft is at its end, or has a ranking's line and a line break after it."""
@@ -284,7 +290,7 @@ class TransformersJudge:
             draft.fail("the judge wrote no critique")
             return []
         cue = self._form(draft.row.request).cue
-        ending = encode_answer(self._lm, critique + cue, ended=False)
+        ending = self._spelled(critique + cue)
         if len(draft.row.ids) + len(ending) >= self._lm.context:
             draft.fail(self._too_long(len(draft.row.ids), len(ending) + 1))
             return []
