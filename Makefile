@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit bench-llmbar fuzz mutation models clean bench-log bench-judging bench-judge-ablation bench-judge-world
+.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit bench-llmbar fuzz mutation models clean bench-log bench-judging bench-judge-ablation bench-judge-world bench-judge-local
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -84,6 +84,9 @@ bench-judge-world: $(STAMP)
 
 bench-judging: $(STAMP)
 	$(BIN)/python benchmarks/judge_throughput.py
+
+bench-judge-local: $(STAMP)
+	$(BIN)/python benchmarks/judge_local.py
 
 models: $(STAMP)
 	$(BIN)/python -m rlaif.bundled.build

@@ -52,6 +52,12 @@ def test_rows_that_begin_alike_are_grouped() -> None:
     assert group_by_beginning([]) == []
 
 
+@pytest.mark.parametrize(("alone", "groups"), [(11, [[0, 1, 2]]), (16, [[0], [1], [2]])])
+def test_a_beginning_of_two_fifths_is_worth_sharing(alone: int, groups: list[list[int]]) -> None:
+    rows = [[*range(10), *range(start, start + alone)] for start in (20, 40, 60)]
+    assert group_by_beginning(rows) == groups
+
+
 ROWS = st.lists(st.lists(st.integers(1, 3), min_size=1, max_size=8), max_size=8)
 
 

@@ -258,6 +258,24 @@ def test_a_critique_stops_at_the_judges_own_cue(tmp_path: Path) -> None:
     assert "besides" not in reply.call.reply
 
 
+def test_a_draft_is_read_again_only_where_a_token_may_end_the_cue(
+    tiny_lm: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = TransformersJudge(tiny_lm, CONFIG)
+    judge.judge([request("Is this right?")])
+    decode, read = type(tiny_lm.tokenizer).decode, []
+
+    def counted(self: Any, ids: list[int], **rest: Any) -> Any:
+        read.append(len(ids))
+        return decode(self, ids, **rest)
+
+    monkeypatch.setattr(type(tiny_lm.tokenizer), "decode", counted)
+    (reply,) = judge.judge([request("Is this right?")])
+    assert reply.call is not None
+    assert ":" not in reply.call.reply
+    assert read == [reply.call.reply_tokens]
+
+
 def test_labels_are_single_tokens_after_the_cue(tiny_lm: LanguageModel) -> None:
     form = find_label_form(tiny_lm, PAIR_LABELS)
     assert form.cue == "\nVerdict:"
