@@ -42,7 +42,6 @@ from rlaif.records import (
     JudgementKind,
     PairVerdict,
     Prompt,
-    Rating,
     Unscored,
     Verdict,
     make_id,
@@ -354,8 +353,7 @@ class RubricJudge:
         prompt, completion = item
         verdict: Verdict
         if isinstance(criterion, RuleCriterion):
-            score, critique = judge_by_rule(criterion.rule, completion.text)
-            verdict = Rating(score=score)
+            verdict, critique = judge_by_rule(criterion.rule, completion.text)
         elif isinstance(criterion, PythonCriterion):
             function = self._code[criterion.function]
             verdict, critique = judge_by_code(self.rubric, criterion, function, prompt, completion)

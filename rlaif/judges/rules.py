@@ -5,19 +5,22 @@ is natural, so that a policy that comes nearer is told so:
 
     min_words        words / min_words while short, else 1
     max_words        1 up to the limit, falling in a line to 0 at twice the limit
-    must_match       share of the patterns that are found (anywhere, ``re.search``)
+    must_match       share of the patterns that are found, anywhere
     must_not_match   share of the patterns that are not found
     starts_with      1 or 0, leading white space aside
     ends_with        1 or 0, trailing white space aside
     max_repetition   1 up to the limit, falling in a line to 0 where every trigram repeats
     language         share of the words in the language's script
+
+Where a pattern was not looked for to the end the answer is unscored.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 
+from rlaif.judges.patterns import UnsearchedError, found_in
 from rlaif.judges.rubric import RuleSpec
 from rlaif.judges.wording import language_share, repetition
+from rlaif.records import Rating, Unscored
 from rlaif.text import shortened, words_of
 
 Part = tuple[float, str]
@@ -35,7 +38,7 @@ _NAMES = {
 _SHOWN = 24
 
 
-def judge_by_rule(spec: RuleSpec, text: str) -> tuple[float, str]:
+def judge_by_rule(spec: RuleSpec, text: str) -> tuple[Rating | Unscored, str]:
     """Score a text by a rule.
 
     Args:
@@ -43,11 +46,15 @@ def judge_by_rule(spec: RuleSpec, text: str) -> tuple[float, str]:
         text: The answer.
 
     Returns:
-        The score in [0, 1], and why, in words.
+        The rating and why, in words; unscored, with the reason, where a pattern was not looked for
+        to the end.
     """
-    parts = list(_parts(spec, text))
+    try:
+        parts = list(_parts(spec, text))
+    except UnsearchedError as exc:
+        return Unscored(reason=str(exc)), ""
     score = sum(part for part, _ in parts) / len(parts)
-    return score, "; ".join(why for _, why in parts)
+    return Rating(score=score), "; ".join(why for _, why in parts)
 
 
 def _parts(spec: RuleSpec, text: str) -> Iterator[Part]:
@@ -91,14 +98,15 @@ def _max_words(count: int, most: int) -> Part:
 
 
 def _must_match(patterns: Sequence[str], text: str) -> Part:
-    missing = [pattern for pattern in patterns if not re.search(pattern, text)]
+    missing = [pattern for pattern in patterns if found_in(text, pattern) is None]
     if missing:
         return 1.0 - len(missing) / len(patterns), f"lacks {_list(map(_quote, missing))}"
     return 1.0, "has what it must have"
 
 
 def _must_not_match(patterns: Sequence[str], text: str) -> Part:
-    found = [match.group() for p in patterns if (match := re.search(p, text))]
+    looked_for = (found_in(text, pattern) for pattern in patterns)
+    found = [match for match in looked_for if match is not None]
     if found:
         return 1.0 - len(found) / len(patterns), f"must not have {_list(map(_quote, found))}"
     return 1.0, "has nothing that it must not have"

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from rlaif.judges.patterns import ENGINE
 from rlaif.judges.rubric.fields import (
     Choices,
     Count,
@@ -180,6 +181,12 @@ class RuleCriterion(Criterion):
 
     kind: Literal["rule"]
     rule: RuleSpec
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """As for every criterion; where there are patterns, with what looks for them."""
+        patterns = self.rule.must_match or self.rule.must_not_match
+        return super().content | ({"patterns": ENGINE} if patterns else {})
 
 
 class EmbeddingCriterion(Criterion):

@@ -1,13 +1,13 @@
-"""What fields of a rubric may hold: texts that are not blank, patterns that compile, choices."""
+"""What fields of a rubric may hold: texts that are not blank, patterns, choices."""
 
 import keyword
 import math
-import re
 import unicodedata
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from rlaif.judges.patterns import wrong_with
 from rlaif.judges.wording import LANGUAGES
 
 MAX_CHOICES = 9
@@ -19,11 +19,10 @@ def _with_words(text: str) -> str:
     return text
 
 
-def _compiling(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as exc:
-        raise ValueError(f"a regular expression; this one has an error: {exc}") from exc
+def _searchable(pattern: str) -> str:
+    wrong = wrong_with(pattern)
+    if wrong is not None:
+        raise ValueError(wrong)
     return pattern
 
 
@@ -67,7 +66,7 @@ def _is_json(value: object) -> bool:
 
 Text = Annotated[str, AfterValidator(_with_words)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1, strict=False)]
-Pattern = Annotated[Text, AfterValidator(_compiling)]
+Pattern = Annotated[Text, AfterValidator(_searchable)]
 Patterns = Annotated[tuple[Pattern, ...], Field(min_length=1, strict=False)]
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -268,15 +268,27 @@ SCALED = DESK.replace('choices = ["wrong", "half right", "right"]\n', "").replac
 def test_the_hash_of_old_rubrics_is_what_it_was(tmp_path: Path) -> None:
     """The hashes are of the first version of the format, which knew no examples."""
     first = read(tmp_path, DESK)
-    assert first.content_hash == "6674ea8ddae339d82b15c878a218a415fb34bfc7c5fca33481f553c4e6a719e4"
+    before = [
+        {key: value for key, value in c.content.items() if key != "patterns"}
+        for c in first.criteria
+    ]
+    assert digest_of(before) == "6674ea8ddae339d82b15c878a218a415fb34bfc7c5fca33481f553c4e6a719e4"
     given = {"templates": {}, "judge": "j", "embedder": "e", "settings": {"t": 0.5}}
     old = "b7405be6e0eafaebbc4b23c84ba7e66d3853069b7561b5907e6cc491e8603d9f"
-    assert rubric_hash(first, **given) == old  # type: ignore[arg-type]
-    assert rubric_hash(first, **given, code={}) == old  # type: ignore[arg-type]
+    assert digest_of([digest_of(before), {}, "j", "e", {"t": 0.5}]) == old
+    assert rubric_hash(first, **given) != old  # type: ignore[arg-type]
+    assert rubric_hash(first, **given, code={}) == rubric_hash(first, **given)  # type: ignore[arg-type]
     helpdesk = load_rubric(share("prompts", "rubrics", "helpdesk.toml"))
     assert helpdesk.content_hash == (
         "4d84dfe551728bf19bbd7a71bd4ee2b5b0829c52e3112216a95dd2485c43f234"
     )
+
+
+def test_the_hash_says_what_looks_for_patterns(tmp_path: Path) -> None:
+    """It was Python's re, which takes other characters for parts of words."""
+    (found,) = (c.content for c in read(tmp_path, DESK).criteria if "patterns" in c.content)
+    assert found["patterns"] == "regex"
+    assert found["rule"]["must_not_match"] == ["foo", "ba+r"]
 
 
 def test_a_scale_counts_as_the_choices_that_it_gives(tmp_path: Path) -> None:
@@ -288,6 +300,8 @@ def test_the_hash_is_over_criteria_and_references(tmp_path: Path) -> None:
     found = read(tmp_path, DESK + '[[references]]\nprompt = "p"\nanswer = "a"\n')
     bare = [c.model_dump(mode="json", exclude={"description"}) for c in found.criteria]
     del bare[0]["examples"], bare[0]["graded_by"]
+    (patterned,) = (c for c in bare if c["kind"] == "rule" and c["rule"]["must_not_match"])
+    patterned["patterns"] = "regex"
     references = [{"prompt": "p", "answer": "a"}]
     assert found.content_hash == digest_of({"criteria": bare, "references": references})
 

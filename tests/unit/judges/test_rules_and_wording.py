@@ -3,14 +3,22 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from rlaif.judges import RuleSpec, judge_by_rule
+from rlaif.judges import RuleSpec, judge_by_rule, patterns
 from rlaif.judges.wording import LANGUAGES, language_share, repetition
+from rlaif.records import Rating, Unscored
 from rlaif.text import words_of
 
 
 def rule(**keys: Any) -> RuleSpec:
     return RuleSpec.model_validate(keys)
+
+
+def scored(spec: RuleSpec, text: str) -> tuple[float, str]:
+    verdict, why = judge_by_rule(spec, text)
+    assert isinstance(verdict, Rating)
+    return verdict.score, why
 
 
 @pytest.mark.parametrize(
@@ -103,14 +111,14 @@ def test_language_is_told_by_script(text: str, language: str, share: float) -> N
 def test_each_part_scores_and_says_why(
     keys: dict[str, Any], text: str, score: float, why: str
 ) -> None:
-    found, said = judge_by_rule(rule(**keys), text)
+    found, said = scored(rule(**keys), text)
     assert found == pytest.approx(score)
     assert why in said
 
 
 def test_several_parts_are_averaged_and_all_explained() -> None:
     spec = rule(min_words=4, ends_with=["."], must_not_match="two")
-    score, why = judge_by_rule(spec, "one two")
+    score, why = scored(spec, "one two")
     assert score == pytest.approx((0.5 + 0.0 + 0.0) / 3)
     assert why.split("; ") == [
         "has 2 words, fewer than 4",
@@ -120,7 +128,7 @@ def test_several_parts_are_averaged_and_all_explained() -> None:
 
 
 def test_long_matches_are_shown_short() -> None:
-    _, why = judge_by_rule(rule(must_not_match="x+"), "x" * 500)
+    _, why = scored(rule(must_not_match="x+"), "x" * 500)
     assert len(why) < 60
 
 
@@ -150,7 +158,7 @@ SPECS = st.builds(
 
 @given(SPECS, st.text())
 def test_any_text_gets_a_score_from_0_to_1_and_words(spec: RuleSpec, text: str) -> None:
-    score, why = judge_by_rule(spec, text)
+    score, why = scored(spec, text)
     assert 0.0 <= score <= 1.0
     assert why
 
@@ -167,5 +175,87 @@ def test_measures_are_shares(text: str, language: str) -> None:
 def test_more_words_never_lower_min_words_nor_raise_max_words(words: list[str], n: int) -> None:
     shorter, longer = " ".join(words), " ".join([*words, "more"])
     low, high = rule(min_words=n), rule(max_words=n)
-    assert judge_by_rule(low, shorter)[0] <= judge_by_rule(low, longer)[0]
-    assert judge_by_rule(high, shorter)[0] >= judge_by_rule(high, longer)[0]
+    assert scored(low, shorter)[0] <= scored(low, longer)[0]
+    assert scored(high, shorter)[0] >= scored(high, longer)[0]
+
+
+def unchecked(**keys: Any) -> RuleSpec:
+    """A rule as it may still be met, with a pattern that loading would refuse."""
+    return RuleSpec.model_construct(set(keys), **keys)
+
+
+@pytest.mark.parametrize("key", ["must_match", "must_not_match"])
+def test_a_pattern_that_is_not_searched_to_the_end_is_no_score(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patterns, "LIMIT", 0.05)
+    spec = unchecked(min_words=1, **{key: ("word", "(a|aa)+$")})
+    assert judge_by_rule(spec, "a" * 90 + " word !") == (
+        Unscored(reason="looking for the pattern '(a|aa)+$' took more than 0.05 s"),
+        "",
+    )
+
+
+def test_patterns_have_seconds_of_computing_not_of_the_clock() -> None:
+    assert patterns.LIMIT == 5.0
+    assert scored(rule(must_match=r"(\w+ )+end$"), "word " * 19_000 + "end")[0] == 1.0
+
+
+def test_patterns_are_looked_for_in_as_much_as_is_always_quick() -> None:
+    spec = rule(must_not_match="z")
+    longest = "a" * patterns.LONGEST
+    assert scored(spec, longest)[0] == 1.0
+    assert judge_by_rule(spec, f"{longest}a") == (
+        Unscored(
+            reason="the answer has 100,001 characters; a pattern is looked for in 100,000 at most"
+        ),
+        "",
+    )
+    assert scored(rule(min_words=1), f"{longest}a")[0] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("(a|a)*$", "'a'"),
+        ("^(a|aa)+$", "'a'"),
+        ("(的|的的)+$", "'的'"),
+        ("(é|é)+$", "'é'"),
+        (r"^(\w+\s?){1,40}$", "'a'"),
+        ("(?:.*?,){20}x", "'a,'"),
+    ],
+)
+def test_patterns_that_can_run_for_ever_are_refused(
+    pattern: str, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert patterns.QUICK == 1.0
+    monkeypatch.setattr(patterns, "QUICK", 0.1)
+    with pytest.raises(ValidationError) as caught:
+        rule(must_match=pattern)
+    assert f"takes more than 0.1 s on {text} repeated 48 times" in str(caught.value)
+    assert "read in one way only" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(a+)+$",
+        r"\b(\w+)\b(?=.*\b\1\b)",
+        r"^(?:\s*\d+\.\s.+\n?)+$",
+        r"(\S+\s+){50,}",
+        r"[\w.+-]+@[\w-]+\.[\w.]+",
+        r"\p{Han}{2,}",
+    ],
+)
+def test_patterns_that_are_quick_are_taken(pattern: str) -> None:
+    assert rule(must_match=pattern).must_match == (pattern,)
+
+
+def test_a_pattern_that_the_package_stumbles_over_is_no_pattern() -> None:
+    with pytest.raises(ValidationError, match="this one has an error"):
+        rule(must_match="t>k{55s<}:")
+
+
+def test_an_empty_find_is_a_find() -> None:
+    assert scored(rule(must_match="x*"), "no")[0] == 1.0
+    assert scored(rule(must_not_match="x*"), "no")[0] == 0.0

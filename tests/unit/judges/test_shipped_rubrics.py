@@ -9,6 +9,7 @@ from rlaif.judges import JudgeCriterion, Rubric, RuleCriterion, load_rubric, loa
 from rlaif.judges.rules import judge_by_rule
 from rlaif.judges.wording import language_share
 from rlaif.project import share
+from rlaif.records import Rating
 from rlaif.text import normalised, words_of
 
 NAMES = ("helpful", "harmless", "honest", "concise", "support-desk", "constitution")
@@ -141,7 +142,8 @@ def test_the_rules_count_what_they_say(
     rubric: str, criterion: str, answer: str, score: float
 ) -> None:
     found, _ = judge_by_rule(rule(rubric, criterion).rule, answer)
-    assert found == pytest.approx(score)
+    assert isinstance(found, Rating)
+    assert found.score == pytest.approx(score)
 
 
 @pytest.mark.parametrize("rubric", RUBRICS, ids=named)
