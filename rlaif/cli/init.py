@@ -137,7 +137,7 @@ def make_project(root: Path, choices: Choices) -> list[str]:
         (root / sub).mkdir(parents=True, exist_ok=True)
     kept = [str(target) for source, target in wanted if not _copy(source, root / target)]
     write_atomically(root / CONFIG_NAME, render_config(config))
-    return [*(f"kept {name} as it was" for name in kept), *_notes(choices)]
+    return [*(f"kept {name} as it was" for name in kept), *_notes(choices, config)]
 
 
 def _config(choices: Choices) -> RlaifConfig:
@@ -227,15 +227,24 @@ def _copy(source: Path, target: Path) -> bool:
     return True
 
 
-def _notes(choices: Choices) -> Iterator[str]:
-    if not choices.foreign_policy:
-        return
-    if choices.prompts is None:
+def _notes(choices: Choices, config: RlaifConfig) -> Iterator[str]:
+    if choices.foreign_policy and choices.prompts is None:
         yield f"there are no prompts yet: put JSON lines into {_POOLS}/"
-    if choices.rubric is None:
+    if choices.foreign_policy and choices.rubric is None:
         yield f"the rubric is the bundled help desk's: edit {RubricConfig().path}"
-    if choices.judge is None:
+    untaught = None if choices.rubric is None else _untaught(choices.rubric, config)
+    if untaught is not None:
+        yield untaught
+    elif choices.foreign_policy and choices.judge is None:
         yield (
             "the judge is bundled:tiny-judge, which knows the help desk only: name another in "
             "[judge] where the rubric has criteria of kind judge"
         )
+
+
+def _untaught(rubric: Path, config: RlaifConfig) -> str | None:
+    from rlaif.judges.rubric import load_rubric
+    from rlaif.judges.taught import untaught
+
+    found = untaught(config.jury, load_rubric(rubric.expanduser()))
+    return None if found is None else f"{found.seen}; {found.action}"

@@ -136,8 +136,8 @@ def validate(ctx: click.Context, file: Path, as_json: bool) -> None:
     Errors come with line and field, the first of each criterion; then the exit code is 78. What
     is allowed and seldom meant is a warning, and no error: a judge criterion without weight, names
     or texts that cannot be told apart, choices that go from best to worst. In a project it is
-    also checked that the judge's template can show all that the rubric has, and that the functions
-    of python criteria are there.
+    also checked that the judge's template can show all that the rubric has, that the functions of
+    python criteria are there, and whether the bundled judge is asked what it was never taught.
     """
     from rlaif.cli.rubric_check import check_rubric
 

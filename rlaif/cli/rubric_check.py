@@ -13,6 +13,7 @@ from rlaif.cli.place import Place
 from rlaif.config import CONFIG_NAME
 from rlaif.errors import ConfigError, RubricError
 from rlaif.judges.rubric import AnyCriterion, JudgeCriterion, Rubric, load_rubric
+from rlaif.judges.taught import untaught
 from rlaif.project import Project
 from rlaif.text import normalised
 from rlaif.toml_source import Location, read_toml
@@ -133,7 +134,7 @@ def find_warnings(path: Path, rubric: Rubric) -> list[Warned]:
 
 
 def find_misfits(place: Place, rubric: Rubric, path: Path) -> Iterator[Warned]:
-    """Yield why the project could not judge by a rubric: its templates, its functions.
+    """Yield why the project could not judge by a rubric: its judge, their templates, its functions.
 
     Raises:
         ConfigError: The project's settings are wrong.
@@ -146,6 +147,9 @@ def find_misfits(place: Place, rubric: Rubric, path: Path) -> Iterator[Warned]:
             check(project, rubric, path)
         except ConfigError as exc:
             yield Warned(None, f"the project could not judge by it: {_bare(exc)}", exc.action)
+    found = untaught((*project.config.jury, *project.config.evaluation_jury), rubric)
+    if found is not None:
+        yield Warned(None, *found)
 
 
 def _check_templates(project: Project, rubric: Rubric, _: Path) -> None:

@@ -101,6 +101,40 @@ def test_a_foreign_policy_with_its_own_rubric_and_prompts(
     assert [p.name for p in (root / "prompts" / "pools").iterdir()] == ["openings [1].jsonl"]
 
 
+JUDGED = (
+    RUBRIC
+    + """
+[[criteria]]
+name = "warm"
+kind = "judge"
+weight = 1.0
+text = "The story is warm."
+choices = ["cold", "warm"]
+"""
+)
+
+
+@pytest.mark.parametrize("options", [(), ("--judge", "bundled:tiny-judge"), ("--policy",)])
+def test_a_rubric_that_the_bundled_judge_was_never_taught_is_named(
+    rlaif: Rlaif, tmp_path: Path, model: Path, rubric: Path, options: tuple[str, ...]
+) -> None:
+    rubric.write_text(JUDGED, encoding="utf-8")
+    given = (*options, model) if options == ("--policy",) else options
+    result = rlaif("init", tmp_path / "new", "--rubric", rubric, *given)
+    assert result.exit_code == 0
+    (note,) = (line for line in result.stdout.splitlines() if "the judge is" in line)
+    assert "which knows the criteria of the bundled help desk only" in note
+    assert "what it says of 'warm' means nothing; name another judge under [judge]" in note
+
+
+def test_another_judge_is_taken_at_its_word(
+    rlaif: Rlaif, tmp_path: Path, model: Path, rubric: Path
+) -> None:
+    rubric.write_text(JUDGED, encoding="utf-8")
+    result = rlaif("init", tmp_path / "new", "--rubric", rubric, "--judge", model)
+    assert "the judge is" not in result.stdout
+
+
 def test_relative_model_paths_become_absolute(
     rlaif: Rlaif, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

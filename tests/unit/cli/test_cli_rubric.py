@@ -66,6 +66,15 @@ def changed(*changes: tuple[str, str]) -> str:
     return text
 
 
+def general(project: Project) -> None:
+    """Name a judge that is not the bundled one; validating loads none."""
+    settings = project.config_path.read_text(encoding="utf-8")
+    old = 'path = "bundled:tiny-judge"'
+    assert settings.count(old) == 1
+    named = settings.replace(old, 'path = "models/judge"')
+    project.config_path.write_text(named, encoding="utf-8")
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_new_rubric_is_right_as_it_stands(here: Rlaif, project: Project, language: str) -> None:
     result = here("rubric", "new", "our-tone", "--language", language)
@@ -76,6 +85,7 @@ def test_a_new_rubric_is_right_as_it_stands(here: Rlaif, project: Project, langu
     found = load_rubric(path)
     assert (found.name, found.language, len(found.criteria)) == ("our-tone", language, 3)
     assert sum(c.weight for c in found.criteria) == pytest.approx(1.0)
+    general(project)
     checked = here("rubric", "validate", path)
     assert checked.exit_code == 0
     assert checked.stdout.startswith(f"{path} is a rubric: 3 criteria, content ")
@@ -429,8 +439,9 @@ def test_choices_that_are_not_clearly_reversed_are_left_alone(
 
 
 def test_a_template_that_cannot_show_a_reference_is_a_warning(
-    here: Rlaif, rlaif: Rlaif, tmp_path: Path
+    here: Rlaif, rlaif: Rlaif, project: Project, tmp_path: Path
 ) -> None:
+    general(project)
     path = write(tmp_path, WHOLE + '\n[[references]]\nprompt = "2 + 2?"\nanswer = "4"\n')
     ((_, seen),) = warnings(here, path)
     assert "the judge template 'compact' does not show reference" in seen
@@ -450,13 +461,14 @@ def test_a_jurors_template_is_looked_at_too(here: Rlaif, project: Project, tmp_p
     head, one, rest = WHOLE.split("[[criteria]]", 2)
     with_example = "[[criteria]]".join([head, one + EXAMPLE, rest])
     path = write(tmp_path, with_example)
+    general(project)
     settings = project.config_path.read_text(encoding="utf-8")
     better = settings.replace('template = "compact"', 'template = "detailed"', 1)
     project.config_path.write_text(better, encoding="utf-8")
     assert warnings(here, path) == []
     shown = here("rubric", "show", path).stdout
     assert "  example   prompt: 2 + 2?\n            answer: 5\n" in shown
-    juror = '\n[[jurors]]\nname = "other"\ntemplate = "compact"\n'
+    juror = '\n[[jurors]]\nname = "other"\npath = "models/other"\ntemplate = "compact"\n'
     project.config_path.write_text(better + juror, encoding="utf-8")
     ((_, seen),) = warnings(here, path)
     assert "the judge template 'compact' does not show examples" in seen
@@ -477,6 +489,7 @@ def test_a_function_that_is_not_there_is_a_warning(
 ) -> None:
     python = '\n[[criteria]]\nname = "f"\nkind = "python"\nweight = 1\nfunction = "kind_words"\n'
     path = write(tmp_path, WHOLE + python)
+    general(project)
     ((_, seen),) = warnings(here, path)
     assert seen.startswith("the project could not judge by it: ")
     assert "kind_words" in seen
@@ -488,6 +501,67 @@ def test_a_function_that_is_not_there_is_a_warning(
     code = project.root / "criteria.py"
     code.write_text("def kind_words(prompt, completion, context): ...\n", encoding="utf-8")
     assert warnings(here, path) == []
+
+
+def test_what_the_bundled_judge_was_never_taught_is_a_warning(
+    here: Rlaif, rlaif: Rlaif, project: Project, tmp_path: Path
+) -> None:
+    path = write(tmp_path, WHOLE)
+    result = here("rubric", "validate", path)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[:2] == [
+        "warning: the judge is bundled:tiny-judge, which knows the criteria of the bundled help "
+        "desk only ('correct', 'courteous', 'concise'): what it says of 'right' means nothing",
+        "  to do: name another judge under [judge] in rlaif.toml, or judge by "
+        "prompts/rubrics/helpdesk.toml",
+    ]
+    assert warnings(lambda *args: rlaif("--project", tmp_path, *args), path) == []
+    assert warnings(here, project.root / "prompts" / "rubrics" / "helpdesk.toml") == []
+    assert warnings(here, share("prompts", "rubrics", "helpful.toml")) != []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('name = "courteous"', 'name = "polite"'),
+        ("The answer is kind, not rude.", "The answer is kind."),
+        ('"rude", "plain", "kind"', '"rude", "kind"'),
+    ],
+)
+def test_the_bundled_judge_knows_its_criteria_word_by_word(
+    here: Rlaif, tmp_path: Path, old: str, new: str
+) -> None:
+    known = share("prompts", "rubrics", "helpdesk.toml").read_text(encoding="utf-8")
+    same = known.replace("weight = 0.27", "weight = 0.5").replace("The manner.", "Its manner.")
+    assert warnings(here, write(tmp_path, same)) == []
+    ((_, seen),) = warnings(here, write(tmp_path, known.replace(old, new)))
+    name = "polite" if "polite" in new else "courteous"
+    assert seen.endswith(f"what it says of {name!r} means nothing")
+
+
+def test_the_bundled_judge_knows_one_template(here: Rlaif, project: Project) -> None:
+    settings = project.config_path.read_text(encoding="utf-8")
+    changed = settings.replace('template = "compact"', 'template = "detailed"', 1)
+    project.config_path.write_text(changed, encoding="utf-8")
+    ((_, seen),) = warnings(here, project.root / "prompts" / "rubrics" / "helpdesk.toml")
+    assert "in the template 'compact' only: what it says to 'detailed' means nothing" in seen
+
+
+def test_a_rubric_without_a_judge_criterion_asks_no_judge(here: Rlaif, tmp_path: Path) -> None:
+    head, _, rest = WHOLE.split("[[criteria]]", 2)
+    assert warnings(here, write(tmp_path, f"{head}[[criteria]]{rest}")) == []
+
+
+def test_the_gates_own_judge_is_looked_at_too(
+    here: Rlaif, project: Project, tmp_path: Path
+) -> None:
+    general(project)
+    path = write(tmp_path, WHOLE)
+    assert warnings(here, path) == []
+    with project.config_path.open("a", encoding="utf-8") as settings:
+        settings.write('\n[evaluation.judge]\npath = "bundled:tiny-judge"\n')
+    ((_, seen),) = warnings(here, path)
+    assert "bundled:tiny-judge" in seen
 
 
 def test_diff_goes_criterion_by_criterion(rlaif: Rlaif, tmp_path: Path) -> None:
