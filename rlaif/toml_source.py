@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from rlaif.errors import ConfigError
+from rlaif.expectation import expected
 from rlaif.text import quoted
 
 Location = tuple[str | int, ...]
@@ -99,15 +100,15 @@ class TomlFile:
             known = _known_keys(model, location[:-1])
             near = difflib.get_close_matches(str(location[-1]), known, n=1)
             seen = f"unknown key {field!r}"
-            expected = f"one of: {', '.join(sorted(known))}" if known else "a known key"
+            wanted = f"one of: {', '.join(sorted(known))}" if known else "a known key"
             action = f"write {near[0]!r}" if near else "remove it"
         elif first["type"] == "missing":
-            seen, expected, action = f"{field!r} is missing", "a value for it", "add it"
+            seen, wanted, action = f"{field!r} is missing", expected([first]), "add it"
         else:
-            message = first["msg"].removeprefix("Value error, ")
+            same = [e for e in errors if _real_part(model, e["loc"]) == location]
             seen = f"{field} = {quoted(first.get('input'), 120)}"
-            expected, action = message, "correct the value"
-        return self._error(seen, expected, action, path=self.path, line=self.line_of(location))
+            wanted, action = expected(same), "correct the value"
+        return self._error(seen, wanted, action, path=self.path, line=self.line_of(location))
 
     def _contradiction(self, found: ContradictionError) -> ConfigError:
         return self._error(

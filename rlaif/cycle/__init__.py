@@ -34,6 +34,7 @@ from rlaif.cycle.training import PPO, REWARD_MODEL, ppo, reward_model
 from rlaif.cycle.transport import with_transport
 from rlaif.engines.local import LocalEngine
 from rlaif.errors import BudgetSpentError, ConfigError, UsageError
+from rlaif.expectation import expected
 from rlaif.ledger.lock import ProjectLock
 from rlaif.ledger.rows import CycleRow
 from rlaif.ledger.writer import Ledger
@@ -219,7 +220,7 @@ def settings_of(ledger: Ledger, known: CycleRow, new: RlaifConfig) -> RlaifConfi
     except ValidationError as exc:
         raise ConfigError(
             f"cycle {known.number} keeps {', '.join(sorted(kept))} as it began with them, and "
-            f"beside them: {exc.errors(include_url=False)[0]['msg'].removeprefix('Value error, ')}",
+            f"beside them: {expected(exc.errors(include_url=False)[:1])}",
             "changes that can stand beside the settings of stages that have begun",
             "take the change back until the cycle has ended",
         ) from exc

@@ -5,6 +5,7 @@ from traceback import walk_tb
 
 from pydantic import ValidationError
 
+from rlaif.expectation import told
 from rlaif.text import quoted, shortened
 
 _LONGEST = 400
@@ -17,7 +18,7 @@ def words_of(exc: BaseException) -> str:
     An error of pydantic's is told in one line, field by field.
     """
     name = type(exc).__name__
-    message = _fields_of(exc) if isinstance(exc, ValidationError) else _message_of(exc)
+    message = told(exc, shown) if isinstance(exc, ValidationError) else _message_of(exc)
     return shortened(writable(f"{name}: {message}" if message else name), _LONGEST)
 
 
@@ -39,14 +40,6 @@ def shown(value: object) -> str:
 def writable(text: str) -> str:
     """Return a text that UTF-8 can hold: lone surrogates are written out."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _fields_of(exc: ValidationError) -> str:
-    wrong = exc.errors(include_url=False, include_context=False)
-    return "; ".join(
-        f"{'.'.join(map(str, e['loc'])) or exc.title} = {shown(e['input'])}: {e['msg']}"
-        for e in wrong
-    )
 
 
 def _message_of(exc: BaseException) -> str:

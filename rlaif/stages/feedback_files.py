@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from rlaif.errors import FeedbackFileError
 from rlaif.records import LabelForm, Message
@@ -300,10 +300,7 @@ def _cell(key: str, cell: str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _refused(path: Path, line: int, exc: ValueError, said: str) -> FeedbackFileError:
-    seen, expected = what_is_wrong(exc, said, EXAMPLE)
-    if isinstance(exc, ValidationError) and exc.errors()[0]["type"] == "extra_forbidden":
-        seen = f"{exc.errors()[0]['loc'][0]!r} is not known"
-        expected = f"some of: {', '.join(FeedbackLine.model_fields)}"
+    seen, expected = what_is_wrong(exc, said, EXAMPLE, FeedbackLine)
     return FeedbackFileError(seen, expected, MEND, path=path, line=line)
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from rlaif.errors import ConfigError
+from rlaif.expectation import expected, own_words
 from rlaif.records import Message
 from rlaif.text import normalised, quoted
 
@@ -72,8 +73,8 @@ def read_json_lines(
         try:
             found.append((number, _parsed(line.rstrip("\r"), model)))
         except ValueError as exc:
-            seen, expected = what_is_wrong(exc, line.rstrip("\r"), example)
-            raise error(seen, expected, "mend the line", path=path, line=number) from exc
+            seen, wanted = what_is_wrong(exc, line.rstrip("\r"), example, model)
+            raise error(seen, wanted, "mend the line", path=path, line=number) from exc
     return found
 
 
@@ -111,17 +112,31 @@ def _no_number(name: str) -> Any:  # noqa: ANN401 - never returns
     raise ValueError(f"{name} is no number")
 
 
-def what_is_wrong(exc: Exception, line: str, example: str) -> tuple[str, str]:
-    """Return what was seen in a line that cannot be used, and what was expected."""
+def what_is_wrong(
+    exc: Exception, line: str, example: str, model: type[BaseModel]
+) -> tuple[str, str]:
+    """Return what was seen in a line that cannot be used, and what was expected.
+
+    An unknown key goes first: it is often the misspelt name of one that is then missing.
+    """
     if isinstance(exc, UnicodeEncodeError):
         seen = f"{quoted(line)} holds half of a surrogate pair, which is no character"
         return seen, "text that can be written as UTF-8"
     if not isinstance(exc, ValidationError):
         return f"not JSON: {exc}", "one JSON object a line"
-    first = exc.errors(include_url=False)[0]
+    errors = sorted(exc.errors(include_url=False), key=lambda e: e["type"] != "extra_forbidden")
+    first, such = errors[0], f"an object such as {example}"
     field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = model.model_fields if len(first["loc"]) == 1 else Message.model_fields
+        return f"{field!r} is not known", f"some of: {', '.join(known)}"
     if first["type"] == "missing":
-        return f"{field!r} is missing", f"an object such as {example}"
+        return f"{field!r} is missing", such
+    if not field and own_words(first) is None:
+        return quoted(first["input"]), such
     where = f"{field} = " if field else ""
-    why = first["msg"].removeprefix("Value error, ")
-    return f"{where}{quoted(first['input'])}: {why}", f"an object such as {example}"
+    own = own_words(first)
+    if own is not None:
+        return f"{where}{quoted(first['input'])}: {own}", such
+    same = [error for error in errors if error["loc"] == first["loc"]]
+    return f"{where}{quoted(first['input'])}", f"{expected(same)}, in {such}"

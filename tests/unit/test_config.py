@@ -56,8 +56,8 @@ def test_every_setting_is_described() -> None:
     [
         ("[ppo]\nupdats = 3\n", 2, ["ppo.updats", "'updates'"]),
         ("[pppo]\nupdates = 3\n", 1, ["unknown key 'pppo'", "'ppo'"]),
-        ('[run]\nseed = "7"\n', 2, ["run.seed", "'7'", "integer"]),
-        ("[ppo]\n\nupdates = 0\n", 3, ["ppo.updates", "greater than 0"]),
+        ('[run]\nseed = "7"\n', 2, ["run.seed", "'7'", "a whole number"]),
+        ("[ppo]\n\nupdates = 0\n", 3, ["ppo.updates", "a number above 0"]),
         ('[ppo]\nlearning_rate = "fast"\n', 2, ["ppo.learning_rate = 'fast'"]),
         ("[gate]\nmin_win_rate = nan\n", 2, ["gate.min_win_rate", "nan"]),
         ('[run]\ndevice = "tpu"\n', 2, ["run.device", "'cuda'"]),

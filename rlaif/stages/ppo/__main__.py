@@ -6,7 +6,10 @@ JOB is a PPO job as JSON; a cycle leaves its own beside its checkpoints while it
 import sys
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from rlaif.errors import ConfigError, RlaifError
+from rlaif.expectation import told
 from rlaif.models.loading import pick_device
 from rlaif.models.processes import Processes
 from rlaif.stages.ppo.job import PpoJob
@@ -43,8 +46,9 @@ def _read(path: str) -> PpoJob:
     try:
         return PpoJob.model_validate_json(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as exc:
+        why = told(exc) if isinstance(exc, ValidationError) else exc
         raise ConfigError(
-            f"{path} holds no PPO job: {exc}",
+            f"{path} holds no PPO job: {why}",
             "a job as a cycle leaves it beside its checkpoints, job.json",
             "correct it, or take another",
         ) from exc

@@ -41,7 +41,7 @@ def line_of(project: Project, words: str) -> int:
     [
         ("seed = ", "sead = 1\nseed = ", ["run.sead", "write 'seed'"]),
         ("[gate]", "[gaet]", ["gaet", "write 'gate'"]),
-        ("seed = 20261122", 'seed = "many"', ["run.seed = 'many'", "integer"]),
+        ("seed = 20261122", 'seed = "many"', ["run.seed = 'many'", "a whole number"]),
         ("temperature = 1.0", "temperature = nan", ["generation.temperature = nan"]),
         ("minibatch = 16", "minibatch = 48", ["ppo.minibatch = 48", "ppo.rollout_batch = 64"]),
         ("clip = 0.2", "clip = = 0.2", ["not valid TOML"]),

@@ -231,7 +231,7 @@ def test_a_broken_pool_is_refused_with_its_line(
     lines = prompts.read_text(encoding="utf-8").splitlines()
     prompts.write_text("\n".join([*lines[:6], '{"promt": "x"}', *lines[6:]]), encoding="utf-8")
     message = refusal(rlaif, tmp_path, "--prompts", prompts)
-    assert f"{prompts}:7: promt" in message
+    assert f"{prompts}:7: 'promt' is not known" in message
 
 
 def test_an_empty_pool_is_refused(rlaif: Rlaif, tmp_path: Path) -> None:

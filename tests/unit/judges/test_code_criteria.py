@@ -156,8 +156,8 @@ def test_a_score_out_of_range_is_unscored_in_one_line() -> None:
 
     said = reason(out_of_range)
     assert said == (
-        "f raised ValidationError: value = 1.5: Input should be less than or equal to 1; "
-        "critique = ' ': Value error, a critique that is not blank "
+        "f raised ValidationError: value = 1.5, expected: a number of at most 1; "
+        "critique = ' ': a critique that is not blank "
         f"(test_code_criteria.py, line {here('range')})"
     )
 

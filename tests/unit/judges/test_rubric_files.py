@@ -46,14 +46,14 @@ def test_a_whole_rubric_is_read(tmp_path: Path) -> None:
     [
         ('kind = "judge"', 'kind = "juge"', ["kind = 'juge'", "judge, rule, embedding", "'judge'"]),
         ('kind = "judge"', "kind = 3", ["kind = 3", "judge, rule, embedding"]),
-        ("weight = 0.6", "weight = -0.5", ["weight = -0.5", "greater than or equal to 0"]),
+        ("weight = 0.6", "weight = -0.5", ["weight = -0.5", "a number of at least 0"]),
         ("weight = 0.6", "weight = inf", ["weight = inf", "finite"]),
         ("weight = 0.6", "weight = nan", ["weight = nan"]),
         ("weight = 0.6", 'weight = "much"', ["weight = 'much'", "number"]),
         ("weight = 0.6", "wieght = 0.6", ["weight"]),
-        ("threshold = 0.25", "threshold = 1.5", ["threshold = 1.5", "less than or equal to 1"]),
-        ("threshold = 0.25", "threshold = 0.0", ["threshold = 0.0", "greater than 0"]),
-        ("veto = true", "veto = 1", ["veto = 1", "boolean"]),
+        ("threshold = 0.25", "threshold = 1.5", ["threshold = 1.5", "a number of at most 1"]),
+        ("threshold = 0.25", "threshold = 0.0", ["threshold = 0.0", "a number above 0"]),
+        ("veto = true", "veto = 1", ["veto = 1", "true or false"]),
         ('text = "The answer is right."', 'text = " "', ["text = ' '", "not blank"]),
         (
             'text = "The answer is right."',
@@ -81,9 +81,9 @@ def test_a_whole_rubric_is_read(tmp_path: Path) -> None:
             'to = "answer"',
             ["to = 'answer'", "'prompt'"],
         ),
-        ('near = ["a friendly answer", "a warm answer"]', "near = [1]", ["near.0 = 1", "string"]),
+        ('near = ["a friendly answer", "a warm answer"]', "near = [1]", ["near.0 = 1", "a text"]),
         ('near = ["a friendly answer", "a warm answer"]', "near = []", ["near = []"]),
-        ('version = "3"', "version = 3", ["version = 3", "string"]),
+        ('version = "3"', "version = 3", ["version = 3", "a text"]),
         ('language = "en"', "langage = 1", ["unknown key 'langage'", "write 'language'"]),
     ],
 )
@@ -113,7 +113,7 @@ RULE_LINE = LINES[
         ("{}", ["one or more of", "min_words", "language"]),
         ("{ min_wrds = 3 }", ["unknown key 'rule.min_wrds'", "write 'min_words'"]),
         ("{ min_words = 0 }", ["rule.min_words = 0"]),
-        ("{ min_words = 2.5 }", ["rule.min_words = 2.5", "integer"]),
+        ("{ min_words = 2.5 }", ["rule.min_words = 2.5", "a whole number"]),
         ("{ min_words = 9, max_words = 4 }", ["rule.max_words = 4", "at least min_words = 9"]),
         ('{ must_match = "(" }', ["'('", "regular expression"]),
         ('{ must_match = ["ok", "[z"] }', ["rule.must_match.1 = '[z'", "regular expression"]),
@@ -182,7 +182,10 @@ def test_weights_that_overflow_are_refused() -> None:
         ("name = \n", "not valid TOML"),
         ('name = "x"\nversion = "1"\nlanguage = "en"\n', "'criteria' is missing"),
         ('name = "x"\nversion = "1"\nlanguage = "en"\ncriteria = []\n', "at least 1"),
-        ('name = "x"\nversion = "1"\nlanguage = "en"\ncriteria = [3]\n', "dictionary"),
+        (
+            'name = "x"\nversion = "1"\nlanguage = "en"\ncriteria = [3]\n',
+            "a table: names",
+        ),
     ],
 )
 def test_a_file_without_criteria_is_refused(tmp_path: Path, text: str, words: str) -> None:

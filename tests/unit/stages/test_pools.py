@@ -55,11 +55,14 @@ def test_reads_prompts_and_conversations_of_every_file(tmp_path: Path) -> None:
         ('{"prompt": "   "}', "not empty"),
         ('{"prompt": "a", "split": "dev"}', "split"),
         ('{"messages": [{"role": "assistant", "content": "a"}]}', "user's"),
-        ("[1, 2]", "[1, 2]: Input should be"),
+        ("[1, 2]", "[1, 2]\n  expected: an object such as"),
         ('{"prompt": "a\\ud800b"}', "surrogate"),
         ("[" * 100_000, "nested too deeply"),
-        ('{"prompt": 3}', "prompt = 3: Input should be a valid string"),
-        ('{"prompt": ["' + "long " * 99 + '"]}', "\u2026: Input should be"),
+        ('{"prompt": 3}', "prompt = 3\n  expected: a text, in an object such as"),
+        (
+            '{"prompt": ["' + "long " * 99 + '"]}',
+            "\u2026\n  expected: a text, in an object",
+        ),
     ],
 )
 def test_a_broken_line_is_named(tmp_path: Path, line: str, part: str) -> None:

@@ -56,7 +56,7 @@ def test_examples_come_in_the_order_of_the_file_each_with_its_line(tmp_path: Pat
             '{"prompt": "a", "completion": " \\n"}',
             "completion = ' \\n': a completion must not be",
         ),
-        ('{"prompt": "a", "completion": ["b"]}', "Input should be a valid string"),
+        ('{"prompt": "a", "completion": ["b"]}', "completion = ['b']"),
         ('{"prompt": "a", "completion": "b", "split": "train"}', "split"),
         ('{"completion": "b"}', "either 'prompt' or 'messages'"),
         ('{"prompt": "", "completion": "b"}', "not empty"),
