@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from rich.table import Table
 
+from rlaif.cli.agreement_shown import agreement_table, share
 from rlaif.cli.documented import Group
 from rlaif.cli.output import (
     LARGEST,
     cell,
     emit_json,
+    interval,
     json_option,
     number,
     one_line,
@@ -27,10 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rlaif.feedback import FeedbackPlan, Line
-    from rlaif.judges.agreement import Proportion
     from rlaif.ledger.reads import LedgerReads
     from rlaif.project import Project
-    from rlaif.stages.calibration import Agreement, Fitted, JudgeCalibration
+    from rlaif.stages.calibration import Fitted, JudgeCalibration
 
 _EVEN, _SHOWN_WORDS = 0.5, 32
 SHOWN = 20
@@ -235,15 +236,9 @@ def _calibrations(reads: "LedgerReads") -> "dict[int, JudgeCalibration]":
 def _print(found: "dict[int, JudgeCalibration]") -> None:
     console = stdout()
     cycle, latest = max(found.items())
-    agreements = table(
-        f"Agreement of judge and humans, cycle {cycle}",
-        *("criterion", "by labels\nabout", "kind", "labels", "un-\nscored", "right", "kappa"),
-        words=("criterion", "by labels\nabout", "kind"),
-    )
-    for agreement in latest.agreements:
-        agreements.add_row(*_agreement_cells(agreement))
-    console.print(agreements, "")
-    console.print(f"the same side in both orders: {_share(latest.order.consistent)}\n")
+    title = f"Agreement of judge and humans, cycle {cycle}"
+    console.print(agreement_table(title, latest.agreements), "")
+    console.print(f"the same side in both orders: {share(latest.order.consistent)}\n")
     for name, fitted in (("comparisons", latest.comparison), ("ratings", latest.ratings)):
         console.print(f"labels from {name}: {_calibration_line(fitted)}")
     console.print(_drift_table(found))
@@ -262,32 +257,11 @@ def _drift_table(found: "dict[int, JudgeCalibration]") -> Table:
             str(cycle),
             str(frozen.labels),
             str(frozen.unscored),
-            _interval(frozen.agreement, frozen.low, frozen.high),
+            interval(frozen.agreement, frozen.low, frozen.high),
             "yes" if measured.drift.found else "no",
             cell(measured.drift.reason),
         )
     return shown
-
-
-def _agreement_cells(agreement: "Agreement") -> tuple[Any, ...]:
-    kappa = agreement.kappa.kappa
-    return (
-        cell(agreement.criterion or "whole"),
-        "it" if agreement.about == "criterion" else "the whole",
-        agreement.kind,
-        str(agreement.accuracy.count),
-        str(agreement.accuracy.unscored),
-        _share(agreement.accuracy),
-        "-" if kappa is None else f"{kappa.value:.2f} [{kappa.low:.2f}, {kappa.high:.2f}]",
-    )
-
-
-def _share(share: "Proportion") -> str:
-    return _interval(share.rate, share.low, share.high)
-
-
-def _interval(rate: float | None, low: float, high: float) -> str:
-    return "-" if rate is None else f"{percent(rate)} [{percent(low)}, {percent(high)}]"
 
 
 def _calibration_line(fitted: "Fitted") -> str:

@@ -1,7 +1,8 @@
 """``rlaif judge``: who judges, and whether they are to be trusted."""
 
 import click
-from rich.text import Text
+from rich.console import Group as Lines
+from rich.padding import Padding
 
 from rlaif.cli.documented import Group
 from rlaif.cli.output import (
@@ -89,7 +90,9 @@ def audit(
     if as_json:
         emit_json({"cycle": number_of, **report.model_dump(mode="json")})
     else:
-        _show(f"Audit of the judge, cycle {number_of}, rubric {report.rubric_hash[:12]}", report)
+        print_audit(
+            f"Audit of the judge, cycle {number_of}, rubric {report.rubric_hash[:12]}", report
+        )
 
 
 def _audited(place: Place, count: int) -> AuditRow:
@@ -117,7 +120,7 @@ def _show_on_demand(row: AuditRow, as_json: bool) -> None:
         emit_json(row.model_dump(mode="json"))
         return
     cycles = ", ".join(str(number_of) for number_of in found.cycles)
-    _show(
+    print_audit(
         f"Audit {row.number} on demand, {row.at[:16]} UTC, rubric {found.report.rubric_hash[:12]}",
         found.report,
     )
@@ -131,14 +134,14 @@ def _show_on_demand(row: AuditRow, as_json: bool) -> None:
     )
 
 
-def _show(title: str, report: AuditReport) -> None:
-    columns = ("figure", "value", "from", "to", "of", "unscored", "limit", "meaning")
-    shown = table(title, *columns, words=("figure",), prose=("meaning",))
+def print_audit(title: str, report: AuditReport) -> None:
+    """Print an audit: each figure's name with its meaning below, and what lies beyond its limit."""
+    shown = table(title, *("figure", "value", "of", "un-\nscored", "limit"), prose=("figure",))
     for figure in report.figures:
         shown.add_row(*_cells(figure))
     stdout().print(shown)
     for breach in report.breaches:
-        click.echo(f"beyond its limit: {breach.told}")
+        click.echo(visible(f"beyond its limit: {breach.told}"))
 
 
 def _find(reader: LedgerReads, cycle: int | None) -> tuple[int, AuditReport]:
@@ -155,18 +158,14 @@ def _find(reader: LedgerReads, cycle: int | None) -> tuple[int, AuditReport]:
     )
 
 
-def _cells(figure: AuditFigure) -> tuple[str | Text, ...]:
-    known = figure.value is not None
-    mark = " !" if figure.breached else ""
+def _cells(figure: AuditFigure) -> tuple[str | Lines, ...]:
+    low, high = number(figure.low), number(figure.high)
     return (
-        cell(figure.name),
-        number(figure.value),
-        number(figure.low if known else None),
-        number(figure.high if known else None),
+        Lines(cell(figure.name), Padding(cell(figure.meaning), (0, 0, 0, 2))),
+        "-" if figure.value is None else f"{number(figure.value)} [{low}, {high}]",
         str(figure.count),
         str(figure.unscored),
-        _limit(figure) + mark,
-        cell(figure.meaning),
+        _limit(figure) + (" !" if figure.breached else ""),
     )
 
 

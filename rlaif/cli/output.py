@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -93,7 +94,8 @@ def table(
         title: Stands above it.
         columns: Their headers, which may have two lines. Numbers, unless named in
         words: short texts, or in
-        prose: long texts, which alone are broken into lines.
+        prose: long texts. Where the terminal is too narrow, the longest texts are broken into lines
+            first; numbers never are, nor is anything cut off.
     """
     made = Table(title=title, title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
@@ -101,10 +103,20 @@ def table(
         made.add_column(
             column,
             justify="left" if text else "right",
-            no_wrap=column not in prose,
+            no_wrap=not text,
             overflow="fold",
         )
     return made
+
+
+def cut(text: str, columns: int) -> str:
+    """Return a text that takes so many columns at most, with an ellipsis for what was cut off.
+
+    Chinese characters take two each.
+    """
+    if cell_len(text) <= columns:
+        return text
+    return set_cell_size(text, columns - 1).rstrip() + "\u2026"
 
 
 def cell(text: str) -> Text:

@@ -7,8 +7,10 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from rlaif.cli.agreement_shown import agreement_table, share
 from rlaif.cli.output import (
     cell,
+    cut,
     duration,
     interval,
     number,
@@ -17,17 +19,14 @@ from rlaif.cli.output import (
     table,
     visible,
 )
-from rlaif.judges.agreement import Kappa, Proportion
 from rlaif.judges.probes import INJECTIONS, KINDS
 from rlaif.records import AuditFigure
-from rlaif.stages.calibration import Agreement
 from rlaif.stages.previewing import Change, Outcome, RubricPreview, ScoresBeside
 from rlaif.stages.rubric_testing import CriterionTrial, Miss, RubricTest
 from rlaif.stages.trying import Cost
-from rlaif.text import shortened
 
 LISTED = 10
-_CUT = 60
+_COLUMNS = 60
 _HOW = ("comparison", "rating")
 _GROUPS = {"injection": "Injections", "taste": "Padding and repetition"}
 _COST = ("", "calls", "tokens\nread", "tokens\nwritten", "time", "money")
@@ -80,7 +79,9 @@ def print_test(head: dict[str, Any], found: RubricTest) -> None:
         )
     )
     console = stdout()
-    console.print(_agreements(found.parts), "", _steadiness(found.parts), "")
+    agreements = [agreement for part in found.parts for agreement in part.agreements]
+    console.print(agreement_table("Agreement with the humans", agreements), "")
+    console.print(_steadiness(found.parts), "")
     for part in found.parts:
         for reason in part.reasons if part.criterion else ():
             click.echo(visible(f"no verdict under {part.criterion}: {one_line(reason)}"))
@@ -101,11 +102,6 @@ def print_test(head: dict[str, Any], found: RubricTest) -> None:
     _print_misses(found.misses)
 
 
-def share(found: Proportion) -> str:
-    """Return a share with its interval."""
-    return interval(found.rate, found.low, found.high)
-
-
 def _outcomes(found: RubricPreview) -> Table:
     shown = table("Pairs", "", "current", "draft", words=("",))
     for name in ("decided", "tied", "quarantined", "unscored"):
@@ -118,7 +114,7 @@ def _criteria(found: RubricPreview) -> Table:
     shown = table(
         "Criteria of the same name, and the whole score",
         *("criterion", "answers", "un-\nscored", "corre-\nlation", "apart", "shift"),
-        "same better answer",
+        "same better\nanswer",
         words=("criterion",),
     )
     shown.add_row("whole", *_beside_cells(found.scores), share(found.same_winner))
@@ -177,7 +173,7 @@ def _print_changes(changes: Sequence[Change]) -> None:
             click.echo(visible(f"  {marks}  {_cut(text)}"))
         click.echo(
             f"  P(first is better) {number(change.p_current)} -> {number(change.p_draft)}"
-            + visible(f"; {_cut(change.reason, 2 * _CUT)}" if change.reason else "")
+            + visible(f"; {_cut(change.reason, 2 * _COLUMNS)}" if change.reason else "")
         )
     _print_left(len(changes), "pairs of which the draft says something else")
 
@@ -189,36 +185,6 @@ def _mark(outcome: Outcome, place: str) -> str:
 def _print_left(count: int, what: str) -> None:
     if count > LISTED:
         click.echo(f"\n{LISTED} of {count} {what}; --json has all")
-
-
-def _agreements(parts: Iterable[CriterionTrial]) -> Table:
-    shown = table(
-        "Agreement with the humans",
-        *("criterion", "labels\nabout", "labels", "right", "kappa"),
-        words=("criterion", "labels\nabout"),
-    )
-    for part in parts:
-        for found in part.agreements:
-            shown.add_row(
-                _name(part.criterion),
-                "it" if found.about == "criterion" else "whole",
-                _counted(found),
-                share(found.accuracy),
-                _kappa(found.kappa),
-            )
-    return shown
-
-
-def _counted(found: Agreement) -> str:
-    """Return how many labels there are of a kind, and how many of them the judge scored."""
-    count, unscored = found.accuracy.count, found.accuracy.unscored
-    of = f"{count} of {count + unscored}" if unscored else str(count)
-    return f"{of} {found.kind}"
-
-
-def _kappa(found: Kappa) -> str:
-    kappa = found.kappa
-    return "-" if kappa is None else f"{kappa.value:.2f} [{kappa.low:.2f}, {kappa.high:.2f}]"
 
 
 def _steadiness(parts: Iterable[CriterionTrial]) -> Table:
@@ -277,5 +243,5 @@ def _name(criterion: str) -> Text:
     return cell(criterion or "whole")
 
 
-def _cut(text: str, most: int = _CUT) -> str:
-    return shortened(one_line(text), most)
+def _cut(text: str, columns: int = _COLUMNS) -> str:
+    return cut(one_line(text), columns)

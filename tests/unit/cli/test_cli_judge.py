@@ -40,10 +40,10 @@ def test_the_last_audit_is_shown_with_its_intervals_and_what_lies_beyond(here: R
     assert "cycle 3" in shown
     assert "\x1b[2J" not in shown
     fence = next(line for line in shown.splitlines() if line.startswith("fence by comparison"))
-    assert fence.split()[3:9] == ["0.90", "0.60", "1.00", "10", "1", "0.50"]
+    assert fence.split()[3:] == ["0.90", "[0.60,", "1.00]", "10", "1", "0.50", "!"]
     assert "beyond its limit: answers with the attack fence" in shown
     empty = next(line for line in shown.splitlines() if line.startswith("有用"))
-    assert empty.split()[3:6] == ["-", "-", "-"]
+    assert empty.split()[3:] == ["-", "2", "0", "-"]
 
 
 @pytest.mark.usefixtures("audited")

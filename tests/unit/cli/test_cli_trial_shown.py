@@ -139,7 +139,7 @@ def test_a_change_says_which_answer_was_better_and_is(
 ) -> None:
     told = shown_preview(capsys, change(current, draft))
     assert f"\n{title}: Asked \u241b[31m\n" in told
-    assert f"\n  {first}  {LONG[:59]}\u2026\n" in told
+    assert f"\n  {first}  {LONG[:29]}\u2026\n" in told
     assert f"\n  {second}  Short.\n" in told
     assert "\n  P(first is better) 0.75 -> 0.25\n" in told
 
@@ -202,7 +202,7 @@ def shown_test(
     )
     kind = CriterionTrial(
         criterion=f"kind{RED}",
-        agreements=(agreement("kind", "ratings", "first"),),
+        agreements=(agreement(f"kind{RED}", "ratings", "first"),),
         order=None,
         failures=proportion([]),
         reasons=(f"it mumbled{RED}",),
@@ -234,8 +234,8 @@ def test_a_tests_figures(capsys: pytest.CaptureFixture[str]) -> None:
     assert "against 5 labels of human.jsonl: 4 prompts, 8 answers, 4 pairs" in lines[0]
     assert lines[0].startswith("ours, version 3, eeeeeeeeeeee")
     for expected in (
-        "whole whole 3 of 4 pairs 67% [21%, 94%] 0.40 [-0.37, 1.17]",
-        "kind\u241b[31m it 1 ratings 100% [21%, 100%] -",
+        "whole 3 of 4 pairs 67% [21%, 94%] 0.40 [-0.37, 1.17]",
+        "kind\u241b[31m 1 ratings 100% [21%, 100%] -",
         "whole 50% [9%, 91%] 2 25% [5%, 70%] 4",
         "kind\u241b[31m - - - -",
         "no verdict under kind\u241b[31m: it mumbled\u241b[31m",
@@ -279,7 +279,7 @@ def miss(second: str | None, judge: float | None, criterion: str = "") -> Miss:
 def test_misses(capsys: pytest.CaptureFixture[str]) -> None:
     told = shown_test(capsys, miss("Short.", 0.25), miss(None, None, "kind"))
     assert "\nP(first is better): human 1.00, judge 0.25\n  asked  Asked \u241b[31m\n" in told
-    assert f"\n  first  {LONG[:59]}\u2026\n  second Short.\n" in told
+    assert f"\n  first  {LONG[:29]}\u2026\n  second Short.\n" in told
     assert "\nrating on kind: human 1.00, judge no verdict\n" in told
     assert "labels with which" not in told
 
