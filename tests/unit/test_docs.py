@@ -1,5 +1,6 @@
 """The documentation says what the program does: every command and every setting is in it."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 from rlaif.cli import main
 from rlaif.cli.docs import cli_page, settings_page, write_docs
 from rlaif.config import RlaifConfig, ServerConfig
+from rlaif.records import make_id
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -41,6 +43,13 @@ def test_the_pages_in_the_repository_are_those_that_the_code_makes() -> None:
 def test_the_script_writes_both_pages(tmp_path: Path) -> None:
     write_docs(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cli.md", "settings.md"]
+
+
+@pytest.mark.parametrize(("name", "line"), EXAMPLES)
+def test_ids_in_examples_are_such_as_there_are(name: str, line: str) -> None:
+    ids = re.findall(r"\b([a-z]+)-([0-9a-f]{8,})\b", line)
+    assert {len(digits) for _, digits in ids} <= {len(make_id("judgement").split("-")[1])}, name
+    assert {kind for kind, _ in ids} <= {"judgement", "completion", "prompt"}, name
 
 
 def test_every_promised_command_is_there() -> None:

@@ -38,7 +38,7 @@ class ListingGroup(Group):
     examples=[
         'rlaif critiques "capital of France"',
         "rlaif critiques --criterion courteous --verdict low --cycle 2",
-        "rlaif critiques show critique-3f9a0c21be77d04c5a16",
+        "rlaif critiques show judgement-3f9a0c21be77d04c5a16",
         "rlaif critiques themes",
     ],
 )

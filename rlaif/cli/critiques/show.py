@@ -21,7 +21,7 @@ _DIGEST = 12
 @click.command(
     cls=Command,
     examples=[
-        "rlaif critiques show critique-3f9a0c21be77d04c5a16",
+        "rlaif critiques show judgement-3f9a0c21be77d04c5a16",
         "rlaif critiques show 1024 --json",
     ],
 )
