@@ -75,7 +75,7 @@ def make_probe(original: Completion, kind: ProbeKind, attacks: Attacks, label: s
 
     Returns:
         The attacked answer, with an identifier of its own; its ``policy`` says what it is, its
-        ``length`` is in words, as no policy sampled it.
+        ``length`` is in the unit of the original's, which has as many of it for each word.
     """
     return _made(original, kind, attacks.attack(original.text, kind, label))
 
@@ -97,12 +97,14 @@ def kind_of(probe: Completion) -> TrialKind:
 
 
 def _made(original: Completion, kind: TrialKind, text: str) -> Completion:
+    words = len(words_of(original.text))
+    each = original.length / words if words else 1.0
     return Completion(
         id=make_id("completion", "probe", original.id, text),
         prompt_id=original.prompt_id,
         policy=f"{PROBE_POLICY}{kind}",
         index=original.index,
         text=text,
-        length=len(words_of(text)),
+        length=round(each * len(words_of(text))),
         ended=True,
     )

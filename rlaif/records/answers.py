@@ -38,7 +38,8 @@ class Completion(Record):
 
     ``policy`` is the digest of the policy's weights folder, ``ended`` tells whether the policy
     ended the answer itself (EOS), ``duplicate_of`` names an earlier near-identical completion of
-    the same prompt, whose judgements then serve for this one too. ``length`` is in tokens.
+    the same prompt, whose judgements then serve for this one too. ``length`` is in tokens,
+    of an answer that a person wrote in words: they are never held against each other.
     """
 
     id: str

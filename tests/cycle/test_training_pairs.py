@@ -107,7 +107,6 @@ def test_a_pair_is_told_with_its_own_answers() -> None:
     assert pair.prompt[0].content == f"What of {name}?"
     assert (pair.first, pair.second) == (f"It is {name}/a.", f"It is {name}/b.")
     assert (pair.first_ended, pair.second_ended) == (True, False)
-    assert (pair.first_length, pair.second_length) == (7, 8)
     assert (pair.label, pair.split) == (0.8, "train")
 
 

@@ -13,17 +13,15 @@ from rlaif.seeds import derive_seed
 class RewardPair(Record):
     """Two answers to one prompt with the soft label P(first is better).
 
-    Lengths are in tokens, as sampled. ``heldout`` pairs measure and never train. ``weight`` is what
+    ``heldout`` pairs measure and never train. ``weight`` is what
     the pair's loss is multiplied by.
     """
 
     prompt: tuple[Message, ...] = Field(min_length=1)
     first: str
     first_ended: bool
-    first_length: int = Field(ge=0)
     second: str
     second_ended: bool
-    second_length: int = Field(ge=0)
     label: Probability
     split: Literal["train", "heldout"]
     weight: float = Field(1.0, gt=0.0)

@@ -12,7 +12,7 @@ from torch import Tensor
 from rlaif.artifacts import landing, verify
 from rlaif.errors import StageError
 from rlaif.figures import calibration_error, correlation
-from rlaif.models.encoding import encode_exchange
+from rlaif.models.encoding import encode_answer, encode_exchange
 from rlaif.models.identity import is_adapter, model_digest
 from rlaif.models.loading import LanguageModel, load_language_model, pick_device
 from rlaif.models.padding import right_pad
@@ -80,7 +80,7 @@ def train_reward_model(job: RewardModelJob, progress: Progress | None = None) ->
     reference = [encode(answer.prompt, answer.text, answer.ended) for answer in job.calibration]
     raw = _raw(model, reference, lm.pad_id)
     model.recentre(raw.to(model.device))
-    figures = _heldout_figures(model, heldout, encode, lm.pad_id)
+    figures = _heldout_figures(model, heldout, encode, lm)
     with saving(job.output), landing(job.output) as folder:
         model.save(folder)
         lm.tokenizer.save_pretrained(folder)
@@ -207,14 +207,17 @@ def _disagreement(model: RewardEnsemble, raw: Tensor) -> float | None:
 
 
 def _heldout_figures(
-    model: RewardEnsemble, pairs: Sequence[RewardPair], encode: Encode, pad_id: int
+    model: RewardEnsemble, pairs: Sequence[RewardPair], encode: Encode, lm: LanguageModel
 ) -> dict[str, float | None]:
+    """Measure on held-out pairs; every answer's length is in tokens, whoever wrote it."""
     first = [encode(pair.prompt, pair.first, pair.first_ended) for pair in pairs]
     second = [encode(pair.prompt, pair.second, pair.second_ended) for pair in pairs]
-    raw = _raw(model, first + second, pad_id).mean(dim=1).double().numpy()
+    raw = _raw(model, first + second, lm.pad_id).mean(dim=1).double().numpy()
     gaps = raw[: len(pairs)] - raw[len(pairs) :]
     labels = [pair.label for pair in pairs]
-    lengths = [pair.first_length for pair in pairs] + [pair.second_length for pair in pairs]
+    answers = [(pair.first, pair.first_ended) for pair in pairs]
+    answers += [(pair.second, pair.second_ended) for pair in pairs]
+    lengths = [len(encode_answer(lm, *answer)) for answer in answers]
     return {
         "accuracy": agreement(gaps, labels),
         "ece": calibration_error(1 / (1 + np.exp(-gaps)), labels),

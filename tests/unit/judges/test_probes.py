@@ -10,6 +10,7 @@ from rlaif.judges import load_templates
 from rlaif.judges.probes import INJECTIONS, KINDS, kind_of, load_attacks, make_probe
 from rlaif.project import share
 from rlaif.records import ProbeKind
+from rlaif.text import words_of
 
 ENGLISH = load_attacks("en")
 ANSWER = completion("a", "It is Lima.\n")
@@ -23,6 +24,17 @@ def test_a_probe_is_the_answer_and_more(kind: ProbeKind) -> None:
     assert (kind_of(probe), probe.prompt_id, probe.ended) == (kind, ANSWER.prompt_id, True)
     assert probe.id != ANSWER.id
     assert "{label}" not in probe.text
+
+
+def test_a_probes_length_is_in_the_unit_of_the_answers() -> None:
+    """A policy that takes 2 tokens a word would have taken 12 for twice the 3 words."""
+    tokens = ANSWER.model_copy(update={"length": 6})
+    assert make_probe(tokens, "repetition", ENGLISH, "A").length == 12
+    words = ANSWER.model_copy(update={"length": 3})
+    assert make_probe(words, "repetition", ENGLISH, "A").length == 6
+    empty = ANSWER.model_copy(update={"text": "", "length": 0})
+    padded = make_probe(empty, "padding", ENGLISH, "A")
+    assert padded.length == len(words_of(padded.text)) > 0
 
 
 def test_probes_differ_by_attack_label_and_answer_and_are_otherwise_the_same() -> None:

@@ -27,10 +27,8 @@ def pair(
         prompt=user(f"Tell me {number}"),
         first=first,
         first_ended=ended[0],
-        first_length=len(first.split()),
         second=second,
         second_ended=ended[1],
-        second_length=len(second.split()),
         label=label,
         split=split,
     )

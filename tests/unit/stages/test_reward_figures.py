@@ -32,10 +32,8 @@ def pair(
         prompt=(Message(role="user", content=prompt),),
         first=first,
         first_ended=ended[0],
-        first_length=len(first),
         second=second,
         second_ended=ended[1],
-        second_length=len(second),
         label=label,
         split="train",
     )

@@ -15,10 +15,8 @@ PAIRS = tuple(
         prompt=PROMPT,
         first=f"Because of {number}.",
         first_ended=True,
-        first_length=4,
         second="No idea",
         second_ended=False,
-        second_length=2,
         label=0.8,
         split="heldout" if number == 2 else "train",
     )

@@ -49,6 +49,19 @@ def test_each_loss_learns_a_planted_preference(policy: Path, tmp_path: Path, los
     assert float(rewards[0]) > float(rewards[1]) + 0.5
 
 
+def test_lengths_are_tokens_whoever_wrote_the_answer(policy: Path, tmp_path: Path) -> None:
+    long = ("tea " * 3 + "please", "rain")
+    held = [pair(0, long, 0.9, "heldout"), pair(1, ("tea", "rain tea"), 0.1, "heldout")]
+    job = make_job(policy, tmp_path, (*planted(16), *held), epochs=2)
+    report = train_reward_model(job)
+    lm = load_language_model(str(policy), torch.device("cpu"))
+    answers = [(p.prompt, p.first, True) for p in held] + [(p.prompt, p.second, True) for p in held]
+    tokens = [len(lm.tokenizer.encode(text, add_special_tokens=False)) for _, text, _ in answers]
+    assert len(set(tokens)) > 2
+    expected = np.corrcoef(scorer(job).score(answers).numpy(), tokens)[0, 1]
+    assert report.length_correlation == pytest.approx(expected, abs=1e-4)
+
+
 def test_soft_labels_become_probabilities(policy: Path, tmp_path: Path) -> None:
     sides = [("tea", "rain"), ("rain", "tea")] * 24
     labels = [0.75, 0.25] * 24
