@@ -42,7 +42,7 @@ class Known:
         prompts: By id: the ledger's.
         by_words: Ledger's and pools' prompts by their normalised words.
         frozen: Which labelled prompts are frozen.
-        criteria: The rubric's criteria.
+        criteria: The rubric's criteria; None: not known, and then any is taken.
         seed: The run's seed.
         frozen_share: Share of newly labelled prompts that are frozen.
     """
@@ -50,7 +50,7 @@ class Known:
     prompts: dict[str, Prompt]
     by_words: dict[str, Prompt]
     frozen: dict[str, bool]
-    criteria: tuple[str, ...]
+    criteria: tuple[str, ...] | None
     seed: int
     frozen_share: float
 
@@ -59,7 +59,7 @@ class Known:
         cls,
         reads: LedgerReads | None,
         pool: Iterable[Prompt],
-        criteria: Iterable[str],
+        criteria: Iterable[str] | None,
         seed: int,
         frozen_share: float,
     ) -> "Known":
@@ -73,7 +73,7 @@ class Known:
                 for p in (*pool, *sorted(prompts, key=lambda p: p.id in frozen))
             },
             frozen=frozen,
-            criteria=tuple(criteria),
+            criteria=None if criteria is None else tuple(criteria),
             seed=seed,
             frozen_share=frozen_share,
         )
@@ -190,11 +190,12 @@ class _Importer:
         return found
 
     def _refuse_unknown_criterion(self, number: int, line: FeedbackLine) -> None:
-        if line.criterion is not None and line.criterion not in self._known.criteria:
+        known = self._known.criteria
+        if line.criterion is not None and known is not None and line.criterion not in known:
             raise self._error(
                 number,
                 f"criterion = {quoted(line.criterion)} is not in the rubric",
-                f"one of: {', '.join(self._known.criteria)}; or none, for the whole",
+                f"one of: {', '.join(known)}; or none, for the whole",
             )
 
     def _label(

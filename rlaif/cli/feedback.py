@@ -1,8 +1,8 @@
 """``rlaif feedback``: what humans say of answers, and what the judge is worth by it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from rich.table import Table
@@ -20,8 +20,10 @@ from rlaif.cli.output import (
     percent,
     stdout,
     table,
+    visible,
 )
 from rlaif.cli.place import Place
+from rlaif.errors import ConfigError
 from rlaif.records import HumanLabel
 from rlaif.text import shortened
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from rlaif.project import Project
     from rlaif.stages.calibration import Fitted, JudgeCalibration
 
+T = TypeVar("T")
 _EVEN, _SHOWN_WORDS = 0.5, 32
 SHOWN = 20
 
@@ -66,7 +69,8 @@ def import_(place: Place, file: Path, rater: str, dry_run: bool, as_json: bool) 
     All of it or nothing. Each line of FILE (JSON lines, or CSV where its name ends with .csv) has a
     prompt, one answer or more, and what a human said of them; see docs/guides/human-feedback.md.
     The next cycle judges the same and measures the judge by it. The same file again changes
-    nothing.
+    nothing. With --dry-run a broken rubric or pool does not stand in the way: what could not be
+    checked without it is said.
     """
     from rlaif.ledger.reader import LedgerReader
     from rlaif.ledger.writer import Ledger
@@ -74,6 +78,7 @@ def import_(place: Place, file: Path, rater: str, dry_run: bool, as_json: bool) 
 
     project = place.project()
     lines = read_feedback(file)
+    unchecked: list[str] = []
     if not dry_run:
         with Ledger.open(project.ledger_path) as ledger:
             plan = _plan(project, file, lines, ledger, rater)
@@ -85,16 +90,18 @@ def import_(place: Place, file: Path, rater: str, dry_run: bool, as_json: bool) 
             )
     elif project.ledger_path.is_file():
         with LedgerReader.open(project.ledger_path) as reader:
-            plan = _plan(project, file, lines, reader, rater)
+            plan = _plan(project, file, lines, reader, rater, unchecked)
             new = len(plan.labels.keys() - {label.id for label in reader.human_labels()})
     else:
-        plan = _plan(project, file, lines, None, rater)
+        plan = _plan(project, file, lines, None, rater, unchecked)
         new = len(plan.labels)
     counts = _counts(len(lines), plan, new)
     if as_json:
-        emit_json({**counts, "dry_run": dry_run})
+        emit_json({**counts, "dry_run": dry_run, "unchecked": unchecked})
     else:
         click.echo(_told(counts, dry_run))
+        for what in unchecked:
+            click.echo(visible(f"not checked: {what}"))
 
 
 @feedback.command(
@@ -168,22 +175,48 @@ def report(place: Place, as_json: bool) -> None:
 
 
 def _plan(
-    project: "Project", file: Path, lines: "Sequence[Line]", reads: "LedgerReads | None", rater: str
+    project: "Project",
+    file: Path,
+    lines: "Sequence[Line]",
+    reads: "LedgerReads | None",
+    rater: str,
+    unchecked: list[str] | None = None,
 ) -> "FeedbackPlan":
+    """Turn lines into rows; with ``unchecked`` without what is broken, which is then named there.
+
+    Raises:
+        ConfigError: A line cannot be taken; without ``unchecked`` also: the rubric or a pool is
+            broken.
+    """
     from rlaif.feedback import Known, plan_import
     from rlaif.judges.rubric import load_rubric
     from rlaif.stages.pools import read_pools
 
     config = project.config
-    rubric = load_rubric(project.file(config.rubric.path))
-    known = Known.of(
-        reads,
-        read_pools(project.root, config.sampling.pools, config.sampling.eval_share),
-        [criterion.name for criterion in rubric.criteria],
-        config.run.seed,
-        config.feedback.frozen_share,
+    sampling, rubric = config.sampling, project.file(config.rubric.path)
+    pool = _unless_broken(
+        lambda: read_pools(project.root, sampling.pools, sampling.eval_share),
+        "which prompts the pools have",
+        unchecked,
     )
+    criteria = _unless_broken(
+        lambda: [criterion.name for criterion in load_rubric(rubric).criteria],
+        "whether the criteria are the rubric's",
+        unchecked,
+    )
+    known = Known.of(reads, pool or (), criteria, config.run.seed, config.feedback.frozen_share)
     return plan_import(file, lines, known, reads, rater)
+
+
+def _unless_broken(read: Callable[[], T], what: str, unchecked: list[str] | None) -> T | None:
+    """Read a file; where it is broken and there is a list for it, say there what is not known."""
+    try:
+        return read()
+    except ConfigError as exc:
+        if unchecked is None:
+            raise
+        unchecked.append(f"{what}, for {exc.seen}")
+        return None
 
 
 def _counts(lines: int, plan: "FeedbackPlan", new: int) -> dict[str, int]:

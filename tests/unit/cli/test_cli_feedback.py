@@ -47,6 +47,7 @@ def test_a_file_comes_in_and_says_what_was_new(here: Rlaif, project: Project, fi
         "new_prompts": 1,
         "new_answers": 4,
         "dry_run": False,
+        "unchecked": [],
     }
     with LedgerReader.open(project.ledger_path) as reads:
         labels = reads.human_labels()
@@ -86,6 +87,58 @@ def test_a_broken_line_takes_nothing(
     assert "to do: mend the line and import the file again: nothing of it was taken" in done.output
     with LedgerReader.open(project.ledger_path) as reads:
         assert reads.human_labels() == []
+
+
+BROKEN_RUBRIC = ("prompts/rubrics/helpdesk.toml", "weight = 0.49", 'weight = "much"')
+BROKEN_POOL = ("prompts/pools/helpdesk.jsonl", '"prompt": ', '"promt": ')
+
+
+def break_file(project: Project, name: str, old: str, new: str) -> None:
+    path = project.root / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        (BROKEN_RUBRIC, "not checked: whether the criteria are the rubric's, for "),
+        (BROKEN_POOL, "not checked: which prompts the pools have, for "),
+    ],
+)
+def test_a_dry_run_checks_what_it_can(
+    here: Rlaif, project: Project, file: Path, broken: tuple[str, str, str], told: str
+) -> None:
+    break_file(project, *broken)
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write('{"prompt": "p", "answer": "a", "rating": 1}\n')
+    dry = here("feedback", "import", file, "--dry-run")
+    assert dry.exit_code == 0
+    first, second = dry.output.splitlines()
+    assert first.startswith("nothing was taken (--dry-run); 4 lines, 6 labels")
+    assert second.startswith(f"{told}{project.root / broken[0]}:")
+    (named,) = json.loads(here("feedback", "import", file, "--dry-run", "--json").output)[
+        "unchecked"
+    ]
+    assert second == f"not checked: {named}"
+    taken = here("feedback", "import", file)
+    assert taken.exit_code == 78
+    assert broken[0] in taken.output
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert reads.human_labels() == []
+
+
+def test_a_dry_run_without_a_rubric_still_refuses_a_broken_line(
+    here: Rlaif, project: Project, file: Path
+) -> None:
+    break_file(project, *BROKEN_RUBRIC)
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write('{"prompt": "p", "answer": "a", "rating": 1, "criterion": "any"}\n')
+        stream.write('{"prompt_id": "none", "answer": "a", "rating": 1}\n')
+    done = here("feedback", "import", file, "--dry-run")
+    assert done.exit_code == 78
+    assert f"{file}:5: prompt_id = 'none' is not in the ledger" in done.output
 
 
 def test_a_criterion_must_be_one_of_the_rubric(here: Rlaif, tmp_path: Path) -> None:
