@@ -131,7 +131,7 @@ def test_a_preview(capsys: pytest.CaptureFixture[str]) -> None:
             current=COST, draft=COST, cycle=COST, cycle_answers=30_000, cycle_pairs=20_000
         ),
     )
-    head = {"name": "new", "version": "2", "rubric_hash": "d" * 64}
+    head = {"name": "new", "version": "2", "rubric_hash": "d" * 64, "paid": None}
     print_preview({"draft": head, "current": head, "cycles": [4], "notes": []}, found)
     shown = lines(capsys)
     row = r" 128300 +1800 +-0\.25 +0\.12 +-0\.01 +100% \[97%, 100%\]$"
