@@ -131,8 +131,8 @@ def test_a_preview(capsys: pytest.CaptureFixture[str]) -> None:
             current=COST, draft=COST, cycle=COST, cycle_answers=30_000, cycle_pairs=20_000
         ),
     )
-    head = {"name": "new", "version": "2", "rubric_hash": "d" * 64, "paid": None}
-    print_preview({"draft": head, "current": head, "cycles": [4], "notes": []}, found)
+    head = {"name": "new", "version": "2", "rubric_hash": "d" * 64}
+    print_preview({"draft": head, "current": head, "cycles": [4], "notes": [], "paid": None}, found)
     shown = lines(capsys)
     row = r" 128300 +1800 +-0\.25 +0\.12 +-0\.01 +100% \[97%, 100%\]$"
     assert sum(bool(re.search(row, line)) for line in shown) == 4
@@ -178,7 +178,7 @@ def test_a_test(capsys: pytest.CaptureFixture[str]) -> None:
         cost=COST,
     )
     rubric = {"name": "r", "version": "3", "rubric_hash": "e" * 64}
-    print_test({"rubric": rubric, "labels_file": "h.jsonl"}, found)
+    print_test({"rubric": rubric, "labels_file": "h.jsonl", "paid": None}, found)
     shown = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert max(map(cell_len, shown[1:])) <= WIDTH
     kappa = r" 1280 of 1292 ratings  100% \[97%, 100%\]  -0\.78 \[.*\]$"
