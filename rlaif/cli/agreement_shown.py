@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from rlaif.cli.output import cell, interval, table
+from rlaif.cli.output import cell, interval, measured, table
 
 if TYPE_CHECKING:
     from rlaif.judges.agreement import Kappa, Proportion
@@ -44,4 +44,4 @@ def _counted(found: "Agreement") -> str:
 
 def _kappa(found: "Kappa") -> str:
     kappa = found.kappa
-    return "-" if kappa is None else f"{kappa.value:.2f} [{kappa.low:.2f}, {kappa.high:.2f}]"
+    return "-" if kappa is None else measured(kappa.value, kappa.low, kappa.high)

@@ -10,6 +10,7 @@ from rlaif.cli.output import (
     cell,
     emit_json,
     json_option,
+    measured,
     number,
     stderr,
     stdout,
@@ -159,10 +160,9 @@ def _find(reader: LedgerReads, cycle: int | None) -> tuple[int, AuditReport]:
 
 
 def _cells(figure: AuditFigure) -> tuple[str | Lines, ...]:
-    low, high = number(figure.low), number(figure.high)
     return (
         Lines(cell(figure.name), Padding(cell(figure.meaning), (0, 0, 0, 2))),
-        "-" if figure.value is None else f"{number(figure.value)} [{low}, {high}]",
+        measured(figure.value, figure.low, figure.high),
         str(figure.count),
         str(figure.unscored),
         _limit(figure) + (" !" if figure.breached else ""),

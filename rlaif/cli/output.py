@@ -68,6 +68,11 @@ def interval(value: float | None, low: float, high: float) -> str:
     return "-" if value is None else f"{percent(value)} [{percent(low)}, {percent(high)}]"
 
 
+def measured(value: float | None, low: float, high: float) -> str:
+    """Return a number and its interval with two digits, ``-`` where there is none."""
+    return "-" if value is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
 def number(value: float | None, digits: int = 2) -> str:
     """Return a number with so many digits after the point, ``-`` where there is none."""
     return "-" if value is None else f"{value:.{digits}f}"

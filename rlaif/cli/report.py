@@ -9,6 +9,7 @@ from rlaif.cli.output import (
     cell,
     duration,
     emit_json,
+    interval,
     json_option,
     number,
     one_line,
@@ -169,8 +170,7 @@ def _judge(found: Report) -> Table | None:
         prose=("",),
     )
     for cycle, judge in measured:
-        low, high = map(percent, judge.ci)
-        rate = "-" if judge.agreement is None else f"{percent(judge.agreement)} [{low}, {high}]"
+        rate = interval(judge.agreement, *judge.ci)
         drift = "yes" if judge.drift_found else "no"
         shown.add_row(str(cycle), str(judge.labels), rate, drift, cell(judge.drift))
     return shown

@@ -1,21 +1,19 @@
 """The stage that measures the judge by what humans said, and what later stages take from it."""
 
-from collections.abc import Iterator, Mapping
-
 from rlaif.cycle.context import CycleContext
 from rlaif.cycle.drafting import CALIBRATION, PREFERENCES, not_held_out
 from rlaif.cycle.judging import compare, rate
 from rlaif.cycle.training import version_path
 from rlaif.errors import ModelError
-from rlaif.judges import JudgeCriterion, RubricJudge
+from rlaif.judges import RubricJudge
 from rlaif.judges.agreement import OrderedPair
 from rlaif.judges.panel import ComparedItem
 from rlaif.ledger.unit import Unit
 from rlaif.models.encoding import check_context, encode_conversation
 from rlaif.records import Completion, HumanLabel, Judgement, Prompt
-from rlaif.stages.calibration import LEVELS, JudgeCalibration, Said, calibrate
+from rlaif.stages.calibration import JudgeCalibration, Said, calibrate, levels_of
 from rlaif.stages.drift import FrozenAgreement
-from rlaif.stages.human_pairs import HumanPair, human_pairs
+from rlaif.stages.human_pairs import HumanPair, compared_pairs, human_pairs
 
 FREE, FROZEN = "human", "human-frozen"
 LABELS = "labels"
@@ -100,7 +98,7 @@ def _judge(
     answers = _answers(ctx, labels)
     rate(ctx, panel, CALIBRATION, purpose, prompts, list(answers.values()))
     scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, CALIBRATION)}
-    pairs = list(_pairs(labels, prompts, answers))
+    pairs = compared_pairs(labels, prompts, answers)
     compare(ctx, panel, CALIBRATION, purpose, pairs, scores)
     return pairs
 
@@ -110,18 +108,6 @@ def _answers(ctx: CycleContext, labels: list[HumanLabel]) -> dict[str, Completio
     ids = sorted({i for x in labels for i in (x.first_id, x.second_id) if i is not None})
     found = ctx.ledger.completions_by_id(ids)
     return {c.id: c.model_copy(update={"duplicate_of": None}) for c in found}
-
-
-def _pairs(
-    labels: list[HumanLabel], prompts: Mapping[str, Prompt], answers: Mapping[str, Completion]
-) -> Iterator[ComparedItem]:
-    """Yield each pair that humans compared once, however many of them did."""
-    seen = set()
-    for label in labels:
-        pair = (label.first_id, label.second_id)
-        if label.second_id is not None and pair not in seen:
-            seen.add(pair)
-            yield prompts[label.prompt_id], answers[label.first_id], answers[label.second_id]
 
 
 def _summarise(
@@ -136,10 +122,7 @@ def _summarise(
         scores={s.completion_id: s for s in ctx.ledger.scores(ctx.number, CALIBRATION)},
         verdicts={(v.first_id, v.second_id): v for v in verdicts},
         orders=_orders(ctx, panel, pairs),
-        levels={
-            c.name: len(c.choices) if isinstance(c, JudgeCriterion) else LEVELS
-            for c in panel.rubric.criteria
-        },
+        levels=levels_of(panel.rubric),
         temperature=ctx.config.judging.score_temperature,
     )
     report = calibrate(

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from rlaif.config import FeedbackConfig
-from rlaif.judges import p_from_scores
+from rlaif.judges import JudgeCriterion, Rubric, p_from_scores
 from rlaif.judges.agreement import (
     Kappa,
     OrderedPair,
@@ -38,6 +38,13 @@ from rlaif.stages.human_pairs import human_pairs, stated_pairs
 
 LEVELS = 5
 Pair = tuple[str, str]
+
+
+def levels_of(rubric: Rubric) -> dict[str, int]:
+    """Return a rubric's criteria with the number of levels that each one rates by."""
+    return {
+        c.name: len(c.choices) if isinstance(c, JudgeCriterion) else LEVELS for c in rubric.criteria
+    }
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """Pairs that humans judged as a whole: as they said it, and as their ratings imply."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from rlaif.records import HumanLabel
+from rlaif.judges.panel import ComparedItem
+from rlaif.records import Completion, HumanLabel, Prompt
 
 
 class HumanPair(NamedTuple):
@@ -27,6 +28,26 @@ class HumanPair(NamedTuple):
     p_first: float
     weight: float
     frozen: bool
+
+
+def compared_pairs(
+    labels: Iterable[HumanLabel],
+    prompts: Mapping[str, Prompt],
+    answers: Mapping[str, Completion],
+) -> list[ComparedItem]:
+    """Return every pair that humans compared, once, however many of them did.
+
+    Args:
+        labels: What they said.
+        prompts: By id.
+        answers: By id.
+    """
+    pairs = {(x.first_id, x.second_id): x.prompt_id for x in labels}
+    return [
+        (prompts[prompt], answers[first], answers[second])
+        for (first, second), prompt in pairs.items()
+        if second is not None
+    ]
 
 
 def stated_pairs(labels: Iterable[HumanLabel]) -> list[HumanPair]:

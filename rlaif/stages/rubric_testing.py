@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rlaif.config import AuditConfig
-from rlaif.judges import JudgeCriterion, RubricJudge
+from rlaif.judges import RubricJudge
 from rlaif.judges.agreement import (
     CONFIDENCE,
     LengthFigures,
@@ -28,7 +28,8 @@ from rlaif.records import (
 )
 from rlaif.stages.attacking import WHOLE, Attacked, attack
 from rlaif.stages.audit import probe_figures
-from rlaif.stages.calibration import LEVELS, Agreement, Said, agreements
+from rlaif.stages.calibration import LEVELS, Agreement, Said, agreements, levels_of
+from rlaif.stages.human_pairs import compared_pairs
 from rlaif.stages.trying import Cost, Tried, try_panel
 from rlaif.text import words_of
 
@@ -59,12 +60,7 @@ class Labelled:
     @property
     def pairs(self) -> list[ComparedItem]:
         """Every pair that humans compared, once, however many of them did."""
-        pairs = {(x.first_id, x.second_id): x.prompt_id for x in self.labels}
-        return [
-            (self.prompts[prompt], self.answers[first], self.answers[second])
-            for (first, second), prompt in pairs.items()
-            if second is not None
-        ]
+        return compared_pairs(self.labels, self.prompts, self.answers)
 
 
 class Miss(Record):
@@ -212,10 +208,7 @@ def said_of(panel: RubricJudge, tried: Tried, temperature: float) -> Said:
         scores=tried.scores,
         verdicts=dict(zip(ids, tried.verdicts, strict=True)),
         orders=dict(zip(ids, panel.orders(tried.pairs, tried.comparisons), strict=True)),
-        levels={
-            c.name: len(c.choices) if isinstance(c, JudgeCriterion) else LEVELS
-            for c in panel.rubric.criteria
-        },
+        levels=levels_of(panel.rubric),
         temperature=temperature,
     )
 

@@ -2,7 +2,14 @@
 
 from human_samples import said
 
-from rlaif.stages.human_pairs import HumanPair, human_pairs, implied_pairs, stated_pairs
+from rlaif.records import Completion, Message, Prompt
+from rlaif.stages.human_pairs import (
+    HumanPair,
+    compared_pairs,
+    human_pairs,
+    implied_pairs,
+    stated_pairs,
+)
 
 
 def rating(name: str, value: float, answer: str, **more: object) -> object:
@@ -42,3 +49,24 @@ def test_a_rating_that_was_changed_makes_no_pair_with_itself() -> None:
     labels = [rating("x", 0.25, "p/a"), rating("y", 0.5, "p/a"), rating("z", 0.3, "p/b")]
     assert [(p.name, p.p_first) for p in implied_pairs(labels)] == [("x+z", 0.0), ("y+z", 1.0)]
     assert len(human_pairs([*labels, said("w", 1.0)])) == 3
+
+
+def test_pairs_are_compared_once_however_many_labels_they_have() -> None:
+    labels = [
+        said("one", 1.0),
+        said("two", 0.0, rater="ben"),
+        said("three", 0.5, rated=True),
+        said("four", 1.0, criterion="kind", prompt="q"),
+    ]
+    prompts = {
+        name: Prompt(id=name, messages=(Message(role="user", content=name),), split="train")
+        for name in "pq"
+    }
+    answers = {
+        i: Completion(id=i, prompt_id=i[0], policy="human:", index=0, text=i, length=1, ended=True)
+        for i in ("p/a", "p/b", "q/a", "q/b")
+    }
+    assert compared_pairs(labels, prompts, answers) == [
+        (prompts["p"], answers["p/a"], answers["p/b"]),
+        (prompts["q"], answers["q/a"], answers["q/b"]),
+    ]

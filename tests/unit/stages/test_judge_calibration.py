@@ -10,8 +10,16 @@ from human_samples import said
 from rlaif.config import FeedbackConfig
 from rlaif.judges.agreement import OrderedPair
 from rlaif.judges.calibration import LabelledPair, fit_calibration
+from rlaif.judges.rubric import load_rubric
+from rlaif.project import share
 from rlaif.records import CompletionScore, HumanLabel, PairVerdict
-from rlaif.stages.calibration import JudgeCalibration, Said, agreements, calibrate
+from rlaif.stages.calibration import (
+    JudgeCalibration,
+    Said,
+    agreements,
+    calibrate,
+    levels_of,
+)
 
 CONFIG = FeedbackConfig(min_labels=20)
 
@@ -261,3 +269,13 @@ def test_labels_under_criteria_of_old_rubrics_are_passed_over_and_counted() -> N
 def test_a_report_goes_through_json_and_back() -> None:
     found = measure(*sure(40, 0.7))
     assert JudgeCalibration.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_judge_rates_by_its_choices_and_all_else_by_five_levels() -> None:
+    assert levels_of(load_rubric(share("prompts", "rubrics", "helpdesk.toml"))) == {
+        "correct": 3,
+        "courteous": 3,
+        "concise": 3,
+        "ends": 5,
+        "on-topic": 5,
+    }
