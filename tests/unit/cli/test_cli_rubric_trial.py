@@ -189,10 +189,10 @@ def test_a_test_shows_agreement_order_failures_and_attacks(
     assert done.stderr == "judging 11 answers and 4 pairs by draft, with tiny-judge\n"
     told = done.stdout
     assert f"against 7 labels of {labels}: 7 prompts, 11 answers, 4 pairs" in " ".join(told.split())
-    rows = {tuple(line.split()[:4]): " ".join(line.split()[4:]) for line in told.splitlines()}
-    assert rows["whole", "whole", "4", "pairs"].startswith("75% [30%, 95%] 0.50 [")
-    assert rows["whole", "whole", "1", "of"].startswith("2 ratings 100%")
-    assert rows["correct", "it", "1", "ratings"].startswith("100%")
+    rows = {tuple(line.split()[:3]): " ".join(line.split()[3:]) for line in told.splitlines()}
+    assert rows["whole", "4", "pairs"].startswith("75% [30%, 95%] 0.50 [")
+    assert rows["whole", "1", "of"].startswith("2 ratings 100%")
+    assert rows["correct", "1", "ratings"].startswith("100%")
     assert "no verdict under correct: " in told
     assert "attacked in each of 5 ways: 10 answers" in told
     assert "P(first is better): human 1.00, judge 0.01" in told
