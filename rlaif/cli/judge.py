@@ -66,7 +66,7 @@ def judge() -> None:
 def audit(
     place: Place, cycle: int | None, now: bool, count: int | None, on_demand: bool, as_json: bool
 ) -> None:
-    """Show the audit that each cycle makes of its judge, or make one now.
+    """Show a cycle's audit of its judge, or make one now.
 
     Answers with attacks are judged among the others and never trained on: the share that the judge
     prefers to the same answers without, or grades higher, is counted over all cycles under this

@@ -56,16 +56,17 @@ def cycle_size(config: RlaifConfig, *, probes: bool, ranks: bool) -> CycleSize:
     Args:
         config: The project's settings.
         probes: Whether some answers try the judge, attacked or asked about again.
-        ranks: Whether a prompt's answers are ranked as a list; probes and duels stay pairs.
+        ranks: Whether a prompt's answers are ranked as a list; probes and duels stay pairs, and
+            no list is asked about again.
     """
     prompts, own = config.sampling.prompts_per_cycle, config.generation.completions_per_prompt
-    shares = (config.audit.probe_share, config.audit.again_share) if probes else ()
-    tried = sum(max(1, round(share * prompts)) for share in shares if share)
+    shares = (config.audit.probe_share, config.audit.again_share) if probes else (0.0, 0.0)
+    attacked, again = (max(1, round(share * prompts)) if share else 0 for share in shares)
     held_out = config.sampling.eval_prompts if config.evaluation.judge is None else 0
-    pairs = 0 if ranks else prompts * config.judging.pairs_per_prompt
+    pairs = 0 if ranks else prompts * config.judging.pairs_per_prompt + again
     return CycleSize(
-        prompts * own + tried + ROLES_RATED * held_out,
-        pairs + tried + ROLES_COMPARED * held_out,
+        prompts * own + attacked + again + ROLES_RATED * held_out,
+        pairs + attacked + ROLES_COMPARED * held_out,
         prompts if ranks else 0,
     )
 

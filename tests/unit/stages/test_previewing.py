@@ -224,6 +224,7 @@ def test_what_it_costs_then_now_and_for_a_cycle() -> None:
     assert cost.cycle.seconds is not None
 
 
+UNTRIED = {"probe_share": 0.0, "again_share": 0.0}
 OWN_JUDGE = {"evaluation": {"judge": {"path": "other", "template": "detailed"}}}
 LISTS: dict[str, Any] = {
     "judge": {"path": "other", "template": "detailed"},
@@ -237,13 +238,13 @@ def test_a_cycle_that_ranks_lists_takes_their_calls_and_no_pairs_but_probes_and_
     config = RlaifConfig.model_validate(LISTS)
     panel = panel_of(*judged_by("kind", "right"), jurors=2, compare="lists")
     cost = previewed(panel, stored([]), config).cost
-    assert (cost.cycle_answers, cost.cycle_pairs) == (240 + 2 + 30, 2 + 20)
+    assert (cost.cycle_answers, cost.cycle_pairs) == (240 + 2 + 2 + 30, 2 + 20)
     assert cost.cycle_lists == 40
-    assert cost.cycle.calls == 4 * (272 + 2 * 22 + 3 * 40)
+    assert cost.cycle.calls == 4 * (274 + 2 * 22 + 3 * 40)
 
 
 def test_a_list_is_no_longer_than_there_are_answers_and_has_no_more_orders() -> None:
-    few = {"generation": {"completions_per_prompt": 2}, "audit": {"probe_share": 0.0}}
+    few = {"generation": {"completions_per_prompt": 2}, "audit": UNTRIED}
     judging = {"judging": LISTS["judging"] | {"pairs_per_prompt": 1}}
     config = RlaifConfig.model_validate(LISTS | few | judging | OWN_JUDGE)
     cost = previewed(panel_of(*judged_by("kind"), compare="lists"), stored([]), config).cost
@@ -259,7 +260,7 @@ def test_a_ranking_reads_the_further_answers_too_and_pays_for_them() -> None:
         "template": "detailed",
         "server": {"endpoints": ["http://a/v1"], "model": "m", "prompt_price": 1e6},
     }
-    changes = {"judge": judge, "audit": {"probe_share": 0.0}}
+    changes = {"judge": judge, "audit": UNTRIED}
     config = RlaifConfig.model_validate(LISTS | changes | OWN_JUDGE)
     pair = (prompt("p1"), answer("p1a", "ten letter"), answer("p1b", "TEN LETTER"))
     call = JudgeCall(
