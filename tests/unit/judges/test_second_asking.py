@@ -1,6 +1,7 @@
 """A judge whose replies vary gets a second chance to be understood, and no third."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from judge_samples import completion, judge_criterion, prompt, rubric
@@ -75,6 +76,16 @@ def test_what_failed_on_its_way_is_not_asked_again() -> None:
     inner = Failing(mumbling)
     (reply,) = AskedTwice(inner, 0.5).judge([request("x")])
     assert (reply.failure, len(inner.requests)) == ("the server is gone", 1)
+
+
+def test_a_reply_that_is_known_to_hold_no_verdict_is_not_asked_for_again() -> None:
+    class CutOff(ScriptedJudge):
+        def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+            return [replace(reply, failure="cut off") for reply in super().judge(requests)]
+
+    inner = CutOff(mumbling)
+    (reply,) = AskedTwice(inner, 0.5).judge([request("late")])
+    assert (reply.failure, len(inner.requests)) == ("cut off", 1)
 
 
 def test_a_second_asking_is_another_question() -> None:

@@ -111,6 +111,17 @@ def test_a_pause_is_waited_for_and_then_taken_by_all() -> None:
     assert 0.19 <= asyncio.run(scenario()) < 1.0
 
 
+def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
+    clock, one = Clock(), endpoint("a")
+    pool = Pool([one], clock)
+    for slot, pause in zip(take(pool, 2), (5.0, 1.0), strict=True):
+        pool.release(slot, "overload", alive=None, pause=pause)
+    clock.now += 4.9
+    assert not one.takes(clock())
+    clock.now += 0.1
+    assert one.takes(clock())
+
+
 def test_a_waiter_that_is_cancelled_does_not_take_the_place_along() -> None:
     async def scenario() -> None:
         pool = Pool([endpoint("a", 1)])

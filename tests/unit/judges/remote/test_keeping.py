@@ -1,0 +1,49 @@
+"""Replies are put into their store together where the store is slow."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from rlaif.judges.remote.keeping import GroupCommit
+from rlaif.judges.replies import MemoryReplies
+from rlaif.records import StoredReply
+
+
+class Slow(MemoryReplies):
+    def put(self, replies: Sequence[StoredReply]) -> None:
+        time.sleep(0.02)
+        super().put(replies)
+
+
+def reply(key: str) -> StoredReply:
+    return StoredReply(
+        key=key,
+        judge="j",
+        model="m",
+        raw="{}",
+        prompt_tokens=1,
+        reply_tokens=1,
+        latency=0.1,
+        cost=0.0,
+    )
+
+
+def test_the_first_of_a_group_waits_half_as_long_as_the_last_group_took() -> None:
+    waits: list[float] = []
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        soon = loop.call_soon
+
+        def later(seconds: float, call: Callable[[], None]) -> asyncio.Handle:
+            waits.append(seconds)
+            return soon(call)
+
+        loop.call_later = later  # type: ignore[method-assign, assignment]
+        keeping = GroupCommit(Slow())
+        await keeping.keep(reply("a"))
+        await keeping.keep(reply("b"))
+
+    asyncio.run(scenario())
+    assert waits[0] == 0.0
+    assert 0.01 <= waits[1] <= 0.1
