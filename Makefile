@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit bench-llmbar fuzz mutation models clean bench-log bench-judging bench-judge-ablation bench-judge-world bench-judge-local
+.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit bench-llmbar fuzz mutation models clean bench-log bench-judging bench-judge-ablation bench-judge-world bench-judge-local llama-server
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -21,6 +21,14 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
+
+# llama.cpp's server for one of the slow tests, in an environment of its own.
+llama-server: .venv-llama/.installed
+
+.venv-llama/.installed: tests/servers/llama-constraints.txt
+	$(PYTHON) -m venv .venv-llama
+	.venv-llama/bin/python -m pip install --quiet --constraint tests/servers/llama-constraints.txt gguf xllamacpp
+	touch .venv-llama/.installed
 
 check: $(STAMP)
 	$(BIN)/ruff check .

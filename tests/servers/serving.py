@@ -1,4 +1,4 @@
-"""``transformers serve`` with the bundled judge, in a process of its own on loopback."""
+"""Real servers with the bundled judge, each in a process of its own on loopback."""
 
 import os
 import socket
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,26 +14,57 @@ from tests.servers.bundled import FOLDER
 from tests.servers.loopback import HOST
 
 PATIENCE = 180.0
+HERE = Path(__file__).resolve().parent
+LLAMA = HERE.parents[1] / ".venv-llama"
+LLAMA_PYTHON = LLAMA / "bin" / "python"
+LLAMA_IS_THERE = (LLAMA / ".installed").exists()
 
 
 @contextmanager
 def transformers_serve(log: Path) -> Iterator[str]:
-    """Start it, wait until it is ready, and yield its address.
+    """Start ``transformers serve``, wait until it is ready, and yield its address.
 
     Args:
         log: A file for what it prints; shown where it does not come up.
     """
-    with socket.socket() as one:
-        one.bind((HOST, 0))
-        port = one.getsockname()[1]
+    port = _free_port()
     command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(FOLDER)]
     command += ["--host", HOST, "--port", str(port), "--device", "cpu"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}  # noqa: TID251
+    with _running(command, {"HF_HUB_OFFLINE": "1"}, f"http://{HOST}:{port}/health", log):
+        yield f"http://{HOST}:{port}/v1"
+
+
+@contextmanager
+def llama_server(log: Path) -> Iterator[str]:
+    """Do the same with llama.cpp's own server, which ``make llama-server`` installs.
+
+    Args:
+        log: As above; the model as GGUF is put beside it.
+    """
+    port = _free_port()
+    command = [str(LLAMA_PYTHON), str(HERE / "llama_serve.py"), str(FOLDER)]
+    command += [str(log.with_name("judge.gguf")), str(port)]
+    with _running(command, {}, f"http://{HOST}:{port}/health", log):
+        yield f"http://{HOST}:{port}/v1"
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind((HOST, 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def _running(
+    command: Sequence[str], more: Mapping[str, str], address: str, log: Path
+) -> Iterator[None]:
+    """Run a server while the block runs; it has begun once the address answers."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", **more}  # noqa: TID251
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=environment)
     try:
-        _wait_until_ready(f"http://{HOST}:{port}/health", process, log)
-        yield f"http://{HOST}:{port}/v1"
+        _wait_until_ready(address, process, log)
+        yield
     finally:
         process.terminate()
         process.wait()
