@@ -12,6 +12,7 @@ from rlaif.config import JudgingConfig
 from rlaif.errors import ConfigError
 from rlaif.judges import Juror, RubricJudge, load_templates
 from rlaif.judges.combining import merge, opinion_of, verdict_from_opinion
+from rlaif.judges.jury import dawid_skene
 from rlaif.judges.protocol import PAIR_LABELS, JudgeRequest
 from rlaif.records import (
     Choice,
@@ -109,6 +110,25 @@ def test_a_juror_that_errs_at_random_counts_less_than_two_that_agree() -> None:
     assert isinstance(verdict, Choice)
     assert isinstance(mean, Choice)
     assert verdict.p_first < 0.5 < mean.p_first
+
+
+def test_jurors_may_err_at_the_top_of_a_scale_otherwise_than_at_its_bottom() -> None:
+    told = [{"x": 1.0, "y": 1.0, "z": 1.0}] * 8 + [{"x": 1.0, "y": 0.0, "z": 0.25}]
+    items = [
+        [said("kind", name, Rating(score=score), (f"a{place}",)) for name, score in own.items()]
+        for place, own in enumerate(told)
+    ]
+    levels = len(KIND.choices)
+    opinions = [
+        {name: opinion_of(Rating(score=score), levels) for name, score in own.items()}
+        for own in told
+    ]
+    posterior = dawid_skene(opinions, symmetric=False).posteriors[-1]
+    assert not isinstance(posterior, Unscored)
+    verdict = only(merge(items, [KIND], "dawid_skene")[-1].judgements)
+    assert isinstance(verdict, Rating)
+    mean = sum(p * level for level, p in enumerate(posterior)) / (levels - 1)
+    assert verdict.score == pytest.approx(mean)
 
 
 def test_disagreement_is_weighted_by_criterion() -> None:

@@ -70,6 +70,7 @@ def test_breaking_odd_tokens_ends() -> None:
         as_data("\ufffd a ? <s> \u2039b", ["\ufffd", "?", "\u2039b", "<s>", ""]) == "_ a _ _s> _b"
     )
     assert as_data("\ufffd?_<\u2039", ["\ufffd", "?", "_", "<", "\u2039"]) == ""
+    assert as_data("x<y", ["<y", "x\u2039y"]) == "\ufffd\u2039y"  # breaking one made the other
 
 
 @given(

@@ -86,6 +86,7 @@ def test_an_object_survives_its_trip(
         '{"critique": 1, "verdict": "A"}',
         '{"critique": null, "verdict": "A"}',
         '{"critique": "x", "verdict": "A "}',
+        '{"critique": "x", "verdict": "A", "verdict": "B"}',
         '{"critique": "x", "verdict": "\\u0041"}',
         '```json\n{"critique": "x", "verdict": "A"}\n```',
         '{"critique": "x", "verdict": "A"} {"critique": "x", "verdict": "B"}',

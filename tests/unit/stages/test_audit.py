@@ -178,7 +178,8 @@ def test_position_bias_is_the_share_of_pairs_in_which_a_position_wins() -> None:
 
 def test_pairs_that_were_never_shown_are_not_counted() -> None:
     untold = PairVerdict(first_id="a", second_id="b", p_first=0.9)
-    assert figure(report(verdicts=[untold]), "position").count == 0
+    position = figure(report(verdicts=[untold]), "position")
+    assert (position.count, position.unscored) == (0, 0)
 
 
 def test_length_bias_is_the_share_of_pairs_whose_longer_answer_wins() -> None:

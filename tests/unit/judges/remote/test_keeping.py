@@ -47,3 +47,17 @@ def test_the_first_of_a_group_waits_half_as_long_as_the_last_group_took() -> Non
     asyncio.run(scenario())
     assert waits[0] == 0.0
     assert 0.01 <= waits[1] <= 0.1
+
+
+def test_a_reply_is_in_the_store_when_keeping_it_returns() -> None:
+    store = MemoryReplies()
+
+    async def scenario() -> list[bool]:
+        keeping = GroupCommit(store)
+        found = []
+        for key in "ab":
+            await keeping.keep(reply(key))
+            found.append(store.get(key) is not None)
+        return found
+
+    assert asyncio.run(scenario()) == [True, True]
