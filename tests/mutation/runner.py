@@ -18,11 +18,18 @@ import tempfile
 import time
 from pathlib import Path
 
+import accelerate  # noqa: F401  # what is slow is imported once, for all children
+import beartype  # noqa: F401
 import hypothesis
-import numpy  # noqa: F401  # imported once, for all children
+import jaxtyping  # noqa: F401
+import numpy  # noqa: F401
+import pydantic  # noqa: F401
 import pytest
+import scipy.optimize
+import scipy.stats  # noqa: F401
+import sympy  # noqa: F401
 import torch
-import transformers  # noqa: F401
+import transformers.modeling_utils  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLERS = Path(__file__).resolve().parent / "killers.json"
@@ -75,6 +82,50 @@ WATCHERS = {
         "tests/cycle/test_training_jobs.py",
         "tests/cycle/test_training_pairs.py",
     ),
+    **{
+        f"rlaif/judges/{file}.py": tuple(f"tests/unit/judges/test_{name}.py" for name in names)
+        for file, *names in (
+            ("protocol", "protocol", "second_asking", "ranking_judge"),
+            ("verdict_forms", "verdict_forms", "protocol"),
+            ("samples", "samples"),
+            ("aggregation", "aggregation", "rubric_judge"),
+            ("weighing", "aggregation", "combining", "lists"),
+            ("combining", "combining"),
+            ("jury", "jury"),
+            ("lists", "lists", "ranking_judge"),
+            ("ranking", "ranking"),
+            ("marked_errors", "marked_errors"),
+            ("second_asking", "second_asking"),
+            ("budget", "budget"),
+            ("calibration", "calibration"),
+            ("fencing", "fencing"),
+            ("rendering", "rendering"),
+            ("messages", "rendering"),
+            ("probes", "probes"),
+        )
+    },
+    **{
+        f"rlaif/judges/remote/{file}.py": tuple(
+            f"tests/unit/judges/remote/test_{name}.py" for name in names
+        )
+        for file, *names in (
+            ("limiter", "limiter"),
+            ("breaker", "breaker_and_waits"),
+            ("waits", "breaker_and_waits"),
+            ("keeping", "keeping", "openai_judge"),
+            ("reading", "label_reading"),
+            ("asking", "openai_judge", "writing"),
+            ("failures", "completions", "hostile_servers"),
+            ("calling", "budgeted_judge", "hostile_servers"),
+            ("endpoints", "endpoints"),
+            ("completion", "completions"),
+            ("answers", "openai_judge", "writing"),
+        )
+    },
+    **{
+        f"rlaif/stages/{file}.py": (f"tests/unit/stages/test_{file}.py",)
+        for file in ("audit", "drift", "human_pairs", "probing", "ranked_lists", "revision")
+    },
     "rlaif/stages/ppo/": (
         "tests/unit/stages/test_ppo_plain.py",
         "tests/unit/stages/test_ppo_settings.py",

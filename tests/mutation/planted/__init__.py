@@ -3,7 +3,7 @@
 Each table is {name: (file, what is there, what the fault puts in its place)}.
 """
 
-from planted import cycle, lean, models, ppo, rl, stages
+from planted import cycle, judging, lean, models, ppo, rl, serving, stages, trust
 
 TABLES: tuple[dict[str, tuple[str, str, str]], ...] = (
     rl.FAULTS,
@@ -12,4 +12,7 @@ TABLES: tuple[dict[str, tuple[str, str, str]], ...] = (
     stages.FAULTS,
     ppo.FAULTS,
     cycle.FAULTS,
+    judging.FAULTS,
+    serving.FAULTS,
+    trust.FAULTS,
 )
