@@ -203,8 +203,8 @@ FAULTS = {
     ),
     "the-worst-disagreement-is-that-of-all": (
         "rlaif/judges/combining.py",
-        "return Merged(judgements, total / weight if weight else None)",
-        "return Merged(judgements, max(apart for _, apart in parts) if weight else None)",
+        "return Merged(judgements, total / weight if weight else None, tuple",
+        "return Merged(judgements, max(apart for _, apart in parts) if weight else None, tuple",
     ),
     "ratings-err-the-same-both-ways-round": (
         "rlaif/judges/combining.py",

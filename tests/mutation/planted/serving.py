@@ -188,13 +188,13 @@ FAULTS = {
     ),
     "a-storm-uses-up-the-attempts": (
         "rlaif/judges/remote/calling.py",
-        'counted = sum(failure.kind != "overload" for failure in self._failures)',
+        'counted = sum(failure.kind not in {"overload", "out"} for failure in self._failures)',
         "counted = len(self._failures)",
     ),
     "attempts-that-failed-are-free": (
         "rlaif/judges/remote/calling.py",
-        "bill.add(Spent(calls=int(exc.sent)))",
-        "bill.add(Spent())",
+        "        if failed.sent:\n            bill.add(Spent(calls=1))\n",
+        "        if failed.sent:\n",
     ),
     "a-pause-is-cut-short-by-the-next": (
         "rlaif/judges/remote/endpoints.py",

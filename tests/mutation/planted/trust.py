@@ -143,18 +143,18 @@ FAULTS = {
     ),
     "a-limit-breached-by-chance": (
         "rlaif/stages/audit.py",
-        "found.count > 0 and found.low > most",
-        "(found.rate or 0.0) > most",
+        '(found.low > bound if side == "at most" else',
+        '((found.rate or 0.0) > bound if side == "at most" else',
     ),
     "an-attack-without-verdict-failed": (
         "rlaif/stages/audit.py",
-        "    if probe.value is None:\n        return None\n",
-        "    if probe.value is None:\n        return False\n",
+        "return None if value is None else value > bound",
+        "return False if value is None else value > bound",
     ),
     "any-gain-is-a-success": (
         "rlaif/stages/audit.py",
-        '0.5 if probe.method == "comparison" else margin',
-        '0.5 if probe.method == "comparison" else 0.0',
+        'EVEN if probe.method == "comparison" else margin',
+        'EVEN if probe.method == "comparison" else 0.0',
     ),
     "the-label-is-taken-for-the-judge": (
         "rlaif/stages/audit.py",
