@@ -105,10 +105,17 @@ WAYS = {
 
 @dataclass
 class Counts:
-    """Tokens that a model was given in some batches, and the cells of their rectangles."""
+    """What a model was given in some batches, and the processor time it took.
+
+    Attributes:
+        read: Tokens.
+        cells: Cells of the rectangles that they lie in.
+        seconds: Of all forward passes.
+    """
 
     read: int = 0
     cells: int = 0
+    seconds: float = 0.0
 
     @contextmanager
     def counting(self) -> Iterator[None]:
@@ -118,7 +125,10 @@ class Counts:
         def counted(batch: CachedBatch, pieces: Sequence[Sequence[int]]) -> torch.Tensor:
             self.read += sum(map(len, pieces))
             self.cells += len(pieces) * max(map(len, pieces))
-            return extend(batch, pieces)
+            start = time.process_time()
+            logits = extend(batch, pieces)
+            self.seconds += time.process_time() - start
+            return logits
 
         with patch.object(CachedBatch, "extend", counted):
             yield
@@ -227,6 +237,7 @@ def compared(judge: Judge, kind: str, rounds: int) -> Row:
             "cpu_seconds": [round(x, 3) for x in own.cpu],
             "cpu_to_shipped": round(cpu / best, 3),
             "tokens_per_cpu_second": round(counts[name].read / cpu),
+            "forward_share": round(counts[name].seconds / own.cpu[-1], 3),
             "read": counts[name].read,
             "cells": counts[name].cells,
             "verdicts_apart": apart(said[SHIPPED], said[name]),
@@ -260,7 +271,10 @@ def apart(one: Sequence[Sequence[Judgement]], other: Sequence[Sequence[Judgement
 
 
 def profiled(works: Sequence[Judge]) -> Row:
-    """Profile some work once: functions by own time, and what share of it is the model's."""
+    """Profile some work once: functions by own time, and shares; the profiler adds to both.
+
+    What share the forward passes have without it is measured beside the ways, by ``Counts``.
+    """
     profile = cProfile.Profile()
     profile.enable()
     for judge in works:
@@ -319,14 +333,15 @@ def judged_by(path: Path, given: argparse.Namespace, answers: Any) -> Row:  # no
 
 def tables(models: dict[str, Row]) -> str:
     """Return all figures in Markdown."""
-    lines = ["| judge | kind | way | judgements / s | per CPU s | CPU to shipped | tokens read |"]
-    lines += ["|---" * 7 + "|"]
+    titles = ("judgements / s", "per CPU s", "CPU to shipped", "tokens read", "forward")
+    lines = [f"| judge | kind | way | {' | '.join(titles)} |", "|---" * 8 + "|"]
     for model, figures in models.items():
         for kind, found in figures.items():
             for name, way in found.get("ways", {}).items():
                 lines.append(
                     f"| {model} | {kind} | {name} | {way['per_second']} | {way['per_cpu_second']} "
-                    f"| {way['cpu_to_shipped']:.2f} | {way['read']} |"
+                    f"| {way['cpu_to_shipped']:.2f} | {way['read']} "
+                    f"| {way['forward_share']:.0%} |"
                 )
     for model, figures in models.items():
         for kind, found in figures.items():

@@ -28,6 +28,7 @@ def test_every_way_is_measured_and_says_the_same(found: dict[str, Any]) -> None:
         assert list(row["ways"]) == list(WAYS)
         for name, way in row["ways"].items():
             assert way["per_second"] > 0, name
+            assert 0 < way["forward_share"] <= 1, name
             assert way["cells"] >= way["read"] > 0, name
             assert way["verdicts_apart"]["critiques"] == 0, name
             assert way["verdicts_apart"]["probability"] < 1e-5, name
