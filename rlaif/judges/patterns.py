@@ -5,6 +5,7 @@ They are those of the package ``regex``: what Python's ``re`` takes, and more. A
 machine takes none of them away. What was not searched to the end is not known: it is never a score.
 """
 
+import re
 from functools import lru_cache
 
 import regex
@@ -16,6 +17,12 @@ QUICK = 1.0
 _REPEATS = 48
 _UNITS = ("a", "A", "0", " ", "\n", "的", ".", "a ", "aA0", "a,", "ab")
 _OWN = 16
+LARGEST = 50_000
+_PIECE = re.compile(
+    r"""(?P<repeat>\{(?P<least>\d+)(?:,\d*)?\}) | (?P<open>\((?:\?[^():]*:)?) | (?P<close>\))
+    | \[\^?\]?(?:\\.|[^\]])*\] | \\. | .""",
+    re.VERBOSE | re.DOTALL,
+)
 _NO_PATTERN = (regex.error, ValueError, LookupError, ArithmeticError, RecursionError, TypeError)
 
 
@@ -32,6 +39,11 @@ def wrong_with(pattern: str) -> str | None:
     Returns:
         The error of compiling it, or the repetitive text on which it takes more than a second.
     """
+    if _size(pattern) > LARGEST:
+        return (
+            f"a regular expression of at most {LARGEST:,} pieces when its repetitions are written "
+            "out; in this one they multiply: repeat less often, or leave the count open (+)"
+        )
     try:
         regex.compile(pattern)
     except _NO_PATTERN as exc:
@@ -64,6 +76,28 @@ def found_in(text: str, pattern: str) -> str | None:
             f"looking for the pattern {pattern!r} took more than {LIMIT:g} s"
         ) from exc
     return None if match is None else match.group()
+
+
+def _size(pattern: str) -> int:
+    """Return how many pieces a pattern has when what it repeats is written out as often as it must.
+
+    So ``regex`` compiles it, and three nested thousands would take all memory.
+    """
+    outer: list[int] = []
+    size = last = 0
+    for piece in _PIECE.finditer(pattern):
+        if piece["open"]:
+            outer.append(size)
+            size = last = 0
+        elif piece["close"]:
+            size, last = (outer.pop() if outer else 0) + size, size
+        elif piece["repeat"]:
+            least = int(piece["least"].lstrip("0")[:9] or 0)  # nine digits are too many already
+            more = last * max(least - 1, 0)
+            size, last = size + more, last + more
+        else:
+            size, last = size + 1, 1
+    return size + sum(outer)
 
 
 @lru_cache(maxsize=1024)

@@ -228,7 +228,27 @@ def test_broken_lists_of_examples_are_named(
     assert caught.value.line == LINES.index(old) + 1
 
 
-@pytest.mark.parametrize("pattern", ["a{99999999999}", "(" * 5000 + ")" * 5000])
+@pytest.mark.parametrize(
+    "pattern",
+    ["(?:(?:a{1000}){1000}){1000}", "a{60000}", "(?i:a|b){0020000}c{30000}", f"a{{{'9' * 5000}}}"],
+)
+def test_repetitions_that_multiply_are_refused_before_they_take_all_memory(
+    tmp_path: Path, pattern: str
+) -> None:
+    with pytest.raises(RubricError, match="at most 50,000 pieces") as caught:
+        read(tmp_path, replaced('must_match = "[a-z]+|."', f'must_match = "{pattern}"'))
+    assert "rule.must_match.0 = " in caught.value.seen
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"(?:[a{9}]x?){9000}", "(?:ab){1,300000}", r"\\(a{40000}", "(?:a{0,900}){900}"]
+)
+def test_repetitions_that_need_not_all_be_are_taken(tmp_path: Path, pattern: str) -> None:
+    rubric = read(tmp_path, replaced('must_match = "[a-z]+|."', f'must_match = "{pattern}"'))
+    assert any("patterns" in criterion.content for criterion in rubric.criteria)
+
+
+@pytest.mark.parametrize("pattern", ["a{2,1}", "(" * 5000 + ")" * 5000])
 def test_patterns_that_are_too_much_for_python_are_named(tmp_path: Path, pattern: str) -> None:
     with pytest.raises(RubricError, match="this one has an error") as caught:
         read(tmp_path, replaced('must_match = "[a-z]+|."', f'must_match = "{pattern}"'))
