@@ -13,7 +13,7 @@ from rlaif.models.loading import LanguageModel
 from rlaif.models.padding import left_pad
 from rlaif.models.stepping import stepper
 
-MIN_SHARED = 0.4  # at this share fewest tokens are read, under every template that ships
+MIN_SHARED = 0.4  # where fewest tokens are read under the templates tried: compact, brief, detailed
 
 
 class CachedBatch:
