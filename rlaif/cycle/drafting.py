@@ -36,7 +36,7 @@ def sampling(ctx: CycleContext) -> None:
             difficulty=ctx.ledger.prompt_difficulty(),
         )
         held_out = choose_held_out_prompts(pool, config.eval_prompts)
-        rows.add_prompts([*train, *held_out])
+        rows.add_prompts([*train, *(p for p in pool if p.split == EVAL)])  # drawn now or later
         rows.add_cycle_prompts(TRAIN, [p.id for p in train])
         rows.add_cycle_prompts(EVAL, [p.id for p in held_out])
 
@@ -44,13 +44,13 @@ def sampling(ctx: CycleContext) -> None:
 
 
 def not_held_out(ctx: CycleContext, prompts: Sequence[Prompt]) -> list[Prompt]:
-    """Keep those that may train: no pool holds them out, and the cycle's evaluation asks no such.
+    """Keep those that may train: no pool holds out, or has ever held out, them or what is near.
 
-    Prompts of feedback and of earlier cycles never met the pools that are read now.
+    Prompts of feedback, of supervised text and of earlier cycles never met the pools of today.
     """
     return away_from(
         [p for p in prompts if p.split == TRAIN],
-        ctx.ledger.cycle_prompts(ctx.number, EVAL),
+        [p for p in ctx.ledger.prompts() if p.split == EVAL],
         lambda texts: ctx.crew.embedder().encode(texts),
         ctx.config.sampling.duplicate_similarity,
     )

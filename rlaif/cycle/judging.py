@@ -38,6 +38,7 @@ from rlaif.stages.probing import (
     comparison_probe,
     rating_outcome,
     rating_probe,
+    settled_alone,
 )
 from rlaif.stages.ranked_lists import choose_list
 
@@ -167,16 +168,17 @@ def rate(
         probes = [rating_probe(panel, kind, own, attacks) for kind, own in unit.tried]
         asked = [*unit.items, *((prompts[p.prompt_id], p) for p in probes)]
         judged = panel.rate(asked)
-        own_scores = panel.scores(unit.items, judged[: len(unit.items)])  # no probe has a say
-        probe_scores = panel.scores(asked, judged)[len(unit.items) :]
-        by_id = {s.completion_id: s for s in own_scores}
+        told = settled_alone(panel).scores(asked, judged)
+        by_id = {score.completion_id: score for score in told}
         return Judged(
             judgements=[j for js in judged for j in js],
-            scores=own_scores,
+            scores=panel.scores(unit.items, judged[: len(unit.items)]),  # no probe has a say
             probes=probes,
             outcomes=[
                 rating_outcome(panel, probe, score, by_id[own.id])
-                for probe, score, (_, own) in zip(probes, probe_scores, unit.tried, strict=True)
+                for probe, score, (_, own) in zip(
+                    probes, told[len(unit.items) :], unit.tried, strict=True
+                )
             ],
         )
 
@@ -226,11 +228,12 @@ def compare(
             verdicts=panel.pair_verdicts(unit.items, scores, own),
             probes=[probe for _, probe, _ in (*tried, *again)],
             outcomes=[
-                *_outcomes(panel, tried, judged[len(unit.items) : end]),
-                *again_outcomes(panel, askings, again, judged[end:]),
+                *_outcomes(alone, tried, judged[len(unit.items) : end]),
+                *again_outcomes(alone, askings, again, judged[end:]),
             ],
         )
 
+    alone = settled_alone(panel)
     usable, size = (attacked if panel.compares else ()), ctx.config.judge.batch_size
     units = _units(f"comparisons-{purpose}", pairs, size, usable)
     if panel.compares:

@@ -9,10 +9,10 @@ from rlaif.artifacts import verify
 from rlaif.config.ppo import LAGRANGIAN_BETAS
 from rlaif.cycle.context import CycleContext
 from rlaif.cycle.drafting import EVAL, TRAIN, not_held_out, sample_answers
-from rlaif.errors import LedgerError
+from rlaif.errors import ConfigError, LedgerError
 from rlaif.ledger.unit import Unit
 from rlaif.policies import BASE, policy_path
-from rlaif.records import PolicyReport, Preference, Record, digest_of
+from rlaif.records import PolicyReport, Preference, Prompt, Record, digest_of
 from rlaif.seeds import numpy_generator
 from rlaif.stages.metrics import read_metrics
 from rlaif.stages.optimisers import OptimiserJob, PolicyPair, train_challenger
@@ -139,7 +139,18 @@ def _examples(ctx: CycleContext) -> tuple[Example, ...]:
     sampling = ctx.config.sampling
     pool = read_pools(ctx.project.root, sampling.pools, sampling.eval_share)
     held_out = [*pool, *ctx.ledger.cycle_prompts(ctx.number, EVAL)]  # drawn before the pool changed
-    return tuple(example for _, example in read_examples(ctx.project.file(named), held_out))
+    path = ctx.project.file(named)
+    examples = {str(line): example for line, example in read_examples(path, held_out)}
+    asked = [Prompt(id=i, messages=e.messages, split="train") for i, e in examples.items()]
+    kept = not_held_out(ctx, asked)
+    if not kept:
+        raise ConfigError(
+            f"all {len(examples)} examples nearly ask what is held out",
+            "at least one example to a prompt that is not held out",
+            "add some, or raise [sampling] duplicate_similarity",
+            path=path,
+        )
+    return tuple(examples[p.id] for p in kept)
 
 
 def _preferred(ctx: CycleContext) -> tuple[Example, ...]:

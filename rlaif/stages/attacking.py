@@ -12,6 +12,7 @@ from rlaif.stages.probing import (
     comparison_probe,
     rating_outcome,
     rating_probe,
+    settled_alone,
 )
 from rlaif.stages.trying import Cost, Tried, timed
 
@@ -51,8 +52,10 @@ def attack(panel: RubricJudge, tried: Tried, attacks: Attacks, count: int, seed:
     targets = [(kind, *item) for item in originals for kind in KINDS]
     outcomes: dict[str, list[ProbeOutcome]] = {WHOLE: []}
     outcomes |= {criterion.name: [] for criterion in panel.rubric.criteria}
-    rated, rating_cost = _rate(panel, tried.scores, attacks, targets)
-    compared, comparing_cost = _compare(panel, attacks, targets)
+    alone = settled_alone(panel)
+    scores = {s.completion_id: s for s in alone.scores(tried.answers, tried.ratings)}
+    rated, rating_cost = _rate(alone, scores, attacks, targets)
+    compared, comparing_cost = _compare(alone, attacks, targets)
     for name, outcome in (*rated, *compared):
         outcomes[name].append(outcome)
     return Attacked(len(originals), outcomes, rating_cost + comparing_cost)

@@ -20,6 +20,7 @@ from rlaif.stages.probing import (
     comparison_probe,
     rating_outcome,
     rating_probe,
+    settled_alone,
 )
 from rlaif.stages.trying import Cost, Tried, timed, try_panel
 
@@ -98,10 +99,12 @@ def _rate(
         (prompts[own.prompt_id], rating_probe(panel, kind, own, attacks)) for kind, own in tries
     ]
     judged, cost = timed(panel.rate, items)
+    alone = settled_alone(panel)
+    before = {s.completion_id: s for s in alone.scores(tried.answers, tried.ratings)}
     found = [
-        rating_outcome(panel, probe, score, tried.scores[own.id])
+        rating_outcome(panel, probe, score, before[own.id])
         for (_, probe), score, (_, own) in zip(
-            items, panel.scores(items, judged), tries, strict=True
+            items, alone.scores(items, judged), tries, strict=True
         )
     ]
     return found, cost
@@ -114,7 +117,7 @@ def _compare(
         (prompts[own.prompt_id], comparison_probe(kind, own, attacks), own) for kind, own in tries
     ]
     judged, cost = timed(panel.compare, items)
-    preferred = panel.preferences(items, judged)
+    preferred = settled_alone(panel).preferences(items, judged)
     found = [
         comparison_outcome(panel, probe, own, p_probe)
         for (_, probe, own), p_probe in zip(items, preferred, strict=True)
@@ -130,4 +133,4 @@ def _compare_again(panel: RubricJudge, tried: Tried) -> tuple[list[ProbeOutcome]
     askings = [(tried.pairs[place], tried.comparisons[place]) for place in first_of.values()]
     again = [again_pair(item) for item, _ in askings]
     judged, cost = timed(panel.compare, again)
-    return again_outcomes(panel, askings, again, judged), cost
+    return again_outcomes(settled_alone(panel), askings, again, judged), cost

@@ -1,6 +1,8 @@
 """Which answers try the judge, by an attack or by being asked about again, and how that went."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 
@@ -83,6 +85,20 @@ def comparison_probe(kind: TrialKind, original: Completion, attacks: Attacks) ->
     if kind == AGAIN:
         return make_again(original)
     return make_probe(original, kind, attacks, PAIR_LABELS[0])
+
+
+def settled_alone(panel: RubricJudge) -> RubricJudge:
+    """Return a panel that settles what its jurors say of an answer without the other answers.
+
+    Dawid-Skene becomes the mean: fitted to other answers beside it, an answer would seem to gain
+    or to be judged otherwise where every juror has said the same.
+    """
+    if panel.settings.combine != "dawid_skene":
+        return panel
+    alone = copy(panel)
+    alone.rubric_hash = panel.rubric_hash
+    alone.settings = replace(panel.settings, combine="mean")
+    return alone
 
 
 def rating_outcome(

@@ -1,16 +1,18 @@
 """What the policy's stage is given to train on: by the ledger, the settings and the project."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rlaif.artifacts import landing, verify
 from rlaif.config import RlaifConfig
 from rlaif.cycle.context import CycleContext
 from rlaif.cycle.training import ppo, reference_version
+from rlaif.errors import ConfigError
 from rlaif.ledger.writer import Ledger
 from rlaif.progress import Silent
 from rlaif.project import Project
@@ -47,6 +49,14 @@ class Engine:
         return PolicyReport.model_validate(told | self._report)
 
 
+class BySigns:
+    """An embedder to which two texts with "eval" in them are one, and others as far as can be."""
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        places = [0 if "eval" in text.lower() else 1 + n for n, text in enumerate(texts)]
+        return np.eye(1 + len(texts))[places]
+
+
 class Cycles:
     """A project whose cycles have nothing but the policy's stage."""
 
@@ -76,7 +86,7 @@ class Cycles:
         sections = {"ppo": settings, "policy": {"optimizer": optimizer}}
         config = RlaifConfig.model_validate(sections)
         incumbent = "v0000" if self.number < 2 else "v0001"
-        crew: Any = SimpleNamespace(release=lambda: None)
+        crew: Any = SimpleNamespace(release=lambda: None, embedder=lambda: BySigns())
         replies: Any = None
         engine: Any = None
         project = Project(self.root, config)
@@ -183,6 +193,7 @@ def test_supervised_text_is_what_the_ptx_term_gets(cycles: Cycles) -> None:
         '{"prompt": "Is this for EVAL", "completion": "Yes."}',
         '{"prompt": "Not drawn?", "completion": "No, and held out."}',
         '{"prompt": "谁?", "completion": "我。"}',
+        '{"prompt": "Is this, too, for eval\uff1f", "completion": "Nearly."}',
     ]
     pools = cycles.root / "prompts" / "pools"
     pools.mkdir(parents=True)
@@ -202,6 +213,9 @@ def test_supervised_text_is_what_the_ptx_term_gets(cycles: Cycles) -> None:
     assert cycles.run({"ptx_path": "text.jsonl"}).examples == ()
     path.write_text(lines[0], encoding="utf-8")
     assert cycles.run(settings).examples == job.examples[:1]
+    path.write_text(lines[-1], encoding="utf-8")
+    with pytest.raises(ConfigError, match="all 1 examples nearly ask what is held out"):
+        cycles.run(settings)
     reports = [cycles.ledger.report(n, "ppo") or {} for n in (1, 2, 3)]
     digests = [report["supervised"] for report in reports]
     assert digests[1] is None

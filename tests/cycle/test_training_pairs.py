@@ -64,11 +64,9 @@ class Shelf:
         assert (up_to, cycle) in {(None, 2), (1, None)}
         return list(self._own if cycle == 2 else self._earlier)
 
-    def cycle_prompts(self, cycle: int, purpose: str) -> list[Prompt]:
-        assert (cycle, purpose) == (2, "eval")
-        return self.held_out
-
-    def prompts(self, ids: Sequence[str]) -> list[Prompt]:
+    def prompts(self, ids: Sequence[str] | None = None) -> list[Prompt]:
+        if ids is None:
+            return self.held_out
         return [prompt(name, "eval" if name == "moved" else "train") for name in ids]
 
     def completions_by_id(self, ids: Sequence[str]) -> list[Completion]:

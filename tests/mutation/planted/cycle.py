@@ -13,7 +13,7 @@ FAULTS = {
     ),
     "held-out-answers-train": (
         "rlaif/cycle/training.py",
-        "read_examples(ctx.project.file(named), held_out)",
-        "read_examples(ctx.project.file(named), ())",
+        "read_examples(path, held_out)",
+        "read_examples(path, ())",
     ),
 }

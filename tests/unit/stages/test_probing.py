@@ -5,7 +5,9 @@ import pytest
 from rlaif.config import JudgingConfig
 from rlaif.judges import JudgeCriterion, Juror, Rubric, RubricJudge, load_templates
 from rlaif.judges.probes import AGAIN, KINDS, kind_of, load_attacks, make_again
+from rlaif.judges.protocol import JudgeRequest
 from rlaif.records import Completion, CompletionScore, Message, Prompt, Unscored
+from rlaif.stages.pools import stable_share
 from rlaif.stages.probing import (
     again_outcomes,
     again_pair,
@@ -15,6 +17,7 @@ from rlaif.stages.probing import (
     comparison_probe,
     rating_outcome,
     rating_probe,
+    settled_alone,
 )
 from rlaif.testing import ScriptedJudge
 
@@ -31,6 +34,7 @@ PANEL = RubricJudge(
     judging=JudgingConfig(),
     jury=[Juror("one", ScriptedJudge(lambda _: {}), load_templates("detailed"), 0.5)],
 )
+PROMPT = Prompt(id="p", messages=(Message(role="user", content="Hm?"),), split="train")
 ATTACKS = load_attacks("en")
 
 
@@ -142,6 +146,55 @@ def test_a_rating_asked_again_tells_of_the_criterion_that_moved_most() -> None:
     assert rating_outcome(PANEL, make_again(own), lost, first).unscored == "mumbled"
 
 
+def fitted_panel() -> RubricJudge:
+    """Three jurors that err, and say the same of an answer with a space more."""
+
+    def juror(name: str, sure: float) -> Juror:
+        def says(request: JudgeRequest) -> dict[str, float]:
+            asked = "|".join([name, *(text.strip() for text in request.shown)])
+            drawn = stable_share(asked) < sure
+            best = request.labels[-1] if drawn else request.labels[0]
+            return {label: float(label == best) for label in request.labels}
+
+        return Juror(name, ScriptedJudge(says), load_templates("detailed"), 0.5)
+
+    return RubricJudge(
+        Rubric(
+            name="r",
+            version="1",
+            language="en",
+            criteria=(
+                JudgeCriterion(
+                    name="kind", kind="judge", weight=1.0, text="k", choices=tuple("abc")
+                ),
+            ),
+        ),
+        judging=JudgingConfig(combine="dawid_skene"),
+        jury=[juror("a", 0.9), juror("b", 0.6), juror("c", 0.3)],
+    )
+
+
+def test_an_answer_of_which_all_jurors_say_the_same_again_has_not_moved_whatever_is_beside_it() -> (
+    None
+):
+    panel = fitted_panel()
+    alone = settled_alone(panel)
+    items = [(PROMPT, answer(f"{n}", f"Answer {n}.")) for n in range(12)]
+    twins = [(PROMPT, make_again(own)) for _, own in items[:4]]
+    judged = panel.rate([*items, *twins])
+    told = alone.scores([*items, *twins], judged)
+    first = {score.completion_id: score for score in alone.scores(items, judged[:12])}
+    for (_, twin), (_, own), score in zip(twins, items, told[12:], strict=False):
+        found = rating_outcome(alone, twin, score, first[own.id])
+        assert (found.value, found.rubric_hash) == (0.0, panel.rubric_hash)
+    fits = panel.scores(items, judged[:12]), panel.scores(twins, judged[12:])
+    assert [s.score for s in fits[0][:4]] != [s.score for s in fits[1]]  # else nothing was tried
+
+
+def test_a_panel_whose_verdicts_hang_on_nothing_beside_them_is_settled_as_it_is() -> None:
+    assert settled_alone(PANEL) is PANEL
+
+
 @pytest.mark.parametrize(
     ("before", "now", "value"),
     [
@@ -157,8 +210,7 @@ def test_a_rating_asked_again_tells_of_the_criterion_that_moved_most() -> None:
 def test_a_pair_asked_again_bears_out_what_was_preferred_at_first(
     before: float | None, now: float | None, value: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prompt = Prompt(id="p", messages=(Message(role="user", content="Hm?"),), split="train")
-    item = (prompt, answer("a"), answer("b", "No."))
+    item = (PROMPT, answer("a"), answer("b", "No."))
     again = again_pair(item)
     said = iter([[Unscored(reason="mumbled") if p is None else p] for p in (before, now)])
     monkeypatch.setattr(RubricJudge, "preferences", lambda *_: next(said))
