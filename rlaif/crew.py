@@ -128,8 +128,8 @@ class Crew:
                 f"cycle {cycle} was begun under another rubric, template or judge "
                 f"({begun_with[:12]}, now {now[:12]})",
                 "the same ones until a cycle has ended: its labels must mean one thing",
-                "put the old files back, or the old rlaif if that is what changed; finish the cycle, "
-                "then change them",
+                "put the old files back, or the old rlaif if that is what changed, finish the "
+                "cycle, then change them",
                 path=self._rubric_path,
             )
 
