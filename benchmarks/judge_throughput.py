@@ -52,12 +52,13 @@ class SyncedReplies(MemoryReplies):
         super().__init__()
         self._file = path.open("w", encoding="utf-8")
 
-    def put(self, replies: Sequence[StoredReply]) -> None:
+    def put(self, replies: Sequence[StoredReply]) -> list[StoredReply]:
         """Write and sync."""
-        super().put(replies)
+        stored = super().put(replies)
         self._file.writelines(reply.model_dump_json() + "\n" for reply in replies)
         self._file.flush()
         os.fsync(self._file.fileno())
+        return stored
 
     def close(self) -> None:
         """Close the file."""

@@ -39,14 +39,22 @@ class LedgerReplies:
         self.reused += found is not None
         return None if found is None else found.model_copy(update={"key": key})
 
-    def put(self, replies: Sequence[StoredReply]) -> None:
-        """Keep replies; they are durable when this returns."""
-        kept = [r.model_copy(update={"key": self._kept_as(r.key)}) for r in replies]
-        self._pass_over(self._ledger.add_replies(kept, self._cycle))
+    def put(self, replies: Sequence[StoredReply]) -> list[StoredReply]:
+        """Keep replies, durable when this returns; return what the ledger has of each question.
+
+        Where a trial and a cycle asked the same at once, both go on with the first reply.
+        """
+        renamed = [r.model_copy(update={"key": self._kept_as(r.key)}) for r in replies]
+        kept = self._ledger.add_replies(renamed, self._cycle)
+        self._pass_over(kept.numbers)
+        return [
+            stored.model_copy(update={"key": reply.key})
+            for stored, reply in zip(kept.stored, replies, strict=True)
+        ]
 
     def put_refused(self, replies: Sequence[StoredReply]) -> None:
         """Keep what was paid for in vain; the budget of whoever runs next counts it."""
-        self._pass_over(self._ledger.add_replies(replies, self._cycle, refused=True))
+        self._pass_over(self._ledger.add_replies(replies, self._cycle, refused=True).numbers)
 
     def spent_by_others(self, day: date) -> Spent:
         """Return what other processes have spent on a day since this was last asked."""

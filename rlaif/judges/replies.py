@@ -16,10 +16,15 @@ class ReplyStore(Protocol):
         """Return the reply with a key, or None."""
         ...
 
-    def put(self, replies: Sequence[StoredReply]) -> None:
+    def put(self, replies: Sequence[StoredReply]) -> Sequence[StoredReply]:
         """Keep replies, all or none; they are durable when this returns.
 
-        A key that is there already keeps the reply that it has.
+        A key that is there already, since another process asked the same meanwhile, keeps the
+        reply that it has; the later one was paid for too, and is kept as refused ones are.
+
+        Returns:
+            What :meth:`get` returns for each one's key from now on. Only that may be used: it is
+            what a run that is killed and resumed goes on with.
         """
         ...
 
@@ -36,7 +41,7 @@ class MemoryReplies:
 
     Attributes:
         groups: How many replies each ``put`` brought, in order.
-        refused: What was paid for and brought nothing, in the order in which it came.
+        refused: What was paid for and is not used, in the order in which it came.
     """
 
     def __init__(self) -> None:
@@ -48,11 +53,15 @@ class MemoryReplies:
         """Return the reply with a key, or None."""
         return self._replies.get(key)
 
-    def put(self, replies: Sequence[StoredReply]) -> None:
-        """Keep replies; the first with a key stays."""
+    def put(self, replies: Sequence[StoredReply]) -> list[StoredReply]:
+        """Keep replies; the first with a key stays, and is returned for it."""
         self.groups.append(len(replies))
         for reply in replies:
-            self._replies.setdefault(reply.key, reply)
+            if reply.key in self._replies:
+                self.refused.append(reply)
+            else:
+                self._replies[reply.key] = reply
+        return [self._replies[reply.key] for reply in replies]
 
     def put_refused(self, replies: Sequence[StoredReply]) -> None:
         """Keep what was paid for in vain."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlite_utils import Database
@@ -9,10 +10,24 @@ from sqlite_utils import Database
 from rlaif.errors import LedgerError
 from rlaif.ledger import clock
 from rlaif.ledger.reply_reads import LAST_REPLY
-from rlaif.ledger.rows import AuditRow, Row, record_json, reply_row, to_json
+from rlaif.ledger.rows import AuditRow, Row, record_json, reply_from, reply_row, to_json
 from rlaif.records import AuditOnDemand, StoredReply
 
 PromotionKind = Literal["base", "promote", "rollback"]
+
+
+@dataclass(frozen=True)
+class KeptReplies:
+    """What came of putting servers' replies.
+
+    Attributes:
+        numbers: The numbers of the new rows, one for each reply.
+        stored: What each one's key finds from now on: the reply, or one that came before it. Of
+            replies that are no answers, these themselves.
+    """
+
+    numbers: range
+    stored: list[StoredReply]
 
 
 def insert(db: Database, table: str, rows: Sequence[Row], *, ignore: bool = False) -> None:
@@ -39,18 +54,25 @@ def put_new(db: Database, table: str, rows: Sequence[Row]) -> int:
 
 def put_replies(
     db: Database, replies: Sequence[StoredReply], cycle: int | None, *, refused: bool
-) -> range:
-    """Insert servers' replies, and return the numbers of the new rows.
+) -> KeptReplies:
+    """Insert servers' replies, each of which was paid for.
 
-    Those that are no answers go under keys that nobody asks for.
+    Those that are no answers go under keys that nobody asks for; so does a reply whose key has one
+    already, since another process asked the same meanwhile.
     """
     at = clock.iso_now()
-    found = [reply_row(reply, cycle, at) for reply in replies]
+    known = {} if refused else _replies_of(db, [reply.key for reply in replies])
     first = 1 + db.execute(LAST_REPLY).fetchone()[0]
-    for number, row in enumerate(found, start=first):
-        row["key"] = f"refused {number} {row['key']}" if refused else row["key"]
-    insert(db, "replies", found, ignore=not refused)
-    return range(first, 1 + db.execute(LAST_REPLY).fetchone()[0])
+    numbers = range(first, first + len(replies))
+    found, stored = [], []
+    for number, reply in zip(numbers, replies, strict=True):
+        row = reply_row(reply, cycle, at)
+        if refused or reply.key in known:
+            row["key"] = f"refused {number} {reply.key}"
+        found.append(row)
+        stored.append(reply if refused else known.setdefault(reply.key, reply))
+    insert(db, "replies", found)
+    return KeptReplies(numbers, stored)
 
 
 def put_prompts(db: Database, rows: Sequence[Row]) -> None:
@@ -113,6 +135,12 @@ def put_event(db: Database, kind: str, message: str, cycle: int | None) -> None:
     """Insert an event."""
     row = {"kind": kind, "message": message, "cycle": cycle, "at": clock.iso_now()}
     insert(db, "events", [row])
+
+
+def _replies_of(db: Database, keys: Sequence[str]) -> dict[str, StoredReply]:
+    """Return the replies that are there under some keys."""
+    sql = "SELECT * FROM replies WHERE key IN (SELECT value FROM json_each(?))"
+    return {row["key"]: reply_from(row) for row in db.execute(sql, [json.dumps(list(keys))])}
 
 
 def _new_rows(

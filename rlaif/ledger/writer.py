@@ -14,6 +14,7 @@ from rlaif.ledger.connected import connect
 from rlaif.ledger.critique_index import CritiqueIndex
 from rlaif.ledger.faults import as_ledger_error, translated
 from rlaif.ledger.puts import (
+    KeptReplies,
     PromotionKind,
     insert,
     put_audit,
@@ -81,13 +82,16 @@ class Ledger(LedgerReads):
 
     def add_replies(
         self, replies: Sequence[StoredReply], cycle: int | None = None, *, refused: bool = False
-    ) -> range:
-        """Keep servers' replies, durable when this returns; return the numbers of the new rows.
+    ) -> KeptReplies:
+        """Keep servers' replies, all of which count; they are durable when this returns.
 
         Args:
-            replies: The replies, raw; a key that is known keeps its first one.
+            replies: The replies, raw; a key that is known goes on finding its first one.
             cycle: The cycle that pays for them, None outside of any.
-            refused: They are no answers: each is kept and counted, and no key finds it.
+            refused: They are no answers: no key finds them.
+
+        Returns:
+            The numbers of the new rows, and what each key finds.
         """
         with self._transaction():
             return put_replies(self._db, replies, cycle, refused=refused)

@@ -1,7 +1,10 @@
 """A judge on a server: whole cycles, kills that pay for nothing twice, budgets that park."""
 
+import asyncio
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from rlaif.crew import Crew
 from rlaif.cycle import run_cycles
 from rlaif.cycle.paying import LedgerReplies, budget_of
 from rlaif.errors import BudgetSpentError
-from rlaif.judges import PAIR_LABELS, JudgeRequest, verdict_of
+from rlaif.judges import PAIR_LABELS, JudgeReply, JudgeRequest, verdict_of
 from rlaif.judges.remote import OpenAIJudge
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
@@ -287,6 +290,43 @@ def test_a_trial_and_a_cycle_see_what_the_other_spends_of_the_day(tmp_path: Path
         assert [budget.cycle.calls for _, budget in judges] == [3, 2]
         assert [budget.day.calls for _, budget in judges] == [5, 5]
         assert (one.spent(cycle=1).calls, one.spent().calls) == (3, 5)
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_trial_and_a_cycle_that_ask_the_same_at_once_use_one_reply_and_pay_two(
+    tmp_path: Path, *, apart: bool
+) -> None:
+    """Both are under way before either is answered, and the answers differ: as kept, so used."""
+    path = tmp_path / "ledger.db"
+    with Ledger.open(path) as ledger:
+        begin(ledger, 1)
+
+    async def at_once(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        while len(server.asked) < 2:
+            await asyncio.sleep(0.01)
+        said = f"Reply {asked.number}.\nVerdict: {'AB'[asked.number]}"
+        await replying(lambda _: completion(said, model="m", usage=(40, 8)))(asked, writer)
+
+    def judged(cycle: int | None) -> JudgeReply:
+        with Ledger.open(path) as ledger:
+            replies = LedgerReplies(ledger, cycle)
+            kept_apart = replies.anew("a stage") if apart else nullcontext()
+            budget = budget_of(ledger, BudgetConfig(), cycle, replies)
+            judge = OpenAIJudge(config, replies, budget=budget)
+            with kept_apart:
+                (found,) = judge.judge([JudgeRequest("Which?", PAIR_LABELS, "kind", ("a", "b"))])
+            return found
+
+    with Loopback(at_once) as server, ThreadPoolExecutor(2) as threads:
+        config = ServerConfig(endpoints=(server.address,), model="m", prompt_price=1.0)
+        first, second = threads.map(judged, [1, 1 if apart else None])
+        resumed = judged(1)
+        assert len(server.asked) == 2
+    assert first.critique.startswith("Reply ")
+    assert first == second == resumed
+    with LedgerReader.open(path) as reads:
+        assert reads.spent() == Spent(calls=2, tokens=96, money=80e-6)
+        assert reads.spent(cycle=1).calls == (2 if apart else 1)
 
 
 def test_a_spent_budget_parks_the_cycle_and_a_larger_one_lets_it_go_on(

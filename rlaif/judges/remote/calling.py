@@ -44,6 +44,12 @@ class Received:
     stored: StoredReply
     completion: Completion
 
+    def kept_as(self, stored: StoredReply) -> "Received":
+        """Return what the store has instead: itself, unless another process was faster."""
+        if stored == self.stored:
+            return self
+        return Received(self.asked, stored, read_completion(stored.raw))
+
 
 @dataclass(frozen=True)
 class Tools:
@@ -94,11 +100,11 @@ class Call:
                 self._failures.append(failed)
                 self._tried.add(slot.endpoint)
                 if failed.paid is not None:
-                    await self._tools.keeping.keep(failed.paid, refused=True)
+                    await self._tools.keeping.keep_refused(failed.paid)
             else:
-                await self._tools.keeping.keep(received.stored)
+                stored = await self._tools.keeping.keep(received.stored)
                 self._tools.counts.replies += 1
-                return received
+                return received.kept_as(stored)
             finally:
                 self._tools.account.end(bill)
             if not self._goes_on():

@@ -26,24 +26,26 @@ class GroupCommit:
         self._took = 0.0
         self._pending: list[StoredReply] = []
         self._refused: list[StoredReply] = []
-        self._done: asyncio.Future[None] | None = None
+        self._done: asyncio.Future[Sequence[StoredReply]] | None = None
 
-    async def keep(self, reply: StoredReply, *, refused: bool = False) -> None:
+    async def keep(self, reply: StoredReply) -> StoredReply:
         """Keep a reply; it is durable when this returns.
 
-        Args:
-            reply: The reply.
-            refused: Whether it was paid for and is no answer.
+        Returns:
+            What the store has under its key: the reply, or one that came before it.
 
         Raises:
             Exception: What the store raised; none of the group is kept then.
         """
-        loop = asyncio.get_running_loop()
-        if self._done is None:
-            self._done = loop.create_future()
-            loop.call_later(min(_LONGEST, _PATIENCE * self._took), self.flush)
-        (self._refused if refused else self._pending).append(reply)
-        await asyncio.shield(self._done)
+        place, done = len(self._pending), self._group()
+        self._pending.append(reply)
+        return (await asyncio.shield(done))[place]
+
+    async def keep_refused(self, reply: StoredReply) -> None:
+        """Keep what was paid for and is no answer, as :meth:`keep` keeps a reply."""
+        done = self._group()
+        self._refused.append(reply)
+        await asyncio.shield(done)
 
     def flush(self) -> None:
         """Put what waits into the store now."""
@@ -52,19 +54,30 @@ class GroupCommit:
             return
         start = time.perf_counter()
         try:
-            if replies:
-                self._store.put(replies)
+            stored = self._store.put(replies) if replies else ()
             if refused:
                 self._store.put_refused(refused)
         except Exception as exc:  # noqa: BLE001 - it goes to everyone who waits for it
             done.set_exception(exc)
         else:
-            done.set_result(None)
+            done.set_result(stored)
         self._took = time.perf_counter() - start
+
+    def _group(self) -> asyncio.Future[Sequence[StoredReply]]:
+        """Return what the group waits for that is gathering; begin one if none is."""
+        if self._done is None:
+            loop = asyncio.get_running_loop()
+            self._done = loop.create_future()
+            loop.call_later(min(_LONGEST, _PATIENCE * self._took), self.flush)
+        return self._done
 
     def _take(
         self,
-    ) -> tuple[Sequence[StoredReply], Sequence[StoredReply], asyncio.Future[None] | None]:
+    ) -> tuple[
+        Sequence[StoredReply],
+        Sequence[StoredReply],
+        asyncio.Future[Sequence[StoredReply]] | None,
+    ]:
         replies, refused, done = self._pending, self._refused, self._done
         self._pending, self._refused, self._done = [], [], None
         return replies, refused, done

@@ -31,11 +31,19 @@ def test_a_reply_is_there_for_others_as_soon_as_it_is_added(ledger: Ledger, path
         assert reader.reply("a") == reply("a")
 
 
-def test_a_known_key_keeps_its_first_reply_and_costs_nothing_more(ledger: Ledger) -> None:
-    ledger.add_replies([reply("a")], cycle=1)
-    ledger.add_replies([reply("a", raw="another", cost=9.0), reply("b", cost=0.5)], cycle=1)
+def test_a_known_key_keeps_its_first_reply_and_a_second_one_counts(ledger: Ledger) -> None:
+    """Two processes may ask the same at once: both replies are paid for, and one is used."""
+    first = ledger.add_replies([reply("a")])
+    assert (list(first.numbers), first.stored) == ([1], [reply("a")])
+    late = reply("a", raw="another", cost=9.0)
+    both = [late, reply("b", cost=0.5), reply("b", raw="again", cost=0.125)]
+    found = ledger.add_replies(both, cycle=1)
+    assert (list(found.numbers), found.stored) == ([2, 3, 4], [reply("a"), both[1], both[1]])
     assert ledger.reply("a") == reply("a")
-    assert ledger.spent() == Spent(calls=2, tokens=96, money=0.75)
+    assert ledger.reply("b") == both[1]
+    assert ledger.spent() == Spent(calls=4, tokens=192, money=9.875)
+    assert ledger.spent(cycle=1) == Spent(calls=3, tokens=144, money=9.625)
+    assert ledger.reply("refused 2 a") == late.model_copy(update={"key": "refused 2 a"})
 
 
 def test_what_was_paid_in_vain_counts_each_time_and_is_never_found(ledger: Ledger) -> None:

@@ -11,6 +11,7 @@ from remote_samples import SPOKEN, failures, judge_at, request, requests, spoken
 from rlaif.errors import ModelError
 from rlaif.judges import JudgeReply
 from rlaif.judges.replies import MemoryReplies
+from rlaif.records import StoredReply
 from tests.servers.hostile import (
     Flood,
     cutting,
@@ -465,7 +466,7 @@ def test_the_end_of_a_run_does_not_wait_for_those_who_wait() -> None:
 
 def test_an_interrupt_does_not_wait_for_those_who_wait() -> None:
     class Interrupted(MemoryReplies):
-        def put(self, replies: Any) -> None:
+        def put(self, replies: Any) -> list[StoredReply]:
             super().put(replies)
             raise KeyboardInterrupt
 

@@ -10,17 +10,17 @@ from rlaif.records import StoredReply
 
 
 class Slow(MemoryReplies):
-    def put(self, replies: Sequence[StoredReply]) -> None:
+    def put(self, replies: Sequence[StoredReply]) -> list[StoredReply]:
         time.sleep(0.02)
-        super().put(replies)
+        return super().put(replies)
 
 
-def reply(key: str) -> StoredReply:
+def reply(key: str, raw: str = "{}") -> StoredReply:
     return StoredReply(
         key=key,
         judge="j",
         model="m",
-        raw="{}",
+        raw=raw,
         prompt_tokens=1,
         reply_tokens=1,
         latency=0.1,
@@ -61,3 +61,18 @@ def test_a_reply_is_in_the_store_when_keeping_it_returns() -> None:
         return found
 
     assert asyncio.run(scenario()) == [True, True]
+
+
+def test_keeping_returns_what_the_store_has_under_the_key() -> None:
+    store = MemoryReplies()
+    store.put([reply("b", "before")])
+
+    async def scenario() -> list[StoredReply]:
+        keeping = GroupCommit(store)
+        given = [reply("a"), reply("b"), reply("c"), reply("c", "late")]
+        return list(await asyncio.gather(*map(keeping.keep, given)))
+
+    found = asyncio.run(scenario())
+    assert found == [reply("a"), reply("b", "before"), reply("c"), reply("c")]
+    assert store.all() == [reply("b", "before"), reply("a"), reply("c")]
+    assert store.refused == [reply("b"), reply("c", "late")]

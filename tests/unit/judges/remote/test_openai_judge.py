@@ -501,12 +501,13 @@ class Durable(MemoryReplies):
         self._fail_at = fail_at
         self.seen: list[int] = []
 
-    def put(self, replies: Sequence[StoredReply]) -> None:
+    def put(self, replies: Sequence[StoredReply]) -> list[StoredReply]:
         if self._fail_at is not None and len(self) >= self._fail_at:
             raise OSError("no space left on the device")
         time.sleep(self._seconds)
-        super().put(replies)
+        stored = super().put(replies)
         self.seen.append(len(self._server.asked))
+        return stored
 
 
 def test_replies_that_come_together_are_put_together() -> None:
@@ -545,10 +546,11 @@ def test_a_killed_run_repeats_only_what_was_in_flight() -> None:
         store = MemoryReplies()
         judge = judge_at(server, store=store, max_in_flight=4)
 
-        def stop(replies: Sequence[StoredReply]) -> None:
-            MemoryReplies.put(store, replies)
+        def stop(replies: Sequence[StoredReply]) -> list[StoredReply]:
+            stored = MemoryReplies.put(store, replies)
             if len(store) >= 20:
                 raise KeyboardInterrupt
+            return stored
 
         store.put = stop  # type: ignore[method-assign]
         with pytest.raises(KeyboardInterrupt):
