@@ -137,7 +137,11 @@ class BudgetConfig(Section):
     """What judging on servers may cost before a cycle is parked."""
 
     cycle_calls: Limit = Field("off", description="calls per cycle")
-    cycle_tokens: Limit = Field("off", description="tokens per cycle, of prompts and replies")
+    cycle_tokens: Limit = Field(
+        "off",
+        description="tokens per cycle, of prompts and replies; a call that times out or brings "
+        "garbage counts, here and in money, as its prompt and all that max_tokens allows",
+    )
     cycle_money: Literal["off"] | PositiveFloat = Field(
         "off", description="money per cycle, in the currency of the prices"
     )

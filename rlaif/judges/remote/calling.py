@@ -78,7 +78,13 @@ class Call:
         self._tools = tools
         self._config = tools.config
         self._question = question
-        self._estimate = _estimate(tools.config, question)
+        self._most_read = _tokens_of(question.request.text)
+        self._most_written = tools.config.max_tokens * question.draws
+        self._estimate = Spent(
+            calls=1,
+            tokens=self._most_read + self._most_written,
+            money=_cost(tools.config, self._most_read, self._most_written),
+        )
         self._failures: list[AttemptError] = []
         self._tried: set[Endpoint] = set()
         self._deadline: float | None = None
@@ -228,17 +234,22 @@ class Call:
     def _charged(
         self, failed: AttemptError, asked: Asked, bill: Bill, latency: float
     ) -> AttemptError:
-        """Book an attempt that may be charged for: a call, of tokens nothing is known."""
+        """Book an attempt that may be charged for, at the most that it is likely to have taken.
+
+        What the server counted is not known; one that wrote to the limit and came too late charges
+        for all of it, and a limit that such calls do not reach would be none.
+        """
         if failed.sent:
-            bill.add(Spent(calls=1))
+            bill.add(self._estimate)
             failed.paid = StoredReply(
                 key=asked.key,
                 judge=self._tools.asking.digest,
                 model=self._config.model,
                 raw=failed.raw,
-                prompt_tokens=0,
-                reply_tokens=0,
+                prompt_tokens=self._most_read,
+                reply_tokens=self._most_written,
                 latency=latency,
+                cost=self._estimate.money,
             )
         return failed
 
@@ -248,7 +259,7 @@ class Call:
         """Return what is kept of a reply; tokens that the server does not count are estimated."""
         read, written = completion.prompt_tokens, completion.reply_tokens
         if read is None:
-            read = self._estimate.tokens - self._config.max_tokens * self._question.draws
+            read = self._most_read
         if written is None:
             words = "".join(said.content or "" for said in completion.said)
             written = _tokens_of(words)
@@ -292,13 +303,6 @@ def _why_silent(completion: Completion) -> str:
     if said.refusal is not None:
         return f"refusal: {quoted(said.refusal)}"
     return f"finish_reason: {quoted(said.finish)}"
-
-
-def _estimate(config: ServerConfig, question: Question) -> Spent:
-    """Return the most that a call is likely to take."""
-    read = _tokens_of(question.request.text)
-    written = config.max_tokens * question.draws
-    return Spent(calls=1, tokens=read + written, money=_cost(config, read, written))
 
 
 def _tokens_of(text: str) -> int:

@@ -103,6 +103,32 @@ def test_each_attempt_needs_room() -> None:
     assert of.cycle.calls == 2
 
 
+@pytest.mark.parametrize("limit", [{"day_tokens": 2 * 56 + 55}, {"cycle_money": 2 * 106 + 105}])
+@pytest.mark.parametrize("bad", [hanging, saying(b"garbage")])
+def test_what_calls_without_a_count_may_have_cost_reaches_the_limit(
+    bad: Behaviour, limit: dict[str, int]
+) -> None:
+    """A call may take 6 tokens of prompt and 50 of reply, which cost 106."""
+    of = budget(**limit)
+    changes: dict[str, Any] = {"read_seconds": 0.1, "attempts": 9, "max_tokens": 50, **PRICES}
+    with Loopback(bad) as server, pytest.raises(BudgetSpentError):
+        judge_at(server, budget=of, **changes).judge([request()])
+    assert len(server.asked) == 2
+    assert of.cycle == Spent(calls=2, tokens=2 * 56, money=2 * 106.0)
+
+
+@pytest.mark.parametrize("late", [{"read_seconds": 0.1}, {"total_seconds": 0.1}])
+def test_a_call_for_several_samples_may_have_cost_all_of_them(late: dict[str, float]) -> None:
+    of, store = budget(), MemoryReplies()
+    drawing = {"samples": 3, "samples_by": "n", "temperature": 1.0, "max_tokens": 50}
+    with Loopback(hanging) as server:
+        judge = judge_at(server, store=store, budget=of, attempts=1, **late, **drawing, **PRICES)
+        judge.judge([request()])
+    (kept,) = store.refused
+    assert (kept.prompt_tokens, kept.reply_tokens, kept.cost) == (6, 150, 306.0)
+    assert of.cycle == Spent(calls=1, tokens=156, money=306.0)
+
+
 def test_a_reply_of_the_wrong_model_is_paid_for() -> None:
     of = budget()
     with Loopback(replying(lambda _: completion("x", model="another"))) as server:
@@ -119,11 +145,11 @@ NOT_UTF_8 = b'{"choices": "\xff"}'
         (replying(lambda _: completion("x", model="another")), '"model": "another"', 15),
         (replying(lambda _: completion(" \n")), '"content": " \\n"', 15),
         (replying(lambda _: completion(None, finish="length")), '"finish_reason": "length"', 15),
-        (saying("\u5783\u573e".encode()), "\u5783\u573e", 0),
-        (half(), '"choices": [{', 0),
-        (saying(NOT_UTF_8), '{"choices": "\\xff"}', 0),
-        (cutting, "", 0),
-        (hanging, "", 0),
+        (saying("\u5783\u573e".encode()), "\u5783\u573e", 56),
+        (half(), '"choices": [{', 56),
+        (saying(NOT_UTF_8), '{"choices": "\\xff"}', 56),
+        (cutting, "", 56),
+        (hanging, "", 56),
     ],
 )
 def test_what_is_refused_is_kept_raw_as_paid_and_never_used_again(
@@ -131,7 +157,7 @@ def test_what_is_refused_is_kept_raw_as_paid_and_never_used_again(
 ) -> None:
     store = MemoryReplies()
     of = budget()
-    changes: dict[str, Any] = {"attempts": 1, "read_seconds": 0.2, **PRICES}
+    changes: dict[str, Any] = {"attempts": 1, "read_seconds": 0.2, "max_tokens": 50, **PRICES}
     with Loopback(in_turn(bad, bad, replying(spoken))) as server:
         for _ in range(2):
             (reply,) = judge_at(server, store=store, budget=of, **changes).judge([request()])
