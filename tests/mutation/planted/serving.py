@@ -73,8 +73,13 @@ FAULTS = {
     ),
     "nobody-waits-until-a-reply-is-kept": (
         "rlaif/judges/remote/keeping.py",
-        "await asyncio.shield(self._done)",
-        "await asyncio.sleep(0)",
+        "return (await asyncio.shield(done))[place]",
+        "return [reply, await asyncio.sleep(0)][0]",
+    ),
+    "a-reply-goes-on-that-no-key-finds": (
+        "rlaif/judges/remote/calling.py",
+        "return received.kept_as(stored)",
+        "return received",
     ),
     "a-store-that-fails-is-not-told": (
         "rlaif/judges/remote/keeping.py",
@@ -193,7 +198,7 @@ FAULTS = {
     ),
     "attempts-that-failed-are-free": (
         "rlaif/judges/remote/calling.py",
-        "        if failed.sent:\n            bill.add(Spent(calls=1))\n",
+        "        if failed.sent:\n            bill.add(self._estimate)\n",
         "        if failed.sent:\n",
     ),
     "a-pause-is-cut-short-by-the-next": (

@@ -521,6 +521,26 @@ def test_replies_that_come_together_are_put_together() -> None:
     assert len(store.groups) <= 2 + took / 0.03
 
 
+class Overtaken(MemoryReplies):
+    """Another process puts a reply to the same question just before."""
+
+    def put(self, replies: Sequence[StoredReply]) -> list[StoredReply]:
+        theirs = json.dumps(completion("Theirs.\nVerdict: B"))
+        super().put([reply.model_copy(update={"raw": theirs}) for reply in replies])
+        return super().put(replies)
+
+
+def test_a_judge_goes_on_with_the_reply_that_a_later_run_finds() -> None:
+    store = Overtaken()
+    with Loopback(replying(spoken)) as server:
+        (reply,) = judge_at(server, store=store).judge([request()])
+        (later,) = judge_at(server, store=store).judge([request()])
+        assert len(server.asked) == 1
+    assert reply == later
+    assert reply.critique == "Theirs."
+    assert len(store.refused) == 1
+
+
 def test_no_more_than_the_calls_in_flight_are_not_kept() -> None:
     with Loopback(replying(echo, 0.01)) as server:
         store = Durable(server)
