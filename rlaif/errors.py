@@ -2,6 +2,7 @@
 
 RlaifError                     exit 1
   BudgetSpentError             exit 75   a limit of the budget is spent: the cycle is parked
+    TrialStoppedError                    the same for a rubric's trial or an audit on demand
   UsageError                   exit 2    the command line asks for something that is not there
   ProjectLockedError           exit 75   another process is running a cycle of this project
   ConfigError                  exit 78   rlaif.toml, or a file that it names, is wrong
@@ -33,9 +34,14 @@ class RlaifError(Exception):
         seen: What was found, with file, line or field where there is one.
         expected: What would have been right.
         action: What the reader should do next.
+
+    Attributes:
+        exit_code: What the process ends with.
+        headline: What the command line says before the message.
     """
 
     exit_code: ClassVar[int] = EXIT_FAILURE
+    headline: ClassVar[str] = "Error"
 
     def __init__(self, seen: str, expected: str = "", action: str = "") -> None:
         self.seen = seen
@@ -65,6 +71,7 @@ class BudgetSpentError(RlaifError):
     """
 
     exit_code = EXIT_TRY_LATER
+    headline = "Parked"
 
     def __init__(self, limit: str, spent: float, most: float, frees: datetime | None) -> None:
         self.limit = limit
@@ -77,9 +84,31 @@ class BudgetSpentError(RlaifError):
         super().__init__(
             f"{limit} is spent: {spent:,.10g} of {most:,.10g}, too little left for another call",
             room,
-            f"raise {limit} and run again: it goes on where it stopped"
-            if at is None
-            else f"run again then, or raise {limit}: it goes on where it stopped",
+            self._what_to_do(),
+        )
+
+    def _what_to_do(self) -> str:
+        if self.frees is None:
+            return f"raise {self.limit} and run again: it goes on where it stopped"
+        return f"run again then, or raise {self.limit}: it goes on where it stopped"
+
+
+class TrialStoppedError(BudgetSpentError):
+    """The budget has no room for another call of a trial or an audit; no cycle is parked.
+
+    Each time that one is asked for it may spend what a cycle may, and pays for nothing twice.
+    """
+
+    headline = "Stopped"
+
+    def _what_to_do(self) -> str:
+        if self.frees is not None:
+            return f"ask for it again then, or raise {self.limit}: it goes on where it stopped"
+        if not self.spent:
+            return f"raise {self.limit}: not one call fits into it"
+        return (
+            f"ask for it again: it goes on where it stopped, and {self.limit} counts from 0 anew; "
+            "or raise that first"
         )
 
 

@@ -10,7 +10,7 @@ import click
 from rlaif import __version__
 from rlaif.cli.documented import Group
 from rlaif.cli.place import Place
-from rlaif.errors import EXIT_INTERRUPTED, BudgetSpentError, RlaifError
+from rlaif.errors import EXIT_INTERRUPTED, RlaifError
 
 COMMANDS = {
     "init": "rlaif.cli.init:init",
@@ -63,8 +63,7 @@ def _tell(exc: RlaifError) -> int:
     """Print an error, which may quote a file or a model; return its exit code."""
     from rlaif.cli.output import visible
 
-    what = "Parked" if isinstance(exc, BudgetSpentError) else "Error"
-    click.echo(f"{what}: {visible(exc.args[0])}", err=True)
+    click.echo(f"{exc.headline}: {visible(exc.args[0])}", err=True)
     return exc.exit_code
 
 
@@ -101,6 +100,6 @@ def main(ctx: click.Context, project: Path | None) -> None:
     """Keep a language model aligned to a written rubric by AI feedback.
 
     Exit codes: 0 done, 1 failure, 2 usage, 75 try again later (another process is running cycles of
-    this project, or the budget is spent and the cycle parked), 78 configuration, 130 interrupted.
+    this project, or a limit of the budget is spent), 78 configuration, 130 interrupted.
     """
     ctx.obj = Place(project)

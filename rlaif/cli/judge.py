@@ -77,7 +77,7 @@ def audit(
     With --now the judge and the rubric of the settings judge the newest pairs that cycles compared,
     and one answer of each of their prompts is attacked, and one asked about again. It is kept apart
     from cycles: no figure, limit or label of theirs knows of it, and it stops nothing. It pays from
-    [budget], and no cycle may be running.
+    [budget] as rlaif rubric preview does, and no cycle may be running.
     """
     if now + on_demand + (cycle is not None) > 1:
         raise click.UsageError("--cycle, --now and --on-demand exclude each other.")

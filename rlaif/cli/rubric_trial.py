@@ -58,6 +58,8 @@ def preview(place: Place, name: str, count: int, as_json: bool) -> None:
     ties, quarantine, criteria of the same name, and what a cycle with the draft would cost.
     No label changes. What a judge on servers replies is kept in the ledger, so that nothing is paid
     for twice, and counts in [budget]: to the day, and a trial may take no more than a cycle may.
+    Where there is no room for another call it stops with exit code 75. Asked for again it goes on
+    from there, and limits per cycle count from 0 anew.
     """
     from rlaif.cli.trial_shown import print_preview
     from rlaif.stages.previewing import preview as put_beside

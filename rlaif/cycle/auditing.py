@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from rlaif.crew import Crew
 from rlaif.cycle.drafting import JUDGING
 from rlaif.cycle.paying import LedgerReplies, budget_of
-from rlaif.errors import BudgetSpentError, ConfigError, StageError, UsageError
+from rlaif.errors import ConfigError, UsageError
 from rlaif.judges import RubricJudge
 from rlaif.judges.panel import ComparedItem
 from rlaif.judges.probes import load_attacks
@@ -41,7 +41,7 @@ def audit_now(project: Project, count: int, watcher: Watcher) -> AuditRow:
         UsageError: No cycle has compared pairs yet.
         ConfigError: The rubric asks no judge.
         ProjectLockedError: Another process runs a cycle of this project.
-        StageError: The budget has no room for another call; replies that came are kept.
+        TrialStoppedError: The budget has no room for another call; replies that came are kept.
     """
     if not project.ledger_path.is_file():
         raise _nothing_stored(project)
@@ -59,13 +59,8 @@ def audit_now(project: Project, count: int, watcher: Watcher) -> AuditRow:
         names = tuple(juror.name for juror in panel.jury)
         watcher.note(f"auditing {', '.join(names)} on {len(drawn)} pairs by {panel.rubric.name}")
         attacks = load_attacks(panel.rubric.language, project.root)
-        try:
-            with replies.anew(f"judge audit {number}"):
-                found = audit_pairs(
-                    panel, project.config.audit, _items(ledger, drawn), attacks, seed
-                )
-        except BudgetSpentError as exc:
-            raise _out_of_budget(exc) from exc
+        with replies.anew(f"judge audit {number}"):
+            found = audit_pairs(panel, project.config.audit, _items(ledger, drawn), attacks, seed)
         kept = ledger.add_audit(_record(panel, names, drawn, found), AUDITED, _told(found))
         ledger.checkpoint()
         return kept
@@ -126,13 +121,4 @@ def _nothing_stored(project: Project) -> UsageError:
         f"no cycle of {project.root} has compared pairs yet",
         "pairs that were judged, to judge them again",
         "run a cycle first (rlaif run)",
-    )
-
-
-def _out_of_budget(spent: BudgetSpentError) -> StageError:
-    return StageError(
-        spent.seen,
-        spent.expected,
-        f"wait, or raise {spent.limit}, and ask for the audit again: replies that came are kept, "
-        "so that it goes on where it stopped",
     )

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import date
 
 from rlaif.config import BudgetConfig
+from rlaif.errors import BudgetSpentError, TrialStoppedError
 from rlaif.judges.budget import Budget, plus
 from rlaif.ledger import clock
 from rlaif.ledger.writer import Ledger
@@ -94,7 +95,8 @@ def budget_of(
     Args:
         ledger: Holds all that was paid for.
         config: The limits.
-        cycle: The cycle that pays. None: a trial, which may not take more than a cycle may.
+        cycle: The cycle that pays. None: a trial or an audit, which may take as much as a cycle may
+            each time that it is asked for.
         replies: Where it keeps replies; it tells what others spend meanwhile.
     """
     today = clock.utc_now().date().isoformat()
@@ -104,4 +106,5 @@ def budget_of(
         cycle=Spent() if cycle is None else ledger.spent(cycle=cycle),
         day=ledger.spent(day=today),
         elsewhere=None if replies is None else replies.spent_by_others,
+        stops=TrialStoppedError if cycle is None else BudgetSpentError,
     )

@@ -46,6 +46,7 @@ class Budget:
         day: What this UTC day spent before, this cycle included.
         elsewhere: Returns what others have spent on a day since it was last asked; they share its
             limits, as a rubric's trial does that runs beside a cycle.
+        stops: What is raised where there is no room.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class Budget:
         cycle: Spent | None = None,
         day: Spent | None = None,
         elsewhere: Callable[[date], Spent] | None = None,
+        stops: type[BudgetSpentError] = BudgetSpentError,
     ) -> None:
+        self._stops = stops
         self._config = config
         self._now = now
         self._elsewhere = elsewhere
@@ -117,7 +120,7 @@ class Budget:
         frees = None
         if name.startswith("day"):
             frees = datetime.combine(self._date + timedelta(days=1), time(), UTC)
-        return BudgetSpentError(f"budget.{name}", spent, most, frees)
+        return self._stops(f"budget.{name}", spent, most, frees)
 
     def _turn_page(self) -> None:
         """Begin a new day's account where the day has changed; add what others have spent."""

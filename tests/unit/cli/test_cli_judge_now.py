@@ -10,9 +10,10 @@ from cli.conftest import Rlaif
 from cli.filled import RUBRIC
 from cli.judged_pairs import DRAFT, compare_pairs, takes_the_bench, tells
 from rlaif.config import RlaifConfig
+from rlaif.config_file import render_config
 from rlaif.crew import Crew
 from rlaif.cycle.auditing import audit_now
-from rlaif.errors import ConfigError, ProjectLockedError, StageError
+from rlaif.errors import BudgetSpentError, ConfigError, ProjectLockedError
 from rlaif.ledger.lock import ProjectLock
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
@@ -134,11 +135,12 @@ def test_what_cannot_be_audited_is_refused(project: Project, here: Rlaif) -> Non
         audit_now(project, 5, Silent())
 
 
-def served(project: Project, server: Loopback, **budget: int) -> Project:
-    """The same project with its judge on a server."""
+def served(project: Project, *servers: Loopback, **budget: int) -> Project:
+    """The same project with its judge on servers."""
     settings = project.config.model_dump(mode="json")
     judge = settings["judge"] | {"backend": "openai", "template": "detailed", "batch_size": 1}
-    judge["server"] = {"endpoints": [server.address], "model": "judge-8b", "max_in_flight": 1}
+    addresses = [server.address for server in servers]
+    judge["server"] = {"endpoints": addresses, "model": "judge-8b", "max_in_flight": 1}
     settings |= {"judge": judge, "budget": settings["budget"] | budget}
     return Project(project.root, RlaifConfig.model_validate(settings))
 
@@ -158,12 +160,27 @@ def test_a_judge_on_a_server_is_asked_anew_and_pays_from_the_budget(compared: Pr
         assert len(server.asked) == 2 * calls
         assert again.number == 2
         small = served(compared, server, cycle_calls=calls - 3)
-        with pytest.raises(StageError, match="cycle_calls is spent") as stopped:
+        with pytest.raises(BudgetSpentError, match="cycle_calls is spent") as stopped:
             audit_now(small, 2, Silent())
-        assert "goes on where it stopped" in stopped.value.action
+        assert stopped.value.action.startswith("ask for it again: it goes on where it stopped")
         third = audit_now(small, 2, Silent())
         assert (third.number, len(server.asked)) == (3, 3 * calls)
     with Ledger.open(compared.ledger_path) as ledger:
         assert ledger.spent().calls == 3 * calls
         assert ledger.spent(cycle=3).calls == 0
         assert ledger.rubric(RUBRIC) is not None
+
+
+@pytest.mark.enable_socket
+def test_an_audit_without_room_says_when_there_is_some_and_to_try_then(
+    compared: Project, here: Rlaif
+) -> None:
+    with Loopback(replying(says)) as server:
+        small = served(compared, server, day_calls=3)
+        compared.config_path.write_text(render_config(small.config), encoding="utf-8")
+        done = here("judge", "audit", "--now")
+        assert len(server.asked) == 3
+    assert done.exit_code == 75
+    assert "Stopped: budget.day_calls is spent: 3 of 3" in done.stderr
+    assert re.search(r"a call, which comes at \d{4}-\d\d-\d\d 00:00 UTC", done.stderr)
+    assert "to do: ask for it again then, or raise budget.day_calls" in done.stderr

@@ -63,6 +63,14 @@ def draft(tmp_path: Path) -> Path:
     return path
 
 
+def labelled(draft: Path) -> Path:
+    """Return a file of humans' labels, beside the draft."""
+    path = draft.with_name("human.jsonl")
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in LINES)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 def test_a_second_preview_pays_nothing_and_says_so(
     here: Rlaif, project: Project, draft: Path
 ) -> None:
@@ -101,7 +109,10 @@ def test_a_preview_keeps_to_the_budget_and_goes_on_with_a_larger_one(
         sit_on(project, server, **limit)
         done = here("rubric", "preview", draft)
         assert done.exit_code == 75
-        assert f"Parked: budget.{name} is spent" in done.stderr
+        assert done.stderr.splitlines()[-3].startswith(f"Stopped: budget.{name} is spent")
+        assert "parked" not in done.stderr.lower()
+        again = "ask for it again: " if name == "cycle_calls" else "ask for it again then, or raise"
+        assert f"to do: {again}" in done.stderr
         first = len(server.asked)
         assert 0 < first < 8
         if name != "cycle_calls":
@@ -111,6 +122,22 @@ def test_a_preview_keeps_to_the_budget_and_goes_on_with_a_larger_one(
         assert here("rubric", "preview", draft).exit_code == 0
         assert len(server.asked) == 8
     assert spent(project).calls == 8
+
+
+def test_a_trial_with_room_for_half_is_asked_for_twice(
+    here: Rlaif, project: Project, draft: Path
+) -> None:
+    """What it may take it may take each time, so that it needs no larger limit."""
+    compare_pairs(project)
+    with Loopback(GOOD) as server:
+        sit_on(project, server, cycle_calls=5)
+        assert [here("rubric", "preview", draft).exit_code for _ in range(2)] == [75, 0]
+        assert len(server.asked) == 8
+        sit_on(project, server, cycle_tokens=10)
+        done = here("rubric", "test", draft, "--labels", labelled(draft), "--probes", 1)
+    assert done.exit_code == 75
+    assert "Stopped: budget.cycle_tokens is spent: 0 of 10" in done.stderr
+    assert "to do: raise budget.cycle_tokens: not one call fits into it" in done.stderr
 
 
 def test_a_preview_beside_a_running_cycle_keeps_its_replies(
@@ -124,11 +151,9 @@ def test_a_preview_beside_a_running_cycle_keeps_its_replies(
 
 
 def test_a_test_pays_once_too_and_needs_no_ledger(
-    here: Rlaif, project: Project, draft: Path, tmp_path: Path
+    here: Rlaif, project: Project, draft: Path
 ) -> None:
-    labels = tmp_path / "human.jsonl"
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in LINES)
-    labels.write_text(text, encoding="utf-8")
+    labels = labelled(draft)
     project.ledger_path.unlink()
     with Loopback(GOOD) as server:
         sit_on(project, server)
