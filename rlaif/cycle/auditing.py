@@ -53,7 +53,7 @@ def audit_now(project: Project, count: int, watcher: Watcher) -> AuditRow:
             raise _nothing_stored(project)
         replies = LedgerReplies(ledger, None)
         budget = budget_of(ledger, project.config.budget, None, replies)
-        crew = Crew(project, project.config, replies, budget)
+        crew = Crew(project, project.config, replies, budget, tell=watcher.note)
         panel = crew.panel(project.config.jury)
         _require_judge(project, panel)
         names = tuple(juror.name for juror in panel.jury)

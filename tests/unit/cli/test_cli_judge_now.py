@@ -20,6 +20,7 @@ from rlaif.ledger.writer import Ledger
 from rlaif.progress import Silent
 from rlaif.project import Project
 from rlaif.testing import ScriptedJudge
+from tests.servers.hostile import refusing
 from tests.servers.loopback import Asked, Loopback, completion, replying
 
 FIGURES = {
@@ -184,3 +185,18 @@ def test_an_audit_without_room_says_when_there_is_some_and_to_try_then(
     assert "Stopped: budget.day_calls is spent: 3 of 3" in done.stderr
     assert re.search(r"a call, which comes at \d{4}-\d\d-\d\d 00:00 UTC", done.stderr)
     assert "to do: ask for it again then, or raise budget.day_calls" in done.stderr
+
+
+@pytest.mark.enable_socket
+def test_a_server_that_is_left_out_of_an_audit_is_said(compared: Project) -> None:
+    notes: list[str] = []
+
+    class Noting(Silent):
+        def note(self, message: str) -> None:
+            notes.append(message)
+
+    with Loopback(refusing(403, "not yours")) as bad, Loopback(replying(says)) as good:
+        audit_now(served(compared, bad, good), 2, Noting())
+        assert len(bad.asked) == 1
+    (told,) = [note for note in notes if "left out" in note]
+    assert told.startswith(f"{bad.address} is left out from now on")
