@@ -35,7 +35,9 @@ class GroupCommit:
             What the store has under its key: the reply, or one that came before it.
 
         Raises:
-            Exception: What the store raised; none of the group is kept then.
+            Exception: What the store raised, to all of the group. Of its replies and its refused
+                ones the store has all or none; it may have the replies where only the refused ones
+                failed, and a later run finds them.
         """
         place, done = len(self._pending), self._group()
         self._pending.append(reply)

@@ -76,3 +76,20 @@ def test_keeping_returns_what_the_store_has_under_the_key() -> None:
     assert found == [reply("a"), reply("b", "before"), reply("c"), reply("c")]
     assert store.all() == [reply("b", "before"), reply("a"), reply("c")]
     assert store.refused == [reply("b"), reply("c", "late")]
+
+
+class Full(MemoryReplies):
+    def put_refused(self, replies: Sequence[StoredReply]) -> None:
+        raise OSError(f"no room for {len(replies)}")
+
+
+def test_a_store_that_fails_at_refused_replies_has_the_others_and_ends_all() -> None:
+    store = Full()
+
+    async def scenario() -> list[object]:
+        keeping = GroupCommit(store)
+        waiting = [keeping.keep(reply("a")), keeping.keep_refused(reply("b"))]
+        return list(await asyncio.gather(*waiting, return_exceptions=True))
+
+    assert [str(found) for found in asyncio.run(scenario())] == ["no room for 1"] * 2
+    assert store.all() == [reply("a")]
