@@ -1,12 +1,12 @@
 """What was expected where pydantic refused a value, in words for people who never heard of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from decimal import Decimal
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from rlaif.text import quoted
+from rlaif.text import quoted, shortened
 
 _PLAIN = {
     "bool_parsing": "true or false",
@@ -30,26 +30,51 @@ _PLAIN = {
     "string_unicode": "a text that can be written as UTF-8",
     "tuple_type": "a list",
 }
-_BOUNDED: Mapping[str, Callable[[dict[str, Any]], str]] = {
-    "greater_than": lambda found: f"a number above {found['gt']:g}",
-    "greater_than_equal": lambda found: f"a number of at least {found['ge']:g}",
-    "json_invalid": lambda found: f"JSON ({found['error']})",
-    "less_than": lambda found: f"a number below {found['lt']:g}",
-    "less_than_equal": lambda found: f"a number of at most {found['le']:g}",
-    "literal_error": lambda found: f"one of: {found['expected'].replace(' or ', ', ')}",
-    "string_pattern_mismatch": lambda found: f"a text of the form {found['pattern']}",
-    "string_too_long": lambda found: f"at most {found['max_length']} characters",
-    "string_too_short": lambda found: f"at least {found['min_length']} characters",
-    "too_long": lambda found: f"at most {_entries(found['max_length'])}",
-    "too_short": lambda found: f"at least {_entries(found['min_length'])}",
+_LONGEST = 200
+
+
+def _number(value: object) -> str | None:
+    """Write a bound whole; None where it is no number."""
+    if type(value) is float:
+        return repr(value).removesuffix(".0")
+    return str(value) if type(value) in {int, Decimal} else None
+
+
+def _text(value: object) -> str | None:
+    return value if type(value) is str else None
+
+
+def _choices(value: object) -> str | None:
+    return value.replace(" or ", ", ") if type(value) is str else None
+
+
+def _entries(count: object) -> str | None:
+    if type(count) is not int:
+        return None
+    return "1 entry" if count == 1 else f"{count} entries"
+
+
+_BOUNDED: Mapping[str, tuple[str, Callable[[object], str | None], str]] = {
+    "greater_than": ("gt", _number, "a number above {}"),
+    "greater_than_equal": ("ge", _number, "a number of at least {}"),
+    "json_invalid": ("error", _text, "JSON ({})"),
+    "less_than": ("lt", _number, "a number below {}"),
+    "less_than_equal": ("le", _number, "a number of at most {}"),
+    "literal_error": ("expected", _choices, "one of: {}"),
+    "string_pattern_mismatch": ("pattern", _text, "a text of the form {}"),
+    "string_too_long": ("max_length", _number, "at most {} characters"),
+    "string_too_short": ("min_length", _number, "at least {} characters"),
+    "too_long": ("max_length", _entries, "at most {}"),
+    "too_short": ("min_length", _entries, "at least {}"),
 }
 
 
 def own_words(error: ErrorDetails) -> str | None:
-    """Return what one of our validators says; None where pydantic itself refused the value."""
+    """Return what a validator says; None where pydantic itself refused the value."""
     if error["type"] not in {"value_error", "assertion_error"}:
         return None
-    return str(error["ctx"]["error"])
+    raised = error.get("ctx", {}).get("error")
+    return str(raised) if isinstance(raised, Exception) else _message(error)
 
 
 def expected(errors: Sequence[ErrorDetails]) -> str:
@@ -85,10 +110,18 @@ def _expected(error: ErrorDetails) -> str:
     if own is not None:
         return own
     kind = error["type"]
-    if kind in _BOUNDED:
-        return _BOUNDED[kind](error.get("ctx", {}))
-    return _PLAIN.get(kind) or error["msg"].removeprefix("Input should be ")
+    bounded = _bounded(kind, error.get("ctx", {})) if kind in _BOUNDED else None
+    return bounded or _PLAIN.get(kind) or _message(error)
 
 
-def _entries(count: int) -> str:
-    return "1 entry" if count == 1 else f"{count} entries"
+def _bounded(kind: str, context: Mapping[str, object]) -> str | None:
+    """Say a bound; None where it is of another type than pydantic's, as others may make errors."""
+    name, write, phrase = _BOUNDED[kind]
+    written = write(context.get(name))
+    return None if written is None else phrase.format(written)
+
+
+def _message(error: ErrorDetails) -> str:
+    """Return what pydantic, or who made the error, says of it: in one line, shortened."""
+    words = " ".join(error["msg"].split())
+    return shortened(words.removeprefix("Input should be "), _LONGEST)

@@ -9,16 +9,17 @@ from rlaif.expectation import told
 from rlaif.text import quoted, shortened
 
 _LONGEST = 400
+_MOST_BITS = 10_000
 _PLAIN = (bool, int, float, str, type(None))
 
 
 def words_of(exc: BaseException) -> str:
     """Say what an exception is: its type and message, at most 400 characters, always UTF-8.
 
-    An error of pydantic's is told in one line, field by field.
+    An error of pydantic's is told in one line, field by field. Nothing is ever raised here, since
+    this stands where others' exceptions are caught.
     """
-    name = type(exc).__name__
-    message = told(exc, shown) if isinstance(exc, ValidationError) else _message_of(exc)
+    name, message = type(exc).__name__, _message_of(exc)
     return shortened(writable(f"{name}: {message}" if message else name), _LONGEST)
 
 
@@ -34,6 +35,8 @@ def line_in(file: Path, exc: BaseException) -> int | None:
 def shown(value: object) -> str:
     """Return a value as Python writes it where that runs no code of others, else its type."""
     kind = type(value)
+    if kind is int and isinstance(value, int) and value.bit_length() > _MOST_BITS:
+        return f"an int of {value.bit_length():,} bits"
     return writable(quoted(value)) if kind in _PLAIN else f"a {kind.__name__}"
 
 
@@ -44,6 +47,6 @@ def writable(text: str) -> str:
 
 def _message_of(exc: BaseException) -> str:
     try:
-        return str(exc)
+        return told(exc, shown) if isinstance(exc, ValidationError) else str(exc)
     except Exception as own:  # noqa: BLE001 - theirs to break
         return f"its message cannot be read ({type(own).__name__})"

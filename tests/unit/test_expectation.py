@@ -2,17 +2,27 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
 from rlaif.config import RlaifConfig
 from rlaif.config_file import render_config
 from rlaif.errors import ConfigError, FeedbackFileError, PromptFileError
-from rlaif.expectation import expected, own_words, told
+from rlaif.expectation import _BOUNDED, expected, own_words, told
 from rlaif.stages.feedback_files import FeedbackLine, read_feedback
 from rlaif.stages.pools import PoolLine, read_pools
 from rlaif.stages.ppo import __main__ as ppo_command
@@ -81,6 +91,9 @@ def test_types_have_plain_names(kind: Any, value: object, words: str) -> None:
         ({"min_length": 1}, str, "", "at least 1 characters"),
         ({"max_length": 1}, str, "ab", "at most 1 characters"),
         ({"pattern": "^a$"}, str, "b", "a text of the form ^a$"),
+        ({"gt": date(2024, 1, 1)}, date, date(2020, 1, 1), "greater than 2024-01-01"),
+        ({"le": timedelta(2)}, timedelta, timedelta(5), "less than or equal to 2 days"),
+        ({"ge": Decimal("0.10")}, Decimal, Decimal(0), "a number of at least 0.10"),
     ],
 )
 def test_bounds_are_told(limits: dict[str, Any], kind: Any, value: object, words: str) -> None:
@@ -94,6 +107,47 @@ def said(kind: Any, value: object) -> str:
     with pytest.raises(ValidationError) as caught:
         TypeAdapter(kind).validate_python(value)
     return expected(caught.value.errors())
+
+
+def refusing(kind: str, context: dict[str, Any] | None) -> Callable[[object], object]:
+    def refuse(_: object) -> object:
+        raise PydanticCustomError(kind, "a colour\nof ours", context)  # type: ignore[arg-type]
+
+    return refuse
+
+
+@pytest.mark.parametrize("context", [None, {"other": 1}])
+@pytest.mark.parametrize("kind", sorted({"value_error", "assertion_error", *_BOUNDED}))
+def test_errors_of_others_that_lack_their_context_keep_their_words(
+    kind: str, context: dict[str, Any] | None
+) -> None:
+    assert said(Annotated[Any, AfterValidator(refusing(kind, context))], 1) == "a colour of ours"
+
+
+@pytest.mark.parametrize(
+    ("kind", "context"),
+    [
+        ("value_error", {"error": 3}),
+        ("greater_than", {"gt": "red"}),
+        ("json_invalid", {"error": 3}),
+        ("literal_error", {"expected": 3}),
+        ("string_pattern_mismatch", {"pattern": 3}),
+        ("string_too_long", {"max_length": "many"}),
+        ("too_short", {"min_length": None}),
+    ],
+)
+def test_errors_of_others_with_another_context_keep_their_words(
+    kind: str, context: dict[str, Any]
+) -> None:
+    assert said(Annotated[Any, AfterValidator(refusing(kind, context))], 1) == "a colour of ours"
+
+
+def test_words_of_others_are_cut_where_they_are_long() -> None:
+    def refuse(_: object) -> object:
+        raise PydanticCustomError("colour", "x" * 10_000)  # type: ignore[arg-type]
+
+    words = said(Annotated[Any, AfterValidator(refuse)], 1)
+    assert words == "x" * 199 + "\u2026"
 
 
 def test_what_has_no_plain_name_loses_its_lead_at_least() -> None:

@@ -1,13 +1,16 @@
 """Whatever a function of the owner's does, it is a score, or unscored with a reason."""
 
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from judge_samples import completion, prompt, rubric, rule_criterion
-from pydantic import ValidationError
+from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 
 from rlaif.config import JudgingConfig
 from rlaif.errors import ModelError
@@ -81,6 +84,66 @@ def test_only_numbers_from_0_to_1_are_scores(value: float) -> None:
     else:
         assert isinstance(verdict, Unscored)
         assert "ValidationError: value = " in verdict.reason
+
+
+def custom(kind: str, context: dict[str, Any] | None = None) -> AfterValidator:
+    def refuse(_: object) -> object:
+        raise PydanticCustomError(kind, "no colour", context)  # type: ignore[arg-type]
+
+    return AfterValidator(refuse)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "words"),
+    [
+        (
+            Annotated[date, Field(gt=date(2024, 1, 1))],
+            date(2020, 1, 1),
+            "= a date, expected: greater than 2024-01-01",
+        ),
+        (
+            Annotated[timedelta, Field(le=timedelta(2))],
+            timedelta(5),
+            "= a timedelta, expected: less than or equal to 2 days",
+        ),
+        (
+            Annotated[Decimal, Field(gt=Decimal("1E+400"))],
+            Decimal(0),
+            "= a Decimal, expected: a number above 1E+400",
+        ),
+        (Annotated[int, custom("value_error")], 1, "= 1: no colour"),
+        (Annotated[int, custom("greater_than")], 1, "= 1, expected: no colour"),
+        (Annotated[int, custom("too_long", {"max_length": "x"})], 1, "= 1, expected: no colour"),
+        (Annotated[int, custom("colour")], None, "= an int of 16,610 bits, expected: no colour"),
+    ],
+)
+def test_whatever_pydantic_refuses_in_a_function_is_unscored(
+    kind: Any, value: object, words: str
+) -> None:
+    given_ = 10**5000 if value is None else value
+    said = reason(lambda *_: TypeAdapter(kind).validate_python(given_))
+    assert said.startswith("f raised ValidationError: ")
+    assert f"{words} (" in said
+
+
+class Nameless(type):
+    @property
+    def __name__(cls) -> str:
+        raise RuntimeError("no name")
+
+
+class Colour(metaclass=Nameless):
+    pass
+
+
+def test_an_error_that_cannot_be_told_is_unscored() -> None:
+    said = reason(lambda *_: TypeAdapter(int).validate_python(Colour()))
+    assert said.startswith("f raised ValidationError: its message cannot be read (RuntimeError)")
+
+
+def test_a_number_that_python_does_not_write_is_unscored() -> None:
+    said = reason(lambda *_: 10**5000)
+    assert said == "f returned an int of 16,610 bits, not a Score or Unscored"
 
 
 def test_unscored_keeps_its_reason() -> None:
