@@ -1,5 +1,6 @@
 """What was expected where pydantic refused a value, in words for people who never heard of it."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
@@ -31,6 +32,10 @@ _PLAIN = {
     "tuple_type": "a list",
 }
 _LONGEST = 200
+_MEMBER = re.compile(r"[a-z-]+\[.*\]", re.DOTALL)
+_SCALARS = frozenset({"bool", "bytes", "complex", "decimal", "float", "int", "none", "str"})
+_OF_KEYS = frozenset({"extra_forbidden", "missing"})
+_OR = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")| or """)
 
 
 def _number(value: object) -> str | None:
@@ -45,7 +50,8 @@ def _text(value: object) -> str | None:
 
 
 def _choices(value: object) -> str | None:
-    return value.replace(" or ", ", ") if type(value) is str else None
+    """Write a literal's choices with commas; an ``or`` inside a choice stays."""
+    return _OR.sub(lambda part: part[1] or ", ", value) if type(value) is str else None
 
 
 def _entries(count: object) -> str | None:
@@ -93,16 +99,36 @@ def told(exc: ValidationError, show: Callable[[object], str] = quoted) -> str:
         exc: What pydantic raised.
         show: How a value is written.
     """
-    return "; ".join(_told(error, exc.title, show) for error in exc.errors(include_url=False))
+    beside: dict[tuple[tuple[int | str, ...], str], list[ErrorDetails]] = {}
+    for error in exc.errors(include_url=False):
+        beside.setdefault((error["loc"][:-1], show(error["input"])), []).append(error)
+    return "; ".join(
+        _told(place, exc.title, seen)
+        for (_, seen), errors in beside.items()
+        for place in ([errors] if _are_members(errors) else [[error] for error in errors])
+    )
 
 
-def _told(error: ErrorDetails, title: str, show: Callable[[object], str]) -> str:
-    field = ".".join(map(str, error["loc"])) or title
-    if error["type"] == "missing":
+def _told(errors: Sequence[ErrorDetails], title: str, seen: str) -> str:
+    """Say what was seen and expected in one place; of a union it has an error for each member."""
+    first = errors[0]
+    field = ".".join(map(str, first["loc"] if len(errors) == 1 else first["loc"][:-1])) or title
+    if first["type"] == "missing":
         return f"{field} is missing"
-    own = own_words(error)
-    wanted = f", expected: {_expected(error)}" if own is None else f": {own}"
-    return f"{field} = {show(error['input'])}{wanted}"
+    own = own_words(first) if len(errors) == 1 else None
+    wanted = f", expected: {expected(errors)}" if own is None else f": {own}"
+    return f"{field} = {seen}{wanted}"
+
+
+def _are_members(errors: Sequence[ErrorDetails]) -> bool:
+    """Say whether errors on one value, side by side, are those of a union's members.
+
+    Pydantic ends their places with names of its own, as ``float`` or ``literal['off']``.
+    """
+    if len(errors) < 2 or not _OF_KEYS.isdisjoint(error["type"] for error in errors):
+        return False
+    names = [str(error["loc"][-1]) if error["loc"] else "" for error in errors]
+    return any(map(_MEMBER.fullmatch, names)) or _SCALARS.issuperset(names)
 
 
 def _expected(error: ErrorDetails) -> str:

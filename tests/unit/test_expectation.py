@@ -30,6 +30,7 @@ from rlaif.toml_source import TomlFile, read_toml
 
 RAW = ("Input should", "Field required", "Extra inputs", "Value error", "pydantic", "valid ")
 WRONG = ("oops", -1, [1])
+CHOICES = "one of: 'one or two', \"it's\", 'so \\'a\\' or \"b\"', 3, None"
 Off = float | Literal["off"]
 
 
@@ -71,6 +72,7 @@ def refusals(source: TomlFile, section: str, name: str) -> Iterator[str]:
         (Path, 1, "a path, as text"),
         (Literal["a", "b"], "c", "one of: 'a', 'b'"),
         (Literal["a"], "c", "one of: 'a'"),
+        (Literal["one or two", "it's", "so 'a' or \"b\"", 3, None], "c", CHOICES),
         (Off, "x", "a number or one of: 'off'"),
     ],
 )
@@ -91,6 +93,8 @@ def test_types_have_plain_names(kind: Any, value: object, words: str) -> None:
         ({"min_length": 1}, str, "", "at least 1 characters"),
         ({"max_length": 1}, str, "ab", "at most 1 characters"),
         ({"pattern": "^a$"}, str, "b", "a text of the form ^a$"),
+        ({"lt": 2**63}, int, 2**63, "a number below 9223372036854775808"),
+        ({"gt": 0.123456789}, float, 0.0, "a number above 0.123456789"),
         ({"gt": date(2024, 1, 1)}, date, date(2020, 1, 1), "greater than 2024-01-01"),
         ({"le": timedelta(2)}, timedelta, timedelta(5), "less than or equal to 2 days"),
         ({"ge": Decimal("0.10")}, Decimal, Decimal(0), "a number of at least 0.10"),
@@ -173,6 +177,53 @@ def test_all_fields_are_told_in_one_line() -> None:
         Inner.model_validate(3)
     assert told(caught.value, lambda value: f"<{value}>") == (
         "Inner = <3>, expected: a table: names with values"
+    )
+
+
+MANY = (
+    "many.1 = [], expected: a whole number or a text; "
+    "many.2 = 2.5, expected: a whole number or a text"
+)
+
+
+def from_json(data: Any) -> object:
+    return Unions.model_validate_json(json.dumps(data))
+
+
+class Unions(BaseModel):
+    off: Off = 1.0
+    many: list[int | str | None] = []
+    table: dict[str, int] = {}
+    one: Inner | list[int] | bool = True
+
+
+@pytest.mark.parametrize("how", [Unions.model_validate, from_json])
+def test_members_of_a_union_are_told_as_one_field(how: Callable[[Any], object]) -> None:
+    for given, words in (
+        ({"off": "x"}, "off = 'x', expected: a number or one of: 'off'"),
+        ({"many": [1, [], 2.5]}, MANY),
+        ({"table": {"float": "x", "literal['off']": 1}}, "table.float = 'x', expected: a whole "),
+        ({"one": "x"}, "one = 'x', expected: a table: names with values or a list or true or f"),
+        ({"one": {"count": "x", "name": "ab"}}, "one.Inner.count = 'x', expected: a whole number"),
+    ):
+        with pytest.raises(ValidationError) as caught:
+            how(given)
+        assert told(caught.value).startswith(words)
+
+
+class Kinds(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    float: str
+    int: str
+
+
+def test_fields_that_are_named_as_members_stay_fields() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Kinds.model_validate({"bool": 1, "str": 1})
+    assert told(caught.value) == (
+        "float is missing; int is missing; bool = 1, expected: no such key; "
+        "str = 1, expected: no such key"
     )
 
 
