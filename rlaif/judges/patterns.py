@@ -1,12 +1,15 @@
 """Regular expressions of rules: what they may be, and how long one may look.
 
-They are those of the package ``regex``: what Python's ``re`` takes, and more. A search stops after
-``LIMIT`` seconds, which are the process's own computing time and not the clock's, so that a busy
-machine takes none of them away. What was not searched to the end is not known: it is never a score.
+They are those of the package ``regex``: what Python's ``re`` takes, and more, but no fuzzy
+matching, since ``{e}`` is literal text in ``re``. A search stops after ``LIMIT`` seconds. These are
+the computing time of the whole process and not the clock's: other programs on a busy machine take
+none of them away, but the process's other threads do, those of torch and of plug-ins among them.
+What was not searched to the end is not known: it is never a score.
 """
 
 import re
 from functools import lru_cache
+from time import process_time
 
 import regex
 
@@ -14,15 +17,32 @@ ENGINE = "regex"
 LIMIT = 5.0
 LONGEST = 100_000
 QUICK = 1.0
+TOGETHER = 3.0
 _REPEATS = 48
 _UNITS = ("a", "A", "0", " ", "\n", "的", ".", "a ", "aA0", "a,", "ab")
 _OWN = 16
 LARGEST = 50_000
-_PIECE = re.compile(
-    r"""(?P<repeat>\{(?P<least>\d+)(?:,\d*)?\}) | (?P<open>\((?:\?[^():]*:)?) | (?P<close>\))
-    | \[\^?\]?(?:\\.|[^\]])*\] | \\. | .""",
-    re.VERBOSE | re.DOTALL,
-)
+
+
+def _pieces(gap: str) -> re.Pattern[str]:
+    """Return what finds a pattern's pieces; ``gap`` may stand within a fuzzy constraint."""
+    compared, kind = f"{gap}<{gap}(?:={gap})?", f"(?:[0-9]+{gap})?[dis]"
+    allowed = (
+        f"(?:[deis](?:{compared}[0-9]+)?|[0-9]+{compared}[deis]{compared}[0-9]+"
+        rf"|{kind}(?:{gap}\+{gap}{kind})*{compared}[0-9]+)"
+    )
+    return re.compile(
+        rf"""(?P<repeat>\{{(?P<least>\d+)(?:,\d*)?\}})
+        | (?P<fuzzy>\{{{gap}{allowed}(?:{gap},{gap}{allowed})*(?!{gap},)[^{{}}]*\}}?)
+        | \(\?\#[^)]*\) | (?P<open>\((?:\?[\w-]*:)?) | (?P<close>\))
+        | \[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]])*\] | \\[pPN]\{{[\w\s=:^&-]*\}} | \\. | .""",
+        re.VERBOSE | re.DOTALL,
+    )
+
+
+_PIECE = _pieces("")
+_SPACED_PIECE = _pieces(r"(?:\s|\#[^\n]*\n)*")
+_SPACED = re.compile(r"\(\?[a-zA-Z]*x")
 _NO_PATTERN = (regex.error, ValueError, LookupError, ArithmeticError, RecursionError, TypeError)
 
 
@@ -37,8 +57,15 @@ def wrong_with(pattern: str) -> str | None:
         pattern: The text.
 
     Returns:
-        The error of compiling it, or the repetitive text on which it takes more than a second.
+        The fuzzy matching in it, the error of compiling it, or the repetitive texts on which it
+        takes too long.
     """
+    fuzzy = _fuzzy_in(pattern)
+    if fuzzy is not None:
+        return (
+            f"a regular expression without fuzzy matching, as which {fuzzy!r} is read; write \\{{ "
+            f"for a brace that is meant as it stands: \\{fuzzy}"
+        )
     if _size(pattern) > LARGEST:
         return (
             f"a regular expression of at most {LARGEST:,} pieces when its repetitions are written "
@@ -52,9 +79,9 @@ def wrong_with(pattern: str) -> str | None:
     if slow is None:
         return None
     return (
-        "a regular expression that is quick on any text; this one takes more than "
-        f"{QUICK:g} s on {slow!r} repeated {_REPEATS} times, as it can read that in very many "
-        "ways: see to it that what stands in a repetition can be read in one way only"
+        f"a regular expression that is quick on any text; this one takes more than {slow}, as it "
+        "can read that in very many ways: see to it that what stands in a repetition can be read "
+        "in one way only"
     )
 
 
@@ -76,6 +103,12 @@ def found_in(text: str, pattern: str) -> str | None:
             f"looking for the pattern {pattern!r} took more than {LIMIT:g} s"
         ) from exc
     return None if match is None else match.group()
+
+
+def _fuzzy_in(pattern: str) -> str | None:
+    """Return the first constraint of fuzzy matching as ``regex`` reads one, None without any."""
+    pieces = _SPACED_PIECE if _SPACED.search(pattern) else _PIECE
+    return next((piece["fuzzy"] for piece in pieces.finditer(pattern) if piece["fuzzy"]), None)
 
 
 def _size(pattern: str) -> int:
@@ -102,17 +135,21 @@ def _size(pattern: str) -> int:
 
 @lru_cache(maxsize=1024)
 def _slow_on(pattern: str) -> str | None:
-    """Return what, repeated, takes a pattern more than a second; the texts to try are fixed.
+    """Return how long a pattern takes on what, where that is too long; the texts are fixed.
 
-    On texts this short a search takes far less, or else far more: doubling time with each further
-    character is what this finds, on any machine. One text ends with the pattern itself, as a search
-    for what must hold a word is not begun where that word is missing.
+    On texts this short a search takes far less than ``QUICK``, or else far more: doubling time with
+    each further character is what this finds, on any machine. Together they end after ``TOGETHER``.
+    One text ends with the pattern itself, as a search for what must hold a word is not begun where
+    that word is missing.
     """
     own = tuple(dict.fromkeys(char for char in pattern if char.isalnum()))[:_OWN]
+    end = process_time() + TOGETHER
     for unit in dict.fromkeys((*_UNITS, *own)):
         for tail in (f"\0{pattern}", "!", ""):
             try:
                 regex.search(pattern, unit * _REPEATS + tail, timeout=QUICK)
             except TimeoutError:
-                return unit
+                return f"{QUICK:g} s on {unit!r} repeated {_REPEATS} times"
+            if process_time() > end:
+                return f"{TOGETHER:g} s on short repetitive texts together"
     return None

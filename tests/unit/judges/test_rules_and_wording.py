@@ -236,6 +236,72 @@ def test_patterns_that_can_run_for_ever_are_refused(
     assert "read in one way only" in str(caught.value)
 
 
+def test_a_pattern_that_is_slow_on_many_texts_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    pattern = "(?:.*?,){5}x"
+    assert patterns.TOGETHER == 3.0
+    assert rule(must_match=pattern).must_match == (pattern,)
+    patterns._slow_on.cache_clear()
+    monkeypatch.setattr(patterns, "TOGETHER", 0.1)
+    with pytest.raises(ValidationError) as caught:
+        rule(must_match=pattern)
+    patterns._slow_on.cache_clear()
+    assert "takes more than 0.1 s on short repetitive texts together" in str(caught.value)
+    assert "read in one way only" in str(caught.value)
+
+
+FUZZY = {
+    "(?be)(?:hello world){e}": "{e}",
+    "a{e<=1}": "{e<=1}",
+    "a{1<=e<=3}": "{1<=e<=3}",
+    "a{i}": "{i}",
+    "a{d}": "{d}",
+    "{s}": "{s}",
+    "a+{s<2,i<2}": "{s<2,i<2}",
+    "a{2i+2d+1s<=4}": "{2i+2d+1s<=4}",
+    "a{e<5:[a-z]}": "{e<5:[a-z]}",
+    "(?x)a{ e <= 1 , d}": "{ e <= 1 , d}",
+    "(?ix)a{ # one\ne}": "{ # one\ne}",
+    "Dear {sir}": "{sir}",
+    "S = {d,e}": "{d,e}",
+    "(?=a{e}:b)": "{e}",
+    r"\\{e}": "{e}",
+    "[a]{e}": "{e}",
+    "[]{e}]{s}": "{s}",
+    "a{e": "{e",
+}
+
+
+@pytest.mark.parametrize("pattern", FUZZY)
+def test_fuzzy_matching_is_refused(pattern: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        rule(must_match=pattern)
+    assert f"without fuzzy matching, as which {FUZZY[pattern]!r} is read" in str(caught.value)
+    assert r"write \{ for a brace" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"a\{e}", "a{e}"),
+        ("a{n}", "a{n}"),
+        ("{name}", "{name}"),
+        ("{e,}", "{e,}"),
+        ("{10e}", "{10e}"),
+        ("a{E}", "a{E}"),
+        ("{i, j}", "{i, j}"),
+        ("{ else }", "{ else }"),
+        ("[{e}]+", "{e}"),
+        ("[[:alpha:]{e}]+", "a{e}"),
+        ("a(?#{e})b", "ab"),
+        (r"\p{digit}{2}", "12"),
+        (r"\P{digit}\N{degree sign}", "a°"),
+        ("(?i:a){2,3}", "aA"),
+    ],
+)
+def test_other_braces_stay_what_they_are(pattern: str, text: str) -> None:
+    assert scored(rule(must_match=f"^{pattern}$"), text)[0] == 1.0
+
+
 @pytest.mark.parametrize(
     "pattern",
     [
