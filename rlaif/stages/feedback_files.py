@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterator
 from itertools import combinations
@@ -35,6 +36,7 @@ MEND = "mend the line and import the file again: nothing of it was taken"
 SIDES = {"first": 1.0, "second": 0.0, "tie": 0.5}
 _ASKED = ("prompt", "messages", "prompt_id")
 _JSON_CELLS = frozenset({"messages", "scale", "answers", "answer_ids", "ranking"})
+LIGHTEST, HEAVIEST = 0.001, 1000.0  # a million to one: beyond, one label would be all there is
 _NUMBER_CELLS = frozenset({"rating", "weight", "better"})
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _MARK = b"\xef\xbb\xbf"
@@ -99,7 +101,7 @@ class FeedbackLine(BaseModel):
     ranking: list[int | list[int]] | None = None
     criterion: Words | None = None
     rater: Words | None = None
-    weight: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 1.0
+    weight: Annotated[float, Field(ge=LIGHTEST, le=HEAVIEST, allow_inf_nan=False)] = 1.0
     note: str = ""
 
     @model_validator(mode="after")
@@ -182,7 +184,7 @@ class FeedbackLine(BaseModel):
 
     def _check_rating(self) -> None:
         low, high = self.scale or (0.0, 1.0)
-        if not low < high:
+        if not low < high or not math.isfinite(high - low):
             raise ValueError(f"'scale' is [lowest, highest], not [{low:g}, {high:g}]")
         if self.rating is None or not low <= self.rating <= high:
             raise ValueError(f"'rating' = {self.rating} is not within [{low:g}, {high:g}]")
