@@ -79,7 +79,8 @@ class Pool:
     Args:
         endpoints: The servers.
         clock: Seconds of a steady clock.
-        tell: Told once of each endpoint that is taken out while others are left.
+        tell: Told of each endpoint that begins to fail call upon call, and once of each that is
+            taken out while others are left.
     """
 
     def __init__(
@@ -138,7 +139,13 @@ class Pool:
         elif alive:
             endpoint.breaker.succeed()
         else:
+            was = endpoint.breaker.state(now)
             endpoint.breaker.fail(now, probe=slot.probe)
+            if was == "closed" and endpoint.breaker.state(now) == "open" and self._tell:
+                self._tell(
+                    f"{endpoint.last_failure}; it is left alone for a while, and then tried again "
+                    "now and then"
+                )
         self._wake(everyone=pause is not None or alive is False)
 
     def has_other(self, tried: Collection[Endpoint]) -> bool:

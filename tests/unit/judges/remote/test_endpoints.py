@@ -161,3 +161,22 @@ def test_what_was_refused_is_remembered() -> None:
     assert (one.top_logprobs, one.refused) == (5, {"n"})
     one.refuse("top_logprobs", {"top_logprobs": 5})
     assert one.refused == {"n", "logprobs"}
+
+
+def test_that_a_server_begins_to_fail_is_told_once_until_it_has_answered() -> None:
+    told: list[str] = []
+    a = endpoint("a")
+    pool = Pool([a], Clock(), told.append)
+
+    def ends(alive: bool) -> None:
+        for slot in take(pool, 1):
+            pool.release(slot, "other", alive=alive)
+
+    ends(alive=False)
+    assert told == []
+    ends(alive=False)
+    assert told == ["a broke; it is left alone for a while, and then tried again now and then"]
+    a.breaker.succeed()
+    ends(alive=False)
+    ends(alive=False)
+    assert len(told) == 2
