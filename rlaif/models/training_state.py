@@ -52,16 +52,19 @@ def load_state(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def saving(folder: Path) -> Iterator[None]:
-    """Tell which folder could not be written, where torch or safetensors fail in doing so.
+    """Tell which folder could not be written, where a library that writes models fails in doing so.
 
-    Faults of the system itself (``OSError``) say so themselves and pass.
+    torch and safetensors raise errors of their own, tokenizers a bare ``Exception``. Faults of the
+    system itself (``OSError``) say so themselves and pass.
 
     Raises:
         StageError: A library could not write.
     """
     try:
         yield
-    except (SafetensorError, RuntimeError) as exc:
+    except Exception as exc:
+        if type(exc) is not Exception and not isinstance(exc, SafetensorError | RuntimeError):
+            raise
         raise StageError(
             f"{folder} could not be written: {exc}",
             "room on the disk and the right to write there",

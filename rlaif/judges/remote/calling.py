@@ -87,6 +87,7 @@ class Call:
         )
         self._failures: list[AttemptError] = []
         self._tried: set[Endpoint] = set()
+        self._strangers: set[Endpoint] = set()
         self._deadline: float | None = None
 
     async def run(self) -> Received:
@@ -105,6 +106,8 @@ class Call:
             except AttemptError as failed:
                 self._failures.append(failed)
                 self._tried.add(slot.endpoint)
+                if failed.kind == "elsewhere":
+                    self._strangers.add(slot.endpoint)
                 if failed.paid is not None:
                     await self._tools.keeping.keep_refused(failed.paid)
             else:
@@ -137,7 +140,7 @@ class Call:
         now = asyncio.get_running_loop().time()
         left = self._config.total_seconds if self._deadline is None else self._deadline - now
         try:
-            slot = await self._tools.pool.acquire(left, self._tried)
+            slot = await self._tools.pool.acquire(left, self._tried, self._strangers)
         except NoEndpointError as exc:
             raise self._failed(str(exc)) from None
         if self._deadline is None:

@@ -1,6 +1,7 @@
 """The servers of a judge: which takes the next call, and what each is known not to take."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -94,12 +95,18 @@ class Pool:
         self._tell = tell
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    async def acquire(self, patience: float, avoid: Collection[Endpoint] = ()) -> Slot:
+    async def acquire(
+        self,
+        patience: float,
+        avoid: Collection[Endpoint] = (),
+        never: Collection[Endpoint] = (),
+    ) -> Slot:
         """Wait for a place: of the endpoints that are closed the least loaded goes first.
 
         Args:
             patience: Seconds; where no endpoint takes calls for longer than this, waiting is vain.
             avoid: Endpoints to take only if no other has room.
+            never: Endpoints that can only answer this call as badly again: others are awaited.
 
         Raises:
             NoEndpointError: Waiting is vain.
@@ -109,13 +116,13 @@ class Pool:
         while True:
             self._refuse_none_left()
             now = self._clock()
-            endpoint = self._best(now, avoid)
+            endpoint = self._best(now, avoid, never)
             if endpoint is not None:
                 endpoint.limiter.begin()
                 slot = Slot(endpoint, now, endpoint.breaker.begin())
                 self._wake()
                 return slot
-            await self._change(self._until_one_takes(now, patience), first=first)
+            await self._change(self._until_one_takes(now, patience, never), first=first)
             first = True
 
     def release(
@@ -180,18 +187,22 @@ class Pool:
         )
         raise ModelError(seen, expected, action)
 
-    def _best(self, now: float, avoid: Collection[Endpoint]) -> Endpoint | None:
-        ready = [endpoint for endpoint in self._endpoints if endpoint.takes(now)]
+    def _best(
+        self, now: float, avoid: Collection[Endpoint], never: Collection[Endpoint]
+    ) -> Endpoint | None:
+        ready = [one for one in self._endpoints if one.takes(now) and one not in never]
         return min(ready, key=lambda one: _preference(one, now, avoid), default=None)
 
-    def _until_one_takes(self, now: float, patience: float) -> float | None:
+    def _until_one_takes(
+        self, now: float, patience: float, never: Collection[Endpoint]
+    ) -> float | None:
         """Return the seconds until time alone makes a place; None: a call has to end first.
 
         Raises:
             NoEndpointError: All are shut for longer than ``patience``.
         """
-        left = [endpoint for endpoint in self._endpoints if endpoint.out is None]
-        opening = min(endpoint.takes_from(now) for endpoint in left)
+        left = [one for one in self._endpoints if one.out is None and one not in never]
+        opening = min((endpoint.takes_from(now) for endpoint in left), default=math.inf)
         if opening > now + patience:
             raise NoEndpointError(self._why(now))
         later = [

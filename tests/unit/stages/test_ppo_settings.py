@@ -95,7 +95,7 @@ def test_the_loss_is_that_of_the_settings(
         ({"policy": None}, "policy"),
         ({"ppo": {"minibatch": 3}}, "ppo.minibatch = 3 does not divide"),
         ({"ppo": {"kl_control": "lagrangian"}, "beta": 2e3}, "ppo.kl_beta = 2000.0 lies outside"),
-        ({"beta": -1.0}, "greater than 0"),
+        ({"beta": -1.0}, "beta = -1.0, expected: a number above 0"),
         ({"controller": {"beta": 0.0}}, "controller.beta = 0.0"),
         ({"conversations": []}, "conversations"),
         ({"device": "tpu"}, "'cuda'"),

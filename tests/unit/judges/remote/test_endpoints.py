@@ -180,3 +180,20 @@ def test_that_a_server_begins_to_fail_is_told_once_until_it_has_answered() -> No
     ends(alive=False)
     ends(alive=False)
     assert len(told) == 2
+
+
+def test_a_call_waits_for_a_server_that_is_busy_rather_than_ask_one_that_is_another_model() -> None:
+    wrong, busy = endpoint("w"), endpoint("b", 1)
+    pool = Pool([wrong, busy])
+
+    async def waited() -> list[str]:
+        first = await pool.acquire(1.0, never=[wrong])
+        second = asyncio.create_task(pool.acquire(1.0, [wrong], [wrong]))
+        await asyncio.sleep(0)
+        assert not second.done()
+        pool.release(first, "ok", alive=True)
+        return [first.endpoint.address, (await second).endpoint.address]
+
+    assert asyncio.run(waited()) == ["b", "b"]
+    with pytest.raises(NoEndpointError):
+        asyncio.run(pool.acquire(1.0, never=[wrong, busy]))

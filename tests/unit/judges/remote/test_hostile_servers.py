@@ -247,8 +247,8 @@ def test_time_is_bounded(bad: Behaviour) -> None:
         took = time.monotonic() - start
     assert took < 2.0
     assert all("within 0.4 s" in str(f) for f in failures(replies))
-    assert judge.counts.calls == len(server.asked)
-    assert (len(server.asked) == 3) == (bad is dripping)
+    assert 3 <= len(server.asked) <= judge.counts.calls  # one that was cut may not have been read
+    assert (judge.counts.calls == 3) == (bad is dripping)
 
 
 def test_a_server_that_hangs_once_is_tried_again() -> None:
