@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 from rlaif import __version__
 from rlaif.cli.documented import Group
 from rlaif.cli.place import Place
-from rlaif.errors import EXIT_INTERRUPTED, RlaifError
+from rlaif.errors import EXIT_INTERRUPTED, RlaifError, UsageError
 
 COMMANDS = {
     "init": "rlaif.cli.init:init",
@@ -27,6 +28,8 @@ COMMANDS = {
     "ledger": "rlaif.cli.ledger:ledger",
 }
 _DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+_NOT_UTF8 = re.compile("[\ud800-\udfff]")
+_SHOWN = 400  # characters of an argument or a path that is refused
 
 
 class Commands(Group):
@@ -44,6 +47,13 @@ class Commands(Group):
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the command line, all of whose words must be UTF-8: nothing else can be stored."""
+        refused = next((arg for arg in args if _NOT_UTF8.search(arg)), None)
+        if refused is not None and not ctx.resilient_parsing:
+            ctx.exit(_tell(_not_utf8(refused)))
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
         """Run a command; an error raised on purpose becomes its message and its exit code."""
         try:
@@ -54,6 +64,8 @@ class Commands(Group):
             click.echo("interrupted: what was committed is kept", err=True)
             return ctx.exit(EXIT_INTERRUPTED)
         except OSError as exc:
+            if exc.errno == errno.ENAMETOOLONG:
+                return ctx.exit(_tell(_too_long(exc)))
             if exc.errno not in _DISK_FAULTS:
                 raise
             return ctx.exit(_tell(_disk_fault(exc)))
@@ -65,6 +77,28 @@ def _tell(exc: RlaifError) -> int:
 
     click.echo(f"{exc.headline}: {visible(exc.args[0])}", err=True)
     return exc.exit_code
+
+
+def _not_utf8(argument: str) -> UsageError:
+    from rlaif.text import shortened
+
+    escaped = argument.encode("utf-8", "backslashreplace").decode("utf-8")
+    as_typed = escaped.replace(r"\udc", r"\x")  # bytes that are not UTF-8 come as U+DC80 to U+DCFF
+    return UsageError(
+        f"the argument {shortened(as_typed, _SHOWN)} is not UTF-8",
+        "text in UTF-8, in names of files too",
+        "write it in UTF-8 (a terminal's locale says how it encodes), or rename the file",
+    )
+
+
+def _too_long(exc: OSError) -> UsageError:
+    from rlaif.text import shortened
+
+    return UsageError(
+        f"{shortened(str(exc.filename or 'a path'), _SHOWN)}: too long for the disk",
+        "names of files and folders that the disk can hold: mostly 255 bytes each, .toml included",
+        "name it shorter",
+    )
 
 
 def _disk_fault(exc: OSError) -> RlaifError:

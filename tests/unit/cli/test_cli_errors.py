@@ -137,6 +137,70 @@ def test_a_full_or_forbidden_disk_is_told_in_words(
     assert words in result.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["critiques", "--search", "\udcff\udcfe"],
+        ["critiques", "\udcff\udcfe"],
+        ["critiques", "show", "\udcff\udcfe"],
+        ["critiques", "--like", "\udcff\udcfe"],
+        ["critiques", "--search=\udcff\udcfe"],
+        ["feedback", "import", "absent.jsonl", "--rater", "\udcff\udcfe"],
+        ["rubric", "new", "\udcff\udcfe"],
+        ["--project", "\udcff\udcfe", "status"],
+        ["\udcff\udcfe"],
+    ],
+)
+def test_arguments_that_are_not_utf8_are_refused(
+    here: Rlaif, project: Project, arguments: list[str]
+) -> None:
+    before = project.ledger_path.read_bytes()
+    result = here(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "\\xff\\xfe" in result.stderr
+    assert "\n  expected: text in UTF-8" in result.stderr
+    assert "\n  to do: " in result.stderr
+    assert project.ledger_path.read_bytes() == before
+
+
+def test_a_lone_surrogate_that_is_no_byte_is_shown_as_it_is_and_cut(rlaif: Rlaif) -> None:
+    result = rlaif("critiques", "--search", "\ud83d" + "很" * 1000)
+    assert result.exit_code == 2
+    assert "\\ud83d很" in result.stderr
+    assert "很" * 400 not in result.stderr
+
+
+def test_arguments_in_chinese_and_with_emoji_are_taken(here: Rlaif) -> None:
+    assert here("critiques", "--search", "很好\U0001f600").exit_code == 0
+
+
+def test_completion_goes_on_where_an_argument_is_not_utf8() -> None:
+    environment = {"_RLAIF_COMPLETE": "bash_complete", "COMP_WORDS": "rlaif x\udcff r"}
+    result = CliRunner().invoke(
+        main, [], env={**environment, "COMP_CWORD": "2"}, prog_name="rlaif", catch_exceptions=False
+    )
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["rubric", "new", "n" * 300],
+        ["rubric", "new", "our-tone", "--from", "n" * 300],
+        ["rubric", "preview", "n" * 300],
+        ["rubric", "show", "n" * 300],
+        ["rubric", "show", "名" * 100],
+        ["--project", "n" * 300, "status"],
+    ],
+)
+def test_a_name_too_long_for_the_disk_is_told_in_words(here: Rlaif, arguments: list[str]) -> None:
+    result = here(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "too long" in result.stderr
+    assert "\n  expected: " in result.stderr
+    assert "\n  to do: " in result.stderr
+
+
 def test_an_interrupt_is_130(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: Project) -> None:
         raise KeyboardInterrupt
