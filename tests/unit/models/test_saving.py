@@ -14,7 +14,7 @@ from rlaif.models.training_state import saving
     [
         SafetensorError("No space left on device"),
         RuntimeError("file write failed"),
-        Exception("No space left on device (os error 28)"),  # noqa: TRY002 - it is tokenizers' own
+        Exception("No space left on device (os error 28)"),
     ],
 )
 def test_a_library_that_cannot_write_is_told_with_the_folder(fault: Exception) -> None:
