@@ -4,10 +4,11 @@ import sqlite3
 
 from rlaif.ledger import rows
 from rlaif.ledger.connected import Connected
-from rlaif.records import Spent, StoredReply
+from rlaif.records import MAX_TOKENS, Spent, StoredReply
 
-_SUMS = (
-    "SELECT count(*) AS calls, coalesce(sum(prompt_tokens + reply_tokens), 0) AS tokens, "
+_SUMS = (  # bounded: a count near 2**63 would leave no integer for the sum
+    "SELECT count(*) AS calls, coalesce(sum("
+    f"min(prompt_tokens, {MAX_TOKENS}) + min(reply_tokens, {MAX_TOKENS})), 0) AS tokens, "
     "coalesce(sum(cost), 0.0) AS money FROM replies"
 )
 LAST_REPLY = "SELECT coalesce(max(rowid), 0) AS number FROM replies"

@@ -20,6 +20,7 @@ from rlaif.records.base import Probability, Record, canonical_json, digest_of, m
 from rlaif.records.deciding import EvaluationReport, GateCheck, GateDecision, WinRate
 from rlaif.records.judging import (
     MAX_RANKED,
+    MAX_TOKENS,
     Choice,
     CompletionScore,
     JudgeCall,
@@ -48,6 +49,7 @@ from rlaif.records.training import (
 
 __all__ = [
     "MAX_RANKED",
+    "MAX_TOKENS",
     "OPTIMIZER_NAMES",
     "ArtifactRef",
     "AuditFigure",

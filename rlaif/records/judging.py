@@ -6,6 +6,8 @@ from pydantic import AfterValidator, Field
 
 from rlaif.records.base import Probability, Record
 
+MAX_TOKENS = 2**31  # of a call, read or written; a server that counts more than this is wrong
+
 
 class JudgeCall(Record):
     """What a judge model was asked and what it said, raw, before any parsing.

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from rlaif.records import MAX_TOKENS
 from rlaif.text import quoted
 
 
@@ -35,8 +36,8 @@ class Completion:
     Attributes:
         model: What the server calls the model; empty where it does not say.
         said: The replies, in the order of their index, at least one.
-        prompt_tokens: Tokens read; None where the server does not count.
-        reply_tokens: Tokens written, over all replies; None where the server does not count.
+        prompt_tokens: Tokens read; None where the server gives no count, or one that cannot be.
+        reply_tokens: Tokens written, over all replies; None likewise.
     """
 
     model: str
@@ -112,4 +113,5 @@ def _object(value: Any, what: str) -> dict[str, Any]:  # noqa: ANN401 - any JSON
 
 
 def _count(value: Any) -> int | None:  # noqa: ANN401 - any JSON value
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """Return a count as it is; None for what is none, or more than any reply can have."""
+    return value if type(value) is int and 0 <= value <= MAX_TOKENS else None

@@ -10,7 +10,7 @@ from rlaif.errors import LedgerError
 from rlaif.ledger import clock
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
-from rlaif.records import Spent, StoredReply
+from rlaif.records import MAX_TOKENS, Spent, StoredReply
 
 DAY = "2026-11-29"
 
@@ -44,6 +44,14 @@ def test_a_known_key_keeps_its_first_reply_and_a_second_one_counts(ledger: Ledge
     assert ledger.spent() == Spent(calls=4, tokens=192, money=9.875)
     assert ledger.spent(cycle=1) == Spent(calls=3, tokens=144, money=9.625)
     assert ledger.reply("refused 2 a") == late.model_copy(update={"key": "refused 2 a"})
+
+
+def test_counts_that_no_reply_can_have_leave_a_sum(ledger: Ledger) -> None:
+    """Rows of before, when a server's word was taken for any count, must not end all runs."""
+    rows = [reply(key, prompt_tokens=2**62, reply_tokens=2**62) for key in "ab"]
+    numbers = ledger.add_replies([*rows, reply("c")], cycle=1).numbers
+    expected = Spent(calls=3, tokens=4 * MAX_TOKENS + 48, money=0.75)
+    assert ledger.spent(cycle=1) == ledger.spent_by(numbers, "2026") == expected
 
 
 def test_what_was_paid_in_vain_counts_each_time_and_is_never_found(ledger: Ledger) -> None:

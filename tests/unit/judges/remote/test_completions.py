@@ -41,6 +41,23 @@ def test_counts_that_are_none_are_not_believed(usage: Any) -> None:
     assert (found.prompt_tokens, found.reply_tokens) == (None, None)
 
 
+@pytest.mark.parametrize(
+    "count",
+    ["-1", "true", "5.0", str(2**31 + 1), str(2**62), str(2**63), str(10**30), "1e400", "NaN"],
+)
+def test_counts_that_no_reply_can_have_are_not_believed(count: str) -> None:
+    raw = json.dumps({**completion("x"), "usage": "HERE"}).replace(
+        '"HERE"', f'{{"prompt_tokens": {count}, "completion_tokens": {count}}}'
+    )
+    found = read_completion(raw)
+    assert (found.prompt_tokens, found.reply_tokens) == (None, None)
+
+
+def test_one_count_that_is_not_believed_leaves_the_other() -> None:
+    found = read_completion(json.dumps(completion("x", usage=(10**30, 2**31))))
+    assert (found.prompt_tokens, found.reply_tokens) == (None, 2**31)
+
+
 def test_depth_without_end_is_no_completion() -> None:
     with pytest.raises(MalformedReplyError, match="not JSON"):
         read_completion("[" * 200_000)

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,12 +22,14 @@ from remote_samples import (
 
 from rlaif.config.secrets import Secret
 from rlaif.config.serving import ServerConfig
+from rlaif.cycle.paying import LedgerReplies
 from rlaif.judges import Judge, JudgeReply, rating_labels, request_hash, verdict_of
 from rlaif.judges.remote import OpenAIJudge
 from rlaif.judges.remote.asking import SECOND_TEMPERATURE
 from rlaif.judges.replies import MemoryReplies
 from rlaif.judges.verdict_forms import VerdictForm
-from rlaif.records import Choice, Rating, StoredReply, Unscored
+from rlaif.ledger.writer import Ledger
+from rlaif.records import Choice, Rating, Spent, StoredReply, Unscored
 from tests.servers.hostile import refusing
 from tests.servers.loopback import Asked, Loopback, completion, in_turn, replying
 
@@ -200,6 +203,19 @@ def test_tokens_that_a_server_does_not_count_are_estimated() -> None:
     with Loopback(replying(lambda _: completion(SPOKEN, usage=None))) as server:
         judge_at(server, store=store).judge([request("x" * 30)])
     assert (store.all()[0].prompt_tokens, store.all()[0].reply_tokens) == (10, 8)
+
+
+@pytest.mark.parametrize("count", [-1, True, 2**62, 2**63, 10**30])
+def test_counts_that_no_reply_can_have_are_estimated_and_the_ledger_keeps_the_reply(
+    count: int, tmp_path: Path
+) -> None:
+    server = Loopback(replying(lambda _: completion(SPOKEN, usage=(count, count))))
+    with server, Ledger.open(tmp_path / "ledger.db") as ledger:
+        judge = judge_at(server, store=LedgerReplies(ledger, cycle=None))
+        reply = only(judge.judge([request("x" * 30)]))
+        assert reply.call is not None
+        assert (reply.call.prompt_tokens, reply.call.reply_tokens) == (10, 8)
+        assert ledger.spent() == Spent(calls=1, tokens=18)
 
 
 CHANGES: list[dict[str, Any]] = [
