@@ -7,7 +7,7 @@ from rlaif.ledger.connected import Connected
 from rlaif.records import MAX_TOKENS, Spent, StoredReply
 
 _SUMS = (  # bounded: a count near 2**63 would leave no integer for the sum
-    "SELECT count(*) AS calls, coalesce(sum("
+    "SELECT count(*) AS calls, coalesce(sum("  # noqa: S608 - constants
     f"min(prompt_tokens, {MAX_TOKENS}) + min(reply_tokens, {MAX_TOKENS})), 0) AS tokens, "
     "coalesce(sum(cost), 0.0) AS money FROM replies"
 )
