@@ -32,13 +32,13 @@ from rlaif.stages.preferences import by_prompt, choose_pairs
 from rlaif.stages.probing import (
     again_outcomes,
     again_pair,
+    attacked_pairs,
     choose_again,
     choose_originals,
-    comparison_outcome,
-    comparison_probe,
-    rating_outcome,
+    comparison_outcomes,
+    first_pairs,
+    rating_outcomes,
     rating_probe,
-    settled_alone,
 )
 from rlaif.stages.ranked_lists import choose_list
 
@@ -166,20 +166,15 @@ def rate(
     def work(unit: JudgingUnit[RatedItem]) -> Judged:
         attacks = load_attacks(panel.rubric.language, ctx.project.root)
         probes = [rating_probe(panel, kind, own, attacks) for kind, own in unit.tried]
-        asked = [*unit.items, *((prompts[p.prompt_id], p) for p in probes)]
-        judged = panel.rate(asked)
-        told = settled_alone(panel).scores(asked, judged)
-        by_id = {score.completion_id: score for score in told}
+        tries = [(prompts[p.prompt_id], p) for p in probes]
+        judged = panel.rate([*unit.items, *tries])
+        own, said = judged[: len(unit.items)], judged[len(unit.items) :]
+        originals = [original for _, original in unit.tried]
         return Judged(
             judgements=[j for js in judged for j in js],
-            scores=panel.scores(unit.items, judged[: len(unit.items)]),  # no probe has a say
+            scores=panel.scores(unit.items, own),  # no probe has a say
             probes=probes,
-            outcomes=[
-                rating_outcome(panel, probe, score, by_id[own.id])
-                for probe, score, (_, own) in zip(
-                    probes, told[len(unit.items) :], unit.tried, strict=True
-                )
-            ],
+            outcomes=rating_outcomes(panel, (unit.items, own), (tries, said), originals),
         )
 
     size = 2 * ctx.config.judge.batch_size
@@ -218,7 +213,8 @@ def compare(
     """
 
     def work(unit: JudgingUnit[ComparedItem]) -> Judged:
-        tried = _with_twins(ctx, panel, unit.tried, prompts or {})
+        attacks = load_attacks(panel.rubric.language, ctx.project.root)
+        tried = attacked_pairs(unit.tried, prompts or {}, attacks)
         again = [again_pair(unit.items[place]) for place in unit.again]
         judged = panel.compare([*unit.items, *tried, *again])
         own, end = judged[: len(unit.items)], len(unit.items) + len(tried)
@@ -228,12 +224,11 @@ def compare(
             verdicts=panel.pair_verdicts(unit.items, scores, own),
             probes=[probe for _, probe, _ in (*tried, *again)],
             outcomes=[
-                *_outcomes(alone, tried, judged[len(unit.items) : end]),
-                *again_outcomes(alone, askings, again, judged[end:]),
+                *comparison_outcomes(panel, tried, judged[len(unit.items) : end]),
+                *again_outcomes(panel, askings, again, judged[end:]),
             ],
         )
 
-    alone = settled_alone(panel)
     usable, size = (attacked if panel.compares else ()), ctx.config.judge.batch_size
     units = _units(f"comparisons-{purpose}", pairs, size, usable)
     if panel.compares:
@@ -268,13 +263,14 @@ def rank(
     """
 
     def work(unit: JudgingUnit[RankedItem]) -> Judged:
-        tried = _with_twins(ctx, panel, unit.tried, prompts)
+        attacks = load_attacks(panel.rubric.language, ctx.project.root)
+        tried = attacked_pairs(unit.tried, prompts, attacks)
         ranked, compared = panel.rank(unit.items), panel.compare(tried)
         return Judged(
             judgements=[j for js in (*ranked, *compared) for j in js],
             verdicts=panel.list_verdicts(unit.items, scores, ranked),
             probes=[probe for _, probe, _ in tried],
-            outcomes=_outcomes(panel, tried, compared),
+            outcomes=comparison_outcomes(panel, tried, compared),
         )
 
     size = max(1, ctx.config.judge.batch_size // ctx.config.judging.list_size)
@@ -301,35 +297,14 @@ def _again_in(
     units: Sequence[JudgingUnit[ComparedItem]], drawn: Collection[str]
 ) -> list[JudgingUnit[ComparedItem]]:
     """Mark the first pair of each prompt drawn as one that is compared again."""
-    left = set(drawn)
-    marked = []
+    pairs = [item for unit in units for item in unit.items]
+    chosen = [place for place in first_pairs(pairs) if pairs[place][0].id in drawn]
+    marked, start = [], 0
     for unit in units:
-        places = []
-        for place, (prompt, first, second) in enumerate(unit.items):
-            if prompt.id in left and first.text != second.text:
-                left.remove(prompt.id)
-                places.append(place)
-        marked.append(replace(unit, again=tuple(places)))
+        places = (place - start for place in chosen)
+        marked.append(replace(unit, again=tuple(p for p in places if 0 <= p < len(unit.items))))
+        start += len(unit.items)
     return marked
-
-
-def _with_twins(
-    ctx: CycleContext, panel: RubricJudge, tried: Tried, prompts: Mapping[str, Prompt]
-) -> list[ComparedItem]:
-    """Return an attacked twin of each answer beside it."""
-    attacks = load_attacks(panel.rubric.language, ctx.project.root)
-    return [
-        (prompts[own.prompt_id], comparison_probe(kind, own, attacks), own) for kind, own in tried
-    ]
-
-
-def _outcomes(
-    panel: RubricJudge, tried: Sequence[ComparedItem], judged: Sequence[Sequence[Judgement]]
-) -> list[ProbeOutcome]:
-    return [
-        comparison_outcome(panel, probe, own, p_probe)
-        for (_, probe, own), p_probe in zip(tried, panel.preferences(tried, judged), strict=True)
-    ]
 
 
 def _recorder(ctx: CycleContext, panel: RubricJudge, stage: str) -> Callable[[Unit, Judged], None]:

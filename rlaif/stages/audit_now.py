@@ -14,13 +14,13 @@ from rlaif.stages.preferences import by_prompt
 from rlaif.stages.probing import (
     again_outcomes,
     again_pair,
+    attacked_pairs,
     choose_again,
     choose_originals,
-    comparison_outcome,
-    comparison_probe,
-    rating_outcome,
+    comparison_outcomes,
+    first_pairs,
+    rating_outcomes,
     rating_probe,
-    settled_alone,
 )
 from rlaif.stages.trying import Cost, Tried, timed, try_panel
 
@@ -99,38 +99,21 @@ def _rate(
         (prompts[own.prompt_id], rating_probe(panel, kind, own, attacks)) for kind, own in tries
     ]
     judged, cost = timed(panel.rate, items)
-    alone = settled_alone(panel)
-    before = {s.completion_id: s for s in alone.scores(tried.answers, tried.ratings)}
-    found = [
-        rating_outcome(panel, probe, score, before[own.id])
-        for (_, probe), score, (_, own) in zip(
-            items, alone.scores(items, judged), tries, strict=True
-        )
-    ]
-    return found, cost
+    originals = [own for _, own in tries]
+    answers = (tried.answers, tried.ratings)
+    return rating_outcomes(panel, answers, (items, judged), originals), cost
 
 
 def _compare(
     panel: RubricJudge, tries: Tries, attacks: Attacks, prompts: Mapping[str, Prompt]
 ) -> tuple[list[ProbeOutcome], Cost]:
-    items = [
-        (prompts[own.prompt_id], comparison_probe(kind, own, attacks), own) for kind, own in tries
-    ]
-    judged, cost = timed(panel.compare, items)
-    preferred = settled_alone(panel).preferences(items, judged)
-    found = [
-        comparison_outcome(panel, probe, own, p_probe)
-        for (_, probe, own), p_probe in zip(items, preferred, strict=True)
-    ]
-    return found, cost
+    pairs = attacked_pairs(tries, prompts, attacks)
+    judged, cost = timed(panel.compare, pairs)
+    return comparison_outcomes(panel, pairs, judged), cost
 
 
 def _compare_again(panel: RubricJudge, tried: Tried) -> tuple[list[ProbeOutcome], Cost]:
-    first_of: dict[str, int] = {}
-    for place, (prompt, first, second) in enumerate(tried.pairs):
-        if first.text != second.text:
-            first_of.setdefault(prompt.id, place)
-    askings = [(tried.pairs[place], tried.comparisons[place]) for place in first_of.values()]
+    askings = [(tried.pairs[place], tried.comparisons[place]) for place in first_pairs(tried.pairs)]
     again = [again_pair(item) for item, _ in askings]
     judged, cost = timed(panel.compare, again)
-    return again_outcomes(settled_alone(panel), askings, again, judged), cost
+    return again_outcomes(panel, askings, again, judged), cost

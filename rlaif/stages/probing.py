@@ -1,13 +1,13 @@
 """Which answers try the judge, by an attack or by being asked about again, and how that went."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 
 import numpy as np
 
 from rlaif.judges import RubricJudge
-from rlaif.judges.panel import ComparedItem
+from rlaif.judges.panel import ComparedItem, RatedItem
 from rlaif.judges.probes import AGAIN, KINDS, Attacks, kind_of, make_again, make_probe
 from rlaif.judges.protocol import PAIR_LABELS
 from rlaif.records import (
@@ -16,12 +16,14 @@ from rlaif.records import (
     Judgement,
     ProbeKind,
     ProbeOutcome,
+    Prompt,
     TrialKind,
     Unscored,
 )
 from rlaif.seeds import numpy_generator
 
 EVEN = 0.5
+Rated = tuple[Sequence[RatedItem], Sequence[Sequence[Judgement]]]
 
 
 def choose_originals(
@@ -140,6 +142,54 @@ def comparison_outcome(
     )
 
 
+def rating_outcomes(
+    panel: RubricJudge, answers: Rated, probes: Rated, originals: Sequence[Completion]
+) -> list[ProbeOutcome]:
+    """Say of each probe what its rating tells.
+
+    Args:
+        panel: The rubric with its judges.
+        answers: Answers and their ratings, those that probes are made of among them.
+        probes: The probes and their ratings.
+        originals: The answer that each probe is made of.
+    """
+    alone = settled_alone(panel)
+    before = {score.completion_id: score for score in alone.scores(*answers)}
+    return [
+        rating_outcome(panel, probe, score, before[own.id])
+        for (_, probe), score, own in zip(probes[0], alone.scores(*probes), originals, strict=True)
+    ]
+
+
+def attacked_pairs(
+    tried: Iterable[tuple[TrialKind, Completion]], prompts: Mapping[str, Prompt], attacks: Attacks
+) -> list[ComparedItem]:
+    """Return an attacked twin of each answer beside it; prompts are by id."""
+    return [
+        (prompts[own.prompt_id], comparison_probe(kind, own, attacks), own) for kind, own in tried
+    ]
+
+
+def comparison_outcomes(
+    panel: RubricJudge, pairs: Sequence[ComparedItem], judged: Sequence[Sequence[Judgement]]
+) -> list[ProbeOutcome]:
+    """Say of each attacked twin how much the judge prefers it."""
+    preferred = settled_alone(panel).preferences(pairs, judged)
+    return [
+        comparison_outcome(panel, probe, own, p_probe)
+        for (_, probe, own), p_probe in zip(pairs, preferred, strict=True)
+    ]
+
+
+def first_pairs(pairs: Sequence[ComparedItem]) -> list[int]:
+    """Return the places of each prompt's first pair of answers that differ in their words."""
+    first_of: dict[str, int] = {}
+    for place, (prompt, first, second) in enumerate(pairs):
+        if first.text != second.text:
+            first_of.setdefault(prompt.id, place)
+    return list(first_of.values())
+
+
 def again_pair(item: ComparedItem) -> ComparedItem:
     """Return a pair to be compared again: the same but for a space at its first answer's end."""
     prompt, first, second = item
@@ -160,8 +210,9 @@ def again_outcomes(
         again: The same pairs as they were asked again.
         judged: Their comparisons.
     """
-    before = panel.preferences([item for item, _ in askings], [own for _, own in askings])
-    now = panel.preferences(again, judged)
+    alone = settled_alone(panel)
+    before = alone.preferences([item for item, _ in askings], [own for _, own in askings])
+    now = alone.preferences(again, judged)
     return [
         _again_outcome(panel.rubric_hash, twin, first, *both)
         for ((_, first, _), _), (_, twin, _), *both in zip(askings, again, before, now, strict=True)
