@@ -43,7 +43,7 @@ from rlaif.stages.probing import (
 from rlaif.stages.ranked_lists import choose_list
 
 PROBED = {"rating": "probe-rated", "comparison": "probe-compared"}
-Tried = Sequence[tuple[TrialKind, Completion]]
+Tries = Sequence[tuple[TrialKind, Completion]]
 Attacked = Sequence[tuple[ProbeKind, Completion]]
 Item = TypeVar("Item")
 
@@ -79,7 +79,7 @@ def judging(ctx: CycleContext) -> None:
     prompts = {p.id: p for p in ctx.ledger.cycle_prompts(ctx.number, TRAIN)}
     completions = ctx.ledger.completions(ctx.number, TRAIN)
     attacked, again = _tried(ctx, panel, completions)
-    rated_again: Tried = [(AGAIN, own) for own in again]
+    rated_again: Tries = [(AGAIN, own) for own in again]
     rate(ctx, panel, JUDGING, TRAIN, prompts, completions, [*attacked, *rated_again])
     scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, JUDGING)}
     if panel.ranks:
@@ -148,7 +148,7 @@ def rate(
     purpose: str,
     prompts: Mapping[str, Prompt],
     completions: Sequence[Completion],
-    tried: Tried = (),
+    tried: Tries = (),
 ) -> None:
     """Rate completions under the rubric, unit by unit; near-duplicates are passed over.
 

@@ -204,22 +204,27 @@ def test_only_what_is_frozen_is_asked_anew(judged: Judged, monkeypatch: pytest.M
     assert asked[False] - generated == texts[False]
 
 
-def test_prompts_that_the_policy_cannot_take_do_not_train_and_are_told(
-    judged: Judged, tmp_path: Path
-) -> None:
-    project = judged(train_weight=1.0, frozen_share=0.0)
-    path = tmp_path / "long.jsonl"
-    line = {"prompt": "long " * 2000, "chosen": "Yes.", "rejected": "No."}
-    path.write_text(json.dumps(line) + "\n", encoding="utf-8")
+def told_of(project: Project, path: Path, prompts: Sequence[str]) -> str:
+    """Import pairs that are not to train, run until they would; return what the watcher heard."""
+    lines = [{"prompt": text, "chosen": "Yes.", "rejected": "No."} for text in prompts]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
     command(project, "feedback", "import", path)
     watcher = Listening()
     with pytest.raises(Stopped):
         run_cycles(project, more=1, watcher=watcher)
-    assert "1 prompts of human feedback do not train" in watcher.notes[-1]
     with LedgerReader.open(project.ledger_path) as reads:
         humans = [p for p in reads.preferences(cycle=1) if p.origin == "human"]
-        assert len(reads.cycle_labels(1)) == PROMPTS + 1
+        assert len(reads.cycle_labels(1)) == PROMPTS + len(prompts)
     assert len(humans) == PROMPTS
+    return watcher.notes[-1]
+
+
+def test_prompts_that_the_policy_cannot_take_do_not_train_and_are_told(
+    judged: Judged, tmp_path: Path
+) -> None:
+    project = judged(train_weight=1.0, frozen_share=0.0)
+    told = told_of(project, tmp_path / "long.jsonl", ["long " * 2000])
+    assert "1 prompts of human feedback do not train" in told
 
 
 def test_what_nearly_asks_what_is_held_out_does_not_train(judged: Judged, tmp_path: Path) -> None:
@@ -228,21 +233,8 @@ def test_what_nearly_asks_what_is_held_out_does_not_train(judged: Judged, tmp_pa
     project.config = project.config.model_copy(update={"sampling": config})
     pool = read_pools(project.root, config.pools, config.eval_share)
     asked = next(p.text for p in pool if p.split == "eval")
-    path = tmp_path / "near.jsonl"
-    lines = [
-        {"prompt": text, "chosen": "Yes.", "rejected": "No."}
-        for text in (asked, f"{asked} {asked}")
-    ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    command(project, "feedback", "import", path)
-    watcher = Listening()
-    with pytest.raises(Stopped):
-        run_cycles(project, more=1, watcher=watcher)
-    assert "2 prompts of human feedback do not train: they ask what is held" in watcher.notes[-1]
-    with LedgerReader.open(project.ledger_path) as reads:
-        humans = [p for p in reads.preferences(cycle=1) if p.origin == "human"]
-        assert len(reads.cycle_labels(1)) == PROMPTS + 2
-    assert len(humans) == PROMPTS
+    told = told_of(project, tmp_path / "near.jsonl", [asked, f"{asked} {asked}"])
+    assert "2 prompts of human feedback do not train: they ask what is held" in told
 
 
 def test_with_weight_nothing_only_measures(judged: Judged) -> None:
