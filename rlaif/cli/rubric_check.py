@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from rlaif.cli.place import Place
+from rlaif.cli.rubric_hidden import hidden_characters
 from rlaif.config import CONFIG_NAME
 from rlaif.errors import ConfigError, RubricError
 from rlaif.judges.rubric import AnyCriterion, JudgeCriterion, Rubric, load_rubric
 from rlaif.judges.taught import untaught
 from rlaif.project import Project
 from rlaif.text import normalised
-from rlaif.toml_source import Location, read_toml
+from rlaif.toml_source import Location, TomlFile, dotted, read_toml
 
 _BLOCK = re.compile(r"^\s*\[\[\s*(?:criteria|references)\s*\]\]")
 _STAND_IN = """
@@ -128,8 +129,9 @@ def find_errors(path: Path) -> list[RubricError]:
 
 def find_warnings(path: Path, rubric: Rubric) -> list[Warned]:
     """Return what is allowed in a rubric and seldom meant, from the top of the file down."""
-    line_of = read_toml(path, RubricError).line_of
-    found = [*_about_each(rubric, line_of), *_about_two(rubric, line_of)]
+    source = read_toml(path, RubricError)
+    line_of = source.line_of
+    found = [*_about_each(rubric, line_of), *_about_two(rubric, line_of), *_about_hidden(source)]
     return sorted(found, key=lambda warned: warned.line or 0)
 
 
@@ -264,6 +266,15 @@ def _about_two(rubric: Rubric, line_of: _LineOf) -> Iterator[Warned]:
                 f"{one.name!r} and {two.name!r} ask the judge the same",
                 "say what each of them asks that the other does not, or merge them",
             )
+
+
+def _about_hidden(source: TomlFile) -> Iterator[Warned]:
+    for location, character in hidden_characters(source.data):
+        yield Warned(
+            source.line_of(location),
+            f"{character} in {dotted(location)!r}: a judge reads it, and people do not see it",
+            "take it out, unless that is meant",
+        )
 
 
 def _text_of(criterion: AnyCriterion) -> str:

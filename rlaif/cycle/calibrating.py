@@ -68,14 +68,14 @@ def pairs_that_train(ctx: CycleContext) -> list[HumanPair]:
     prompts = {p.id: p for p in not_held_out(ctx, asked)}
     if len(prompts) < len(asked):
         ctx.watcher.note(
-            f"{len(asked) - len(prompts)} prompts of human feedback do not train: they ask what is "
-            "held out, in its words or nearly"
+            "prompts of human feedback that ask what is held out, in its words or nearly, do not "
+            f"train: {len(asked) - len(prompts)}"
         )
     fitting = {i for i, prompt in prompts.items() if _fits(ctx, prompt)}
     if len(fitting) < len(prompts):
         ctx.watcher.note(
-            f"{len(prompts) - len(fitting)} prompts of human feedback do not train: the policy's "
-            "context or chat template does not take them"
+            "prompts of human feedback that the policy's context or chat template does not take "
+            f"do not train: {len(prompts) - len(fitting)}"
         )
     return [pair for pair in free if pair.prompt_id in fitting]
 

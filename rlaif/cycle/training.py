@@ -145,7 +145,7 @@ def _examples(ctx: CycleContext) -> tuple[Example, ...]:
     kept = not_held_out(ctx, asked)
     if not kept:
         raise ConfigError(
-            f"all {len(examples)} examples nearly ask what is held out",
+            f"every example nearly asks what is held out ({len(examples)} in all)",
             "at least one example to a prompt that is not held out",
             "add some, or raise [sampling] duplicate_similarity",
             path=path,

@@ -98,7 +98,9 @@ def judge_by_code(
     )
     try:
         said: object = function.call(prompt, completion, context)
-    except (Exception, SystemExit) as exc:  # noqa: BLE001 - no exception of theirs is a score
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:  # noqa: BLE001 - no exception of theirs is a score
         return Unscored(reason=_raised(function, exc)), ""
     try:
         return _read(function, said)

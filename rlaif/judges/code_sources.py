@@ -80,7 +80,9 @@ class _OwnerFile:
         sys.modules[module.__name__] = module
         try:
             exec(compile(code, str(self.path), "exec", dont_inherit=True), vars(module))  # noqa: S102
-        except (Exception, SystemExit) as exc:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as exc:
             del sys.modules[module.__name__]
             raise RubricError(
                 f"cannot be run: {words_of(exc)}",

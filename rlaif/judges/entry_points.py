@@ -72,7 +72,9 @@ def take(group: str, name: str, refuse: Refuse) -> Offer | None:
     origin = _origin(entry)
     try:
         value = entry.load()
-    except (Exception, SystemExit) as exc:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as exc:
         raise refuse(
             f"{name!r} of {origin} cannot be imported: {words_of(exc)}",
             "a package that imports without an error",

@@ -22,6 +22,7 @@ _REPEATS = 48
 _UNITS = ("a", "A", "0", " ", "\n", "的", ".", "a ", "aA0", "a,", "ab")
 _OWN = 16
 LARGEST = 50_000
+LONGEST_PATTERN = 5_000
 
 
 def _pieces(gap: str) -> re.Pattern[str]:
@@ -35,7 +36,7 @@ def _pieces(gap: str) -> re.Pattern[str]:
         rf"""(?P<repeat>\{{(?P<least>\d+)(?:,\d*)?\}})
         | (?P<fuzzy>\{{{gap}{allowed}(?:{gap},{gap}{allowed})*(?!{gap},)[^{{}}]*\}}?)
         | \(\?\#[^)]*\) | (?P<open>\((?:\?[\w-]*:)?) | (?P<close>\))
-        | \[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]])*\] | \\[pPN]\{{[\w\s=:^&-]*\}} | \\. | .""",
+        | \[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*+\] | \\[pPN]\{{[\w\s=:^&-]*\}} | \\. | .""",
         re.VERBOSE | re.DOTALL,
     )
 
@@ -57,9 +58,14 @@ def wrong_with(pattern: str) -> str | None:
         pattern: The text.
 
     Returns:
-        The fuzzy matching in it, the error of compiling it, or the repetitive texts on which it
-        takes too long.
+        Its length, the fuzzy matching in it, the error of compiling it, or the repetitive texts on
+        which it takes too long.
     """
+    if len(pattern) > LONGEST_PATTERN:
+        return (
+            f"a regular expression of at most {LONGEST_PATTERN:,} characters; this one has "
+            f"{len(pattern):,}: write several, the list may hold any number"
+        )
     fuzzy = _fuzzy_in(pattern)
     if fuzzy is not None:
         return (

@@ -76,9 +76,9 @@ def make_judge(backend: str, settings: Mapping[str, Any], context: JudgeContext)
         )
     try:
         made = offer.value(settings, context)
-    except RlaifError:
+    except (KeyboardInterrupt, RlaifError):
         raise
-    except Exception as exc:
+    except BaseException as exc:
         raise ModelError(
             f"the judge {backend!r} of {offer.origin} cannot be made: {words_of(exc)}",
             "a factory (settings, context) -> Judge that raises no error",
@@ -141,9 +141,9 @@ class PluginJudge:
     ) -> list[Reply]:
         try:
             replies = list(ask(requests))
-        except RlaifError:
+        except (KeyboardInterrupt, RlaifError):
             raise
-        except Exception as exc:  # noqa: BLE001 - theirs: a failure of the request, with its reason
+        except BaseException as exc:  # noqa: BLE001 - theirs: a failure of the request
             if len(requests) > 1:
                 alone = (self._replies(ask, [request], kept, failed) for request in requests)
                 return [reply for (reply,) in alone]

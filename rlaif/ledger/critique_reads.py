@@ -4,37 +4,29 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Literal, NamedTuple, TypedDict, Unpack
+from typing import Any, Literal, NamedTuple, TypedDict, Unpack, get_args
 
 from rlaif.ledger.connected import Connected
-from rlaif.ledger.critique_facts import (
-    ValueField,
-    VerdictName,
-    any_of,
-    fact,
-    margin_of,
-    margins_between,
-)
+from rlaif.ledger.critique_checks import CritiqueChecks
+from rlaif.ledger.critique_facts import ValueField, VerdictName, any_of, fact, margins_between
 from rlaif.ledger.critique_lists import about, doubt_of_list, other_answers
-from rlaif.ledger.critique_search import Needle, Plan, Term, plan_of, term_of
+from rlaif.ledger.critique_search import Plan, Term, plan_of, term_of
 from rlaif.ledger.critique_view import VIEW, CritiqueView, view_from, view_of_list
 from rlaif.ledger.faults import translated
-from rlaif.ledger.search_words import TOO_LONG, folded, search_terms
+from rlaif.ledger.search_words import TOO_LONG, search_terms
 
 Order = Literal["newest", "oldest", "rank"]
 
 PROBED = 3_000
 RANKED = 100_000
 _LEAST_OF_DIGEST = 4
-_TOUCHING = 1e-9
-_REMEMBERED = 10_000
+_FIELDS: tuple[ValueField, ...] = get_args(ValueField)
 _WORDS: dict[str, str] = {
     "is": "word = ?1",
     "hold": "instr(word, ?1)",
     "start": "word >= ?1 AND word < ?1 || char(0x10ffff)",
     "end": "substr(word, -length(?1)) = ?1",
 }
-_PROMPT_OF = "SELECT p.text FROM completions k JOIN prompts p ON p.id = k.prompt_id WHERE k.id = ?"
 
 
 class Asked(TypedDict, total=False):
@@ -69,6 +61,14 @@ class Asked(TypedDict, total=False):
     search: str | None
     before: int | None
     after: int | None
+
+
+class UnknownValue(NamedTuple):
+    """A value of a filter that no critique has, and those that there are."""
+
+    field: ValueField
+    value: str
+    known: list[str]
 
 
 class _Query(NamedTuple):
@@ -171,6 +171,29 @@ class CritiqueReads(Connected):
         """Return all stages, criteria, judges, policies' digests or tags that critiques have."""
         sql = "SELECT value FROM critique_values WHERE field = ? ORDER BY value"
         return [r["value"] for r in self._all(sql, field)]
+
+    def unknown_values(self, asked: Asked) -> list[UnknownValue]:
+        """Return which stages, criteria, judges, policies and tags are asked for and never seen.
+
+        Whatever else is asked, nothing can match them.
+        """
+        given = {field: str(asked[field]) for field in _FIELDS if asked.get(field) is not None}
+        ways = {"judge": self._judges, "policy": self._digests}
+        found = []
+        for field, value in given.items():
+            known = self.critique_values(field)
+            if set(known).isdisjoint(ways[field](value) if field in ways else [value]):
+                names = self._versions(known) if field == "policy" else known
+                found.append(UnknownValue(field, value, names))
+        return found
+
+    def _versions(self, digests: Sequence[str]) -> list[str]:
+        """Return the versions of policies, as `--policy` takes them; a digest without one stays."""
+        sql = (
+            "SELECT coalesce(p.version, e.value) AS name FROM json_each(?) e "
+            "LEFT JOIN policies p ON p.digest = e.value ORDER BY name"
+        )
+        return [r["name"] for r in self._all(sql, json.dumps(digests))]
 
     def _query(self, prompt_or_id: str | None, asked: Asked) -> _Query:
         parts = [any_of(tokens) for tokens in self._facts(asked)]
@@ -280,7 +303,7 @@ class CritiqueReads(Connected):
         """Yield what an expression finds, and whether it passes the checks too."""
         from_index, newest = plan.match is not None, order == "newest"
         table, key = ("critiques_fts", "rowid") if from_index else ("critiques", "seq")
-        checks = _Checks(self.connection, plan.needles, query.margins)
+        checks = CritiqueChecks(self.connection, plan.needles, query.margins)
         sql = f"SELECT l.{key} AS seq{checks.columns} FROM {table} l"  # noqa: S608 - constants
         if checks:
             sql += f" CROSS JOIN critiques c ON c.seq = l.{key}"
@@ -327,59 +350,3 @@ class CritiqueReads(Connected):
         for (seq,) in found:
             one = query._replace(among=[seq])
             yield from (at for at, matches in self._checked(plan, one, "newest") if matches)
-
-
-class _Checks:
-    """What the index cannot tell of a critique, looked up as far as is needed.
-
-    Args:
-        connection: The ledger.
-        needles: What critique or prompt must hold.
-        margins: Bounds of the verdict's margin, both included, None where there are none.
-    """
-
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        needles: Sequence[Needle],
-        margins: tuple[float, float] | None,
-    ) -> None:
-        self._connection = connection
-        self._needles = needles
-        self._margins = margins
-        self._prompts: dict[str, str] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._needles) or self._margins is not None
-
-    @property
-    def columns(self) -> str:
-        """What :meth:`passes` needs of a critique's row, after its number."""
-        return ", c.id, c.first_id, c.critique" if self else ""
-
-    def passes(self, row: sqlite3.Row) -> bool:
-        """Whether a critique passes all checks."""
-        if self._margins is not None and not self._margin_fits(row["id"], *self._margins):
-            return False
-        if not self._needles:
-            return True
-        text = folded(row["critique"])
-        return all(
-            (needle.in_critique and needle.within(text))
-            or needle.within(self._prompt(row["first_id"]))
-            for needle in self._needles
-        )
-
-    def _margin_fits(self, critique_id: str, low: float, high: float) -> bool:
-        sql = "SELECT value FROM verdicts WHERE critique_id = ?"
-        margin = margin_of(self._connection.execute(sql, (critique_id,)).fetchone()[0])
-        return margin is not None and low - _TOUCHING <= margin <= high + _TOUCHING
-
-    def _prompt(self, answer: str) -> str:
-        """Return the folded prompt of an answer; many critiques in a row share theirs."""
-        if answer not in self._prompts:
-            if len(self._prompts) >= _REMEMBERED:
-                self._prompts.clear()
-            text = self._connection.execute(_PROMPT_OF, (answer,)).fetchone()[0]
-            self._prompts[answer] = folded(text)
-        return self._prompts[answer]

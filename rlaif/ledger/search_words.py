@@ -22,13 +22,13 @@ _UNSPACED = (
 )
 _ALONE = re.compile(rf"[{_UNSPACED}]+|[^\w\s]|_")
 _ASCII_SIGN = re.compile(r"[^a-z0-9\s]")
-_TERMS = re.compile(r'"([^"]+)"|(\S+)')
+_TERMS = re.compile(r'"([^"]*)"|(\S+)')
 _SIGNS = {chr(code): f"{SIGN}{code:02x}" for code in range(128) if not chr(code).isalnum()}
 
 
 def search_terms(text: str) -> list[str]:
-    """Split what a person typed into terms: words, and phrases in double quotes."""
-    return [phrase or word for phrase, word in _TERMS.findall(text)]
+    """Split what a person typed into terms: words, and phrases in double quotes; none is empty."""
+    return [term for phrase, word in _TERMS.findall(text) if (term := phrase or word)]
 
 
 def folded(text: str) -> str:

@@ -15,9 +15,10 @@ def on_all_cores(
 ) -> list[Result]:
     """Apply a function of the model to items, several at once where that is faster.
 
-    On the CPU each item gets one core to itself; torch lets go of the interpreter while it
-    computes. On other devices, and on one core, items go one after the other. Either way the
-    results are the same, to the bit, on the same machine.
+    On the CPU each item gets a core to itself, or as many as there are for it where items are
+    few; torch lets go of the interpreter while it computes. On other devices, and on one core,
+    items go one after the other. The results are the same, to the bit, on the same machine with
+    the same number of threads.
 
     Args:
         function: Must not touch what other items touch.
@@ -28,11 +29,12 @@ def on_all_cores(
         The results, in the order of the items.
     """
     cores = torch.get_num_threads()
-    if device.type != "cpu" or cores == 1:
+    if device.type != "cpu" or cores == 1 or len(items) < 2:
         return [function(item) for item in items]
-    torch.set_num_threads(1)
+    each = max(cores // len(items), 1)
+    torch.set_num_threads(each)
     try:
-        with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(each,)) as pool:
             return list(pool.map(function, items))
     finally:
         torch.set_num_threads(cores)

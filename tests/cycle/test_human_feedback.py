@@ -224,7 +224,7 @@ def test_prompts_that_the_policy_cannot_take_do_not_train_and_are_told(
 ) -> None:
     project = judged(train_weight=1.0, frozen_share=0.0)
     told = told_of(project, tmp_path / "long.jsonl", ["long " * 2000])
-    assert "1 prompts of human feedback do not train" in told
+    assert "does not take do not train: 1" in told
 
 
 def test_what_nearly_asks_what_is_held_out_does_not_train(judged: Judged, tmp_path: Path) -> None:
@@ -234,7 +234,7 @@ def test_what_nearly_asks_what_is_held_out_does_not_train(judged: Judged, tmp_pa
     pool = read_pools(project.root, config.pools, config.eval_share)
     asked = next(p.text for p in pool if p.split == "eval")
     told = told_of(project, tmp_path / "near.jsonl", [asked, f"{asked} {asked}"])
-    assert "2 prompts of human feedback do not train: they ask what is held" in told
+    assert "in its words or nearly, do not train: 2" in told
 
 
 def test_with_weight_nothing_only_measures(judged: Judged) -> None:

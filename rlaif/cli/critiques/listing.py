@@ -11,6 +11,7 @@ import click
 from rlaif.cli.critiques.following import follow
 from rlaif.cli.critiques.options import filter_options
 from rlaif.cli.critiques.printing import csv_text, shown
+from rlaif.cli.critiques.unknown import warn_of_unknown
 from rlaif.cli.documented import Command
 from rlaif.cli.output import LARGEST, emit_json, json_option
 from rlaif.cli.place import Place
@@ -120,6 +121,8 @@ def list_critiques(
         asked["before"] = page.before
         skip = (page.number - 1) * page.limit
         found = reader.critiques(prompt_or_id, limit=page.limit, skip=skip, order=sort, **asked)
+        if not found:
+            warn_of_unknown(reader, asked)
     _print(page, found, [None] * len(found), older=sort == "newest")
 
 
@@ -156,6 +159,8 @@ def _alike(
         wanted = page.number * page.limit
         found = critiques_alike(reader, vectors, embedder, like, wanted, prompt_or_id, asked)
         found = found[wanted - page.limit :]
+        if not found:
+            warn_of_unknown(reader, asked)
         return reader.critique_views([seq for seq, _ in found]), [score for _, score in found]
 
 

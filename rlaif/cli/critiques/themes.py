@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rlaif.cli.critiques.options import filter_options
+from rlaif.cli.critiques.unknown import warn_of_unknown
 from rlaif.cli.documented import Command
 from rlaif.cli.output import emit_json, hanging, json_option, visible
 from rlaif.cli.place import Place
@@ -64,6 +65,8 @@ def themes(place: Place, asked: Asked, count: int, as_json: bool) -> None:
         vectors, _ = opened_vectors(project, reader)
         found = find_themes(reader, vectors, count, project.config.run.seed, asked)
         cycles = [cycle.number for cycle in reader.cycles()]
+        if not found:
+            warn_of_unknown(reader, asked)
     if as_json:
         emit_json({"themes": [theme.model_dump(mode="json") for theme in found]})
     else:

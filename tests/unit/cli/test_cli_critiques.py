@@ -92,6 +92,33 @@ def test_filters_narrow_and_add_up(here: Rlaif, options: list[object], expected:
 
 
 @pytest.mark.usefixtures("pair")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--stage", "juding"], "--stage 'juding'; there are: judging"),
+        (["--criterion", "rude"], "--criterion 'rude'; there are: "),
+        (["--judge", "nobody"], "--judge 'nobody'; there are: "),
+        (["--policy", "v9999"], "--policy 'v9999'; there are: "),
+        (["--tag", "\x1b[2J"], "--tag '\\x1b[2J'; there are: geo\n"),
+    ],
+)
+def test_a_filter_that_nothing_can_match_is_told(
+    here: Rlaif, options: list[str], said: str
+) -> None:
+    result = here("critiques", *options, "--json")
+    assert json.loads(result.stdout)["critiques"] == []
+    assert result.stderr.startswith(f"no critique has {said}")
+    assert result.exit_code == 0
+
+
+@pytest.mark.usefixtures("pair")
+def test_filters_that_match_nothing_together_are_not_called_unknown(here: Rlaif) -> None:
+    result = here("critiques", "--stage", "judging", "--policy", "p0", "--search", "nowhere")
+    assert result.stdout == "no critique matches\n"
+    assert result.stderr == ""
+
+
+@pytest.mark.usefixtures("pair")
 def test_rank_finds_the_same_in_an_order_of_its_own(here: Rlaif) -> None:
     assert sorted(found(here, "--search", "rude", "--sort", "rank")) == ["b", "back"]
     assert found(here, "--search", "rude", "--sort", "rank", "--quarantined") == ["back"]

@@ -423,6 +423,46 @@ def test_two_criteria_that_ask_the_same_are_a_warning(rlaif: Rlaif, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "at", "words"),
+    [
+        (
+            "The answer is right.",
+            "The \u202eanswer\u202c is.",
+            12,
+            "U+202E (RIGHT-TO-LEFT OVERRIDE)",
+        ),
+        ("The answer is right.", "The answer\\u0007 is.", 12, "U+0007 (without a name)"),
+        ('"half right"', '"half\u200bright"', 13, "U+200B (ZERO WIDTH SPACE)"),
+        ("a friendly answer", "a\u3164friendly answer", 25, "U+3164 (HANGUL FILLER)"),
+        ('"right"\nkind', '"\ufeffright"\nkind', 6, "U+FEFF (ZERO WIDTH NO-BREAK SPACE)"),
+    ],
+)
+def test_characters_that_people_do_not_see_are_a_warning(
+    rlaif: Rlaif, tmp_path: Path, old: str, new: str, at: int, words: str
+) -> None:
+    found = warnings(rlaif, write(tmp_path, changed((old, new))))
+    line, seen = found[0]
+    assert seen.startswith(f"{words} in 'criteria")
+    assert "people do not see it" in seen
+    assert line == at
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("The answer is right.", "\u7b54\u6848\u6b63\u786e\uff0c\u6709\u793c\u3002"),
+        ("The answer is right.", "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"),
+        ("The answer is right.", "\U0001f9d1\u200d\U0001f680"),
+        (RULE, 'rule = { must_match = ["\u202e"] }'),
+    ],
+)
+def test_words_of_any_script_and_patterns_hide_nothing(
+    rlaif: Rlaif, tmp_path: Path, old: str, new: str
+) -> None:
+    assert warnings(rlaif, write(tmp_path, changed((old, new)))) == []
+
+
+@pytest.mark.parametrize(
     "choices",
     [
         '["no", "partly", "yes"]',

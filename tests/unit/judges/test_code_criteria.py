@@ -1,5 +1,6 @@
 """Whatever a function of the owner's does, it is a score, or unscored with a reason."""
 
+from asyncio import CancelledError
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -249,6 +250,9 @@ def raising(exc: BaseException) -> Any:
         (ValueError(), "f raised ValueError ("),
         (ValueError("\ud800"), "f raised ValueError: \\ud800 ("),
         (SystemExit(0), "f raised SystemExit: 0 ("),
+        (GeneratorExit(), "f raised GeneratorExit ("),
+        (CancelledError(), "f raised CancelledError ("),
+        (BaseException("own"), "f raised BaseException: own ("),
         (RecursionError("deep"), "f raised RecursionError: deep ("),
         (MemoryError(), "f raised MemoryError ("),
     ],

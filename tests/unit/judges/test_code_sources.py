@@ -149,6 +149,7 @@ short = Limit(3)
         ("x = 1\n\n1 / 0\n", "ZeroDivisionError: division by zero", 3),
         ("def f():\n    raise KeyError('k')\nf()\n", "KeyError: 'k'", 2),
         ("import sys\nsys.exit()\n", "SystemExit", 2),
+        ("raise GeneratorExit\n", "GeneratorExit", 1),
         ("x = 'caf\xe9'\n".encode("latin-1"), "SyntaxError", None),
         (b"x = 1\0\n", "null bytes", None),
     ],
@@ -289,6 +290,7 @@ def test_a_name_that_no_package_has_is_refused_with_those_that_there_are(
     [
         ("1 / 0\n", "cannot be imported: ZeroDivisionError"),
         ("raise SystemExit\n", "cannot be imported: SystemExit"),
+        ("raise GeneratorExit\n", "cannot be imported: GeneratorExit"),
         ("import no_such_module_here\n", "cannot be imported: ModuleNotFoundError"),
         ("long = 1\n", "cannot be imported: AttributeError"),
     ],

@@ -236,6 +236,26 @@ def test_replies_that_break_off_are_a_raised_exception() -> None:
     assert [reply.failure for reply in replies] == ["the judge raised ConnectionError: cut"] * 2
 
 
+@pytest.mark.parametrize("exc", [SystemExit(1), GeneratorExit(), BaseException("own")])
+def test_a_judge_that_would_end_the_program_fails_its_request_alone(exc: BaseException) -> None:
+    def leaving(requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+        if any(r.shown == ("b",) for r in requests):
+            raise exc
+        return each(requests)
+
+    replies = kept(Theirs(leaving)).judge(ASKED)
+    assert [reply.failure is None for reply in replies] == [True, False, True]
+    assert str(replies[1].failure).startswith(f"the judge raised {type(exc).__name__}")
+
+
+def test_an_interrupt_goes_through_a_judge() -> None:
+    def interrupted(_: Sequence[JudgeRequest]) -> list[JudgeReply]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kept(Theirs(interrupted)).judge(ASKED)
+
+
 @pytest.mark.parametrize("said", [None, 3])
 def test_no_list_of_replies_is_a_failure(said: object) -> None:
     (reply,) = kept(Theirs(lambda _: said)).judge(ASKED[:1])

@@ -279,9 +279,24 @@ def test_fuzzy_matching_is_refused(pattern: str) -> None:
     assert r"write \{ for a brace" in str(caught.value)
 
 
+@pytest.mark.parametrize("pattern", ["[" + r"\a" * 60, "[[:a" * 1_250, "[" * 5_000])
+def test_sets_without_an_end_are_refused_at_once(pattern: str) -> None:
+    with pytest.raises(ValidationError, match="this one has an error"):
+        rule(must_match=pattern)
+
+
+def test_a_pattern_is_no_longer_than_can_be_read_at_once() -> None:
+    names = "|".join(f"name{n:03d}" for n in range(625)).ljust(patterns.LONGEST_PATTERN, ".")
+    assert scored(rule(must_match=names), "This is name600.")[0] == 1.0
+    with pytest.raises(ValidationError, match=r"at most 5,000 characters; this one has 5,001"):
+        rule(must_match=f"{names}.")
+
+
 @pytest.mark.parametrize(
     ("pattern", "text"),
     [
+        (r"[\]a]{2}", "a]"),
+        (r"[]\\a]{3}", "a]\\"),
         (r"a\{e}", "a{e}"),
         ("a{n}", "a{n}"),
         ("{name}", "{name}"),
