@@ -23,11 +23,13 @@ import beartype  # noqa: F401
 import hypothesis
 import jaxtyping  # noqa: F401
 import numpy  # noqa: F401
+import peft  # noqa: F401
 import pydantic  # noqa: F401
 import pytest
 import scipy.optimize
 import scipy.stats  # noqa: F401
 import sympy  # noqa: F401
+import tokenizers  # noqa: F401
 import torch
 import transformers.modeling_utils  # noqa: F401
 
@@ -41,6 +43,7 @@ SECONDS = 1800.0  # all tests of the engine take one slow core ten minutes and m
 LAST_WORDS = 600  # so a line is written in one piece: two judges share a pipe
 AT_ONCE = 2
 IMPORTED_ALREADY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+UNUSED = ("-p", "no:anyio", "-p", "no:xdist", "-p", "no:unraisableexception")  # half of a start
 RL_TESTS = ("tests/golden", "tests/unit/rl")
 REST = ("tests/unit/models", "tests/unit/stages", *RL_TESTS)
 WATCHERS = {
@@ -216,7 +219,7 @@ def _become_tester(folder: Path, tests: tuple[str, ...]) -> None:
             "faults", max_examples=15, derandomize=True, deadline=None, database=None
         )
         hypothesis.settings.load_profile("faults")
-        given = [*tests, "-x", "-q", "-p", "no:cacheprovider", *IMPORTED_ALREADY]
+        given = [*tests, "-x", "-q", "-p", "no:cacheprovider", *UNUSED, *IMPORTED_ALREADY]
         code = int(pytest.main(given, plugins=[FirstFailure(folder / FAILED)]))
         import rlaif
 
