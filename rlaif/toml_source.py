@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from rlaif.errors import ConfigError
 from rlaif.expectation import expected
@@ -21,6 +22,13 @@ _KEY = re.compile(r"""^\s*("[^"]+"|'[^']+'|[A-Za-z0-9_.-]+)\s*=""")
 _MULTILINE = re.compile(r"\"{3}|'{3}")
 _DEEPEST = 64
 _WIDEST = 2**63
+
+
+class Unshown:
+    """Marks a field, by ``Annotated``, that people may take for the place of a key.
+
+    No message shows what stands there.
+    """
 
 
 class ContradictionError(ValueError):
@@ -106,7 +114,9 @@ class TomlFile:
             seen, wanted, action = f"{field!r} is missing", expected([first]), "add it"
         else:
             same = [e for e in errors if _real_part(model, e["loc"]) == location]
-            seen = f"{field} = {quoted(first.get('input'), 120)}"
+            secret = _is_unshown(model, location)
+            value = "(not shown, it may hold a key)" if secret else quoted(first.get("input"), 120)
+            seen = f"{field} = {value}"
             wanted, action = expected(same), "correct the value"
         return self._error(seen, wanted, action, path=self.path, line=self.line_of(location))
 
@@ -221,13 +231,30 @@ def _parts(name: str) -> Location:
 
 def _known_keys(model: type[BaseModel], location: Location) -> list[str]:
     """Return the keys that ``model`` knows at ``location``; empty where that is not a table."""
+    fields = list(_fields_to(model, location))
+    if len(fields) < sum(isinstance(part, str) for part in location):
+        return []
+    current = _inner_model(fields[-1].annotation) if fields else model
+    return list(current.model_fields) if _is_model(current) else []
+
+
+def _is_unshown(model: type[BaseModel], location: Location) -> bool:
+    """Tell whether a field on the way to ``location`` is marked as one that is not shown."""
+    marks = (mark for field in _fields_to(model, location) for mark in field.metadata)
+    return any(isinstance(mark, Unshown) for mark in marks)
+
+
+def _fields_to(model: type[BaseModel], location: Location) -> Iterator[FieldInfo]:
+    """Yield the fields on the way to ``location``, as far as ``model`` knows them."""
     current: Any = model
     for part in location:
-        if isinstance(part, int) or not _is_model(current):
+        if isinstance(part, int):
             continue
-        field = current.model_fields.get(part)
-        current = _inner_model(field.annotation) if field else None
-    return list(current.model_fields) if _is_model(current) else []
+        field = current.model_fields.get(part) if _is_model(current) else None
+        if field is None:
+            return
+        yield field
+        current = _inner_model(field.annotation)
 
 
 def _real_part(model: type[BaseModel], location: Location) -> Location:

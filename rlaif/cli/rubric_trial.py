@@ -205,8 +205,13 @@ def _tell(message: str) -> None:
 
 
 def _paid(bench: Bench) -> dict[str, Any] | None:
-    """Return what this trial paid for now; None where no judge is on a server."""
-    return None if bench.budget is None else bench.budget.cycle.model_dump(mode="json")
+    """Return what this trial paid for now, and how many replies were there already.
+
+    None where no judge is on a server.
+    """
+    if bench.budget is None or bench.replies is None:
+        return None
+    return {**bench.budget.cycle.model_dump(mode="json"), "reused": bench.replies.reused}
 
 
 def _say(panel: "RubricJudge", what: str) -> None:

@@ -151,7 +151,7 @@ def _print_paid(head: dict[str, Any]) -> None:
     paid = head["paid"]
     if paid is not None:
         counted = f"{paid['calls']} calls, {paid['tokens']} tokens, {number(paid['money'], 4)}"
-        click.echo(f"paid now: {counted}; all other replies were there")
+        click.echo(f"paid now: {counted}; replies that were there: {paid['reused']}")
 
 
 def _cost_cells(cost: Cost) -> tuple[str, ...]:

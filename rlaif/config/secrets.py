@@ -1,5 +1,6 @@
 """Keys of servers: read here, from the environment or a file of the owner's, and shown nowhere."""
 
+import errno
 import os
 import re
 import stat
@@ -12,6 +13,7 @@ from rlaif.errors import ConfigError
 REDACTED = "[key]"
 SHORTEST = 8
 _OWNER_ONLY = 0o600
+_NOT_THERE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL))
 _LONGEST = 4096
 _KEY = re.compile(r"[!#-&(-\[\]-~]+")  # printable ASCII without spaces, quotes and backslashes
 _ESCAPE = re.compile(r"\\u00([2-7][0-9a-fA-F])")
@@ -91,15 +93,18 @@ def _from_file(path: Path) -> str:
         with open(descriptor, encoding="utf-8") as file:  # noqa: PTH123 - what was checked is read
             _check_owner_only(path, os.fstat(file.fileno()))
             return file.read(_LONGEST + 1)
-    except OSError as exc:
-        raise ConfigError(
-            f"the judge's key cannot be read: {exc.strerror}",
-            "a file that holds the key",
-            "write it, or name another in key_file",
-            path=path,
-        ) from exc
     except UnicodeDecodeError:
         raise _no_key(str(path), "not UTF-8") from None
+    except (OSError, ValueError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "no file can have that name"
+        number = exc.errno if isinstance(exc, OSError) else errno.EINVAL
+        there = number not in _NOT_THERE  # else its name may be the key, put in its place
+        raise ConfigError(
+            f"the judge's key cannot be read from the file that key_file names: {why}",
+            "a file that holds the key",
+            "write it, or name another in key_file; the key itself never stands in the settings",
+            path=path if there else None,
+        ) from (exc if there else None)
 
 
 def _check_owner_only(path: Path, found: os.stat_result) -> None:

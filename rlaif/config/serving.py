@@ -1,16 +1,18 @@
 """Settings of a judge behind a server, and of what judging may cost."""
 
+import re
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from rlaif.config.section import Section
-from rlaif.toml_source import ContradictionError
+from rlaif.toml_source import ContradictionError, Unshown
 
 Price = Annotated[float, Field(ge=0.0)]
 Strings = Annotated[tuple[str, ...], Field(strict=False)]
 Limit = Literal["off"] | PositiveInt
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 
 
 TRANSPORT = frozenset(
@@ -27,14 +29,18 @@ TRANSPORT = frozenset(
 class ServerConfig(Section):
     """A judge behind one server or several that speak OpenAI's chat completions."""
 
-    endpoints: Strings = Field(
+    endpoints: Annotated[Strings, Unshown()] = Field(
         (),
         description="addresses that serve the judge, up to and with /v1; one that fails hands over "
         "to the others",
     )
     model: str = Field("", description="the model's name on the servers")
-    key_variable: str = Field("", description="variable of the environment that holds the key")
-    key_file: str = Field("", description="or a file that holds it, mode 0600")
+    key_variable: Annotated[str, Unshown()] = Field(
+        "", description="variable of the environment that holds the key, in capitals"
+    )
+    key_file: Annotated[str, Unshown()] = Field(
+        "", description="or a file that holds it, mode 0600"
+    )
     reply_format: Literal["text", "json_schema"] = Field(
         "text",
         description="text: critique, then a line 'Verdict: LABEL'; json_schema: an object of "
@@ -91,10 +97,12 @@ class ServerConfig(Section):
     @field_validator("endpoints")
     @classmethod
     def _addresses(cls, endpoints: tuple[str, ...]) -> tuple[str, ...]:
-        for address in endpoints:
+        for number, address in enumerate(endpoints, start=1):
             parts = urlsplit(address)
             if parts.scheme not in {"http", "https"} or not parts.hostname:
-                raise ValueError(f"{address!r} is no address such as http://127.0.0.1:8000/v1")
+                raise ValueError(
+                    f"addresses such as http://127.0.0.1:8000/v1, which number {number} is not"
+                )
             if parts.username is not None or parts.query or parts.fragment:
                 raise ValueError(
                     "an address has no user, password, query or fragment; a key goes into "
@@ -103,6 +111,16 @@ class ServerConfig(Section):
         if len(set(endpoints)) != len(endpoints):
             raise ValueError("the same address twice")
         return endpoints
+
+    @field_validator("key_variable")
+    @classmethod
+    def _variable(cls, name: str) -> str:
+        if name and not _VARIABLE.fullmatch(name):
+            raise ValueError(
+                "the name of an environment's variable: capitals, digits and underscores; the key "
+                "itself goes into that variable, or into a file that key_file names"
+            )
+        return name
 
     def check(self, *section: str | int) -> None:
         """Check what must stand together once a server is to be used.

@@ -32,7 +32,7 @@ BY_ID = {
     "second_id": "second",
     "answer_ids": "answers",
 }
-MEND = "mend the line and import the file again: nothing of it was taken"
+MEND = "mend the line and give the file again: nothing of it was taken"
 SIDES = {"first": 1.0, "second": 0.0, "tie": 0.5}
 _ASKED = ("prompt", "messages", "prompt_id")
 _JSON_CELLS = frozenset({"messages", "scale", "answers", "answer_ids", "ranking"})

@@ -98,8 +98,8 @@ class CriterionTrial(Record):
         agreements: With the humans, by what their labels are about and by kind.
         order: What the order of two answers does; None where no pair is compared by it. Its
             ``same_position`` is the rate at which the verdict flips when the two are swapped.
-        failures: Share of judgements without a verdict; none are counted where no judge is asked.
-        reasons: Some reasons for which there is none.
+        failures: Share of a judge's judgements without a verdict; those of code are not counted.
+        reasons: Some reasons for which there is none, be it a judge's or code's.
         probes: How often attacks worked.
     """
 
@@ -226,13 +226,13 @@ def _part(
     probes: Sequence[AuditFigure],
 ) -> CriterionTrial:
     asked = {c.name for c in panel.rubric.judge_criteria if name in (WHOLE, c.name)}
-    verdicts = [j.verdict for j in tried.judgements if j.criterion in asked]
-    reasons = {v.reason: None for v in verdicts if isinstance(v, Unscored)}
+    own = [j for j in tried.judgements if name in (WHOLE, j.criterion)]
+    reasons = {j.verdict.reason: None for j in own if isinstance(j.verdict, Unscored)}
     return CriterionTrial(
         criterion=name,
         agreements=tuple(a for a in agreed if a.criterion == name),
         order=_order(name, panel, said),
-        failures=proportion([isinstance(verdict, Unscored) for verdict in verdicts]),
+        failures=proportion([isinstance(j.verdict, Unscored) for j in own if j.criterion in asked]),
         reasons=tuple(reasons)[:REASONS],
         probes=tuple(probes),
     )

@@ -72,6 +72,14 @@ def test_what_is_no_plain_file_is_refused(tmp_path: Path) -> None:
         read_key("", ".", tmp_path)
 
 
+@pytest.mark.parametrize("name", [KEY, "eyJh/bGci.abc", "k" * 3_000, f"{KEY}/x", "a\0b"])
+def test_a_key_in_place_of_its_files_name_is_not_shown(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="the file that key_file names") as raised:
+        read_key("", name, tmp_path)
+    assert name not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
 @pytest.mark.parametrize("value", [None, "", "  \n"])
 def test_a_variable_that_is_not_set_is_named(
     value: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

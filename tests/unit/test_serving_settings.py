@@ -35,9 +35,9 @@ def test_toml_lists_are_addresses(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("address", "seen"),
     [
-        ("localhost:8000", "no address such as"),
-        ("ftp://x/v1", "no address such as"),
-        ("http:///v1", "no address such as"),
+        ("localhost:8000", "addresses such as"),
+        ("ftp://x/v1", "addresses such as"),
+        ("http:///v1", "addresses such as .* number 1 is not"),
         ("http://me:sk-secret@x/v1", "no user, password"),
         ("http://x/v1?key=sk-secret", "no user, password"),
     ],
@@ -48,6 +48,31 @@ def test_what_is_no_address_is_refused(tmp_path: Path, address: str, seen: str) 
     with pytest.raises(ConfigError, match=seen) as raised:
         read_toml(path).validate(ServerConfig)
     assert raised.value.line == 2
+    assert address not in str(raised.value)
+    assert "sk-secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "seen"),
+    [
+        ('key_variable = "sk-SECRET-1234567890"', "capitals, digits and underscores"),
+        ('key_variable = "0123456789abcdefSECRET"', "capitals, digits and underscores"),
+        ('key_variable = ["sk-SECRET"]', "a text"),
+        ('key_file = ["sk-SECRET"]', "a text"),
+        ('endpoints = "http://me:sk-SECRET@x/v1"', "a list"),
+        ('endpoints = [["sk-SECRET"]]', "a text"),
+    ],
+)
+def test_what_may_be_a_key_in_the_wrong_place_is_not_shown(
+    tmp_path: Path, setting: str, seen: str
+) -> None:
+    path = tmp_path / "x.toml"
+    path.write_text(f'model = "m"\n{setting}\n')
+    with pytest.raises(ConfigError, match=seen) as raised:
+        read_toml(path).validate(ServerConfig)
+    assert raised.value.line == 2
+    assert "(not shown, it may hold a key)" in str(raised.value)
+    assert "SECRET" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

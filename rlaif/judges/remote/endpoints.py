@@ -13,6 +13,7 @@ from rlaif.judges.remote.breaker import Breaker
 from rlaif.judges.remote.limiter import Limiter, Outcome
 
 TOP_LOGPROBS = (20, 5)
+_WHOLE = 100.0  # seconds from which on their fractions are of no interest
 
 
 class NoEndpointError(Exception):
@@ -214,7 +215,8 @@ class Pool:
 
     def _why(self, now: float) -> str:
         shut = [
-            f"{one.address} for {one.takes_from(now) - now:.3g} s more (last: {one.last_failure})"
+            f"{one.address} for {_seconds(one.takes_from(now) - now)} more "
+            f"(last: {one.last_failure})"
             if one.out is None
             else f"{one.address} was left out ({one.out.seen})"
             for one in self._endpoints
@@ -268,3 +270,7 @@ def _preference(
     """Sort endpoints: those not to avoid, then those in good health, then the least loaded."""
     load = endpoint.limiter.in_flight / endpoint.limiter.limit
     return endpoint in avoid, endpoint.breaker.state(now) != "closed", load
+
+
+def _seconds(wait: float) -> str:
+    return f"{wait:,.0f} s" if wait >= _WHOLE else f"{wait:.3g} s"

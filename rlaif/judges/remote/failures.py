@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from rlaif.errors import ModelError
 from rlaif.judges.remote.waits import retry_after
@@ -18,6 +19,7 @@ _UNKNOWN_MODEL = re.compile("not found|does not exist|pinned to|unknown model|in
 _NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached"}
 _OVERLOADED = {429, 503}
 _UNREADABLE = {400, 422}
+_REDIRECTS = {301, 302, 303, 307, 308}
 _TRY_AGAIN = {408, 409, 425}  # request time-out, conflict, too early
 
 
@@ -86,7 +88,7 @@ def refusal(
         ``RefusedFieldError`` where the request can do without a field, else an ``AttemptError``.
     """
     said = _Said(text)
-    fatal = _fatal(status, said, address, str(body["model"]))
+    fatal = _fatal(status, said, headers, address, str(body["model"]))
     if fatal is not None:
         return fatal
     reason = f"{address} answered {status}: {shortened(said.message, SHOWN)}"
@@ -103,7 +105,9 @@ def refusal(
     return AttemptError("final", reason, alive=True)
 
 
-def _fatal(status: int, said: "_Said", address: str, model: str) -> ModelError | None:
+def _fatal(
+    status: int, said: "_Said", headers: Mapping[str, str], address: str, model: str
+) -> ModelError | None:
     seen = f"the judge's server {address} answered {status}: {shortened(said.message, SHOWN)}"
     if status in {401, 403}:
         return ModelError(
@@ -113,6 +117,14 @@ def _fatal(status: int, said: "_Said", address: str, model: str) -> ModelError |
         )
     if status == 402 or said.code in _NO_CREDIT:
         return ModelError(seen, "an account with credit", "pay the provider, then run again")
+    if status in _REDIRECTS:
+        host = urlsplit(headers.get("location", "")).hostname or "another address"
+        return ModelError(
+            f"the judge's server {address} answered {status}: it redirects to {host}, which gets "
+            "neither key nor question",
+            "the address of the server itself",
+            "write the address that it redirects to into judge.server.endpoints, if it is yours",
+        )
     unknown = model in said.message and _UNKNOWN_MODEL.search(said.message)
     if status == 404 or (status in _UNREADABLE and (said.code == "model_not_found" or unknown)):
         return ModelError(

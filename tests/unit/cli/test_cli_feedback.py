@@ -84,7 +84,7 @@ def test_a_broken_line_takes_nothing(
     done = here("feedback", "import", file, *dry)
     assert done.exit_code == 78
     assert f"{file}:4: answer = '': it must not be empty" in done.output
-    assert "to do: mend the line and import the file again: nothing of it was taken" in done.output
+    assert "to do: mend the line and give the file again: nothing of it was taken" in done.output
     with LedgerReader.open(project.ledger_path) as reads:
         assert reads.human_labels() == []
 

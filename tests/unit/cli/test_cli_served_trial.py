@@ -91,7 +91,7 @@ def test_a_second_preview_pays_nothing_and_says_so(
     assert costs[0]["draft"]["money"] == costs[1]["draft"]["money"] == pytest.approx(8 * 600e-6)
     del found[0]["paid"], found[1]["paid"]
     assert found[0] == found[1]
-    assert "paid now: 0 calls, 0 tokens, 0.0000; all other replies were there" in told
+    assert "paid now: 0 calls, 0 tokens, 0.0000; replies that were there: 8" in told
     assert spent(project).calls == 8
     with LedgerReader.open(project.ledger_path) as reader:
         assert reader.digest() == digest

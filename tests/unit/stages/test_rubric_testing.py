@@ -4,8 +4,9 @@ import pytest
 from trials import CHINESE, ENDS, answer, judged_by, panel_of, prompt
 
 from rlaif.config import AuditConfig
-from rlaif.judges import RubricJudge
+from rlaif.judges import RubricJudge, patterns
 from rlaif.judges.probes import Attacks
+from rlaif.judges.rubric import RuleSpec
 from rlaif.records import HumanLabel, LabelForm
 from rlaif.stages.rubric_testing import (
     CriterionTrial,
@@ -133,6 +134,19 @@ def test_judgements_without_a_verdict_are_counted_with_reasons() -> None:
     assert len(kind.reasons) == 1
     assert ends.reasons == ()
     assert ends.order is None
+
+
+def test_code_without_a_verdict_says_why_and_is_no_failure_of_the_judge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(patterns, "LONGEST", 1)
+    named = ENDS.model_copy(update={"rule": RuleSpec(must_match=("=",))})
+    found = held(panel_of(*judged_by("kind"), named), *ALL[:1])
+    (reason,) = part(found, "ends").reasons
+    assert reason.startswith("the answer has 3 characters")
+    assert reason in part(found, "").reasons
+    assert part(found, "ends").failures.count == 0
+    assert part(found, "").failures.rate == 0.0
 
 
 def test_without_pairs_there_is_no_order_and_no_length() -> None:

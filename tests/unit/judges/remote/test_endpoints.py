@@ -60,10 +60,16 @@ def test_all_shut_for_too_long_is_said_at_once_with_the_reasons() -> None:
     a.breaker.fail(clock(), probe=False)
     a.breaker.fail(clock(), probe=False)
     b.paused_until = clock() + 60.0
-    pool = Pool([a, b], clock)
+    c = endpoint("c")
+    c.paused_until = clock() + 99_999.0
+    pool = Pool([a, b, c], clock)
     with pytest.raises(NoEndpointError) as raised:
         asyncio.run(pool.acquire(4.9))
-    for part in ("a for 5 s more (last: a broke)", "b for 60 s more (last: b broke)"):
+    for part in (
+        "a for 5 s more (last: a broke)",
+        "b for 60 s more (last: b broke)",
+        "c for 99,999 s more",
+    ):
         assert part in str(raised.value)
 
 

@@ -385,10 +385,21 @@ def test_a_request_that_is_refused_is_not_sent_again() -> None:
     assert len(server.asked) == 2
 
 
-def test_a_redirect_is_not_followed() -> None:
-    with Loopback(refusing(307, "elsewhere", Location="http://127.0.0.1:1/v1")) as server:
-        reply = only(judge_at(server).judge([request()]))
-    assert "answered 307" in str(reply.failure)
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("http://me:secret@127.0.0.1:1/v1?key=secret", "it redirects to 127.0.0.1, which gets"),
+        ("/v2", "it redirects to another address, which gets"),
+    ],
+)
+def test_a_redirect_is_not_followed_and_its_host_is_named(where: str, said: str) -> None:
+    with (
+        Loopback(refusing(307, "elsewhere", Location=where)) as server,
+        pytest.raises(ModelError, match="answered 307") as raised,
+    ):
+        judge_at(server, max_in_flight=1).judge(requests(2))
+    assert said in str(raised.value)
+    assert "secret" not in str(raised.value)
     assert len(server.asked) == 1
 
 
