@@ -57,6 +57,10 @@ def themes(place: Place, asked: Asked, count: int, as_json: bool) -> None:
     answer lost a comparison; what rules and other code say is left out. They are grouped by the
     project's embedder; each theme is shown by the complaint in its middle. The same ledger always
     gives the same themes.
+
+    A theme is gone since the first finished cycle after it in which anything was judged that the
+    filters let through; with --stage it is enough that this stage is finished. Of one cycle alone
+    (--cycle) nothing is said to be new or gone.
     """
     from rlaif.cli.critiques.likeness import opened_vectors
 
@@ -64,13 +68,14 @@ def themes(place: Place, asked: Asked, count: int, as_json: bool) -> None:
     with place.reader() as reader:
         vectors, _ = opened_vectors(project, reader)
         found = find_themes(reader, vectors, count, project.config.run.seed, asked)
-        cycles = [cycle.number for cycle in reader.cycles()]
+        compared = compared_cycles(reader, asked)
+        shown = [c.number for c in reader.cycles() if asked.get("cycle") in (None, c.number)]
         if not found:
             warn_of_unknown(reader, asked)
     if as_json:
         emit_json({"themes": [theme.model_dump(mode="json") for theme in found]})
     else:
-        click.echo("\n\n".join(_shown(t, cycles) for t in found) or "no complaint matches")
+        click.echo("\n\n".join(_shown(t, shown, compared) for t in found) or "no complaint matches")
 
 
 def find_themes(
@@ -109,11 +114,32 @@ def find_themes(
     ]
 
 
-def _shown(theme: Theme, cycles: list[int]) -> str:
+def compared_cycles(reads: LedgerReads, asked: Asked) -> list[int]:
+    """Return the cycles that a theme can be new or gone by, first to last.
+
+    They are those that will bring no more complaints and have judged something that matches: all of
+    the cycle is finished, or the stage that is asked for. None, where one cycle alone is asked for.
+
+    Args:
+        reads: The ledger.
+        asked: What is asked of critiques.
+    """
+    if asked.get("cycle") is not None:
+        return []
+    stage = asked.get("stage")
+    return [
+        cycle.number
+        for cycle in reads.cycles()
+        if (cycle.status == "done" or (stage and reads.stage_done(cycle.number, stage)))
+        and any(True for _ in reads.critique_seqs(**asked | {"cycle": cycle.number}))
+    ]
+
+
+def _shown(theme: Theme, cycles: list[int], compared: list[int]) -> str:
     counts = [theme.cycles.get(cycle, 0) for cycle in cycles]
     return "\n".join(
         [
-            click.style(f"{theme.complaints} complaints{_fate(theme, cycles)}", bold=True),
+            click.style(f"{theme.complaints} complaints{_fate(theme, compared)}", bold=True),
             hanging("cycles", f"{_bars(counts)}  {_ends(theme)}"),
             hanging("such as", visible(theme.critique)),
             hanging("", theme.id),
@@ -121,12 +147,14 @@ def _shown(theme: Theme, cycles: list[int]) -> str:
     )
 
 
-def _fate(theme: Theme, cycles: list[int]) -> str:
-    """Say whether a theme is new in the last cycle that complained, or was gone by then."""
+def _fate(theme: Theme, compared: list[int]) -> str:
+    """Say whether a theme is gone by a later cycle that was judged, or new in its only one."""
     first, last = min(theme.cycles), max(theme.cycles)
-    if last < cycles[-1]:
-        return f", gone since cycle {last + 1}"
-    return f", new in cycle {first}" if first == last and first > cycles[0] else ""
+    gone = next((cycle for cycle in compared if cycle > last), None)
+    if gone is not None:
+        return f", gone since cycle {gone}"
+    new = first == last and any(cycle < first for cycle in compared)
+    return f", new in cycle {first}" if new else ""
 
 
 def _bars(counts: list[int]) -> str:

@@ -1,6 +1,7 @@
 """``rlaif critiques --like`` and ``themes``: critiques by what they mean."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,11 +45,15 @@ class WordEncoder:
 
 
 def commit(
-    project: Project, name: str, *said: tuple[str, float], method: VerdictMethod | None = None
+    project: Project,
+    name: str,
+    *said: tuple[str, float],
+    method: VerdictMethod | None = None,
+    cycle: int = 3,
 ) -> None:
     """Commit ratings of one answer: what was said, and the score; by code, or by a judge."""
-    with Ledger.open(project.ledger_path) as ledger, ledger.unit(3, "judging", name) as unit:
-        made = answer(name, 3, "It is.", "capital", "p0")
+    with Ledger.open(project.ledger_path) as ledger, ledger.unit(cycle, "judging", name) as unit:
+        made = answer(name, cycle, "It is.", "capital", "p0")
         unit.add_completions("train", [made])
         judged = [
             judgement(f"{name}-{i}", "tone", [made.id], words, Rating(score=score))
@@ -243,6 +248,69 @@ def test_themes_for_people(here: Rlaif) -> None:
     assert here("critiques", "themes", "--cycle", 2).stdout == "no complaint matches\n"
     few = json.loads(here("critiques", "themes", "--tag", "none", "--json").stdout)
     assert few == {"themes": []}
+
+
+def begin(project: Project, number: int) -> None:
+    """End the cycle before, and begin another."""
+    with Ledger.open(project.ledger_path) as ledger:
+        ledger.finish_stage(number - 1, "judging")
+        ledger.finish_cycle(number - 1)
+        ledger.begin_cycle(
+            number,
+            run_seed=7,
+            config={},
+            config_hash="c" * 64,
+            rubric_hash=RUBRIC,
+            incumbent="v0001",
+        )
+        ledger.begin_stage(number, "judging")
+
+
+def fates(here: Rlaif, *options: object) -> dict[str, str]:
+    """What is said of each theme's fate, by the complaint in its middle."""
+    blocks = here("critiques", "themes", *options).stdout.strip().split("\n\n")
+    heads = {re.findall(r"such as +(.*)", block)[0]: block.splitlines()[0] for block in blocks}
+    return {words: head.partition("complaints")[2] for words, head in heads.items()}
+
+
+@pytest.mark.usefixtures("told")
+def test_a_theme_is_gone_once_a_later_cycle_was_judged_without_it(
+    here: Rlaif, project: Project
+) -> None:
+    new = dict.fromkeys(("wrong", "太长 长 long"), ", new in cycle 3")
+    assert fates(here).items() >= new.items()
+    begin(project, 4)
+    assert fates(here).items() >= new.items()
+    commit(project, "x4", ("wrong", 0.0), cycle=4)
+    assert fates(here).items() >= {"wrong": "", "太长 长 long": ", new in cycle 3"}.items()
+    begin(project, 5)
+    assert fates(here).items() >= {"wrong": "", "太长 长 long": ", gone since cycle 4"}.items()
+    begin(project, 6)
+    assert fates(here)["wrong"] == ""
+
+
+@pytest.mark.usefixtures("told")
+def test_nothing_is_new_or_gone_by_cycles_that_the_filters_leave_out(
+    here: Rlaif, project: Project
+) -> None:
+    begin(project, 4)
+    begin(project, 5)
+    assert fates(here)["wrong"] == ", new in cycle 3"
+    commit(project, "x5", ("kind", 0.9), cycle=5)
+    begin(project, 6)
+    assert fates(here)["wrong"] == ", gone since cycle 5"
+    assert set(fates(here, "--cycle", 3).values()) == {""}
+    assert "  cycles    █  1 in cycle 3\n" in here("critiques", "themes", "--cycle", 3).stdout
+
+
+@pytest.mark.usefixtures("told")
+def test_a_finished_stage_is_enough_where_it_is_asked_for(here: Rlaif, project: Project) -> None:
+    begin(project, 4)
+    commit(project, "x4", ("kind", 0.9), cycle=4)
+    with Ledger.open(project.ledger_path) as ledger:
+        ledger.finish_stage(4, "judging")
+    assert fates(here)["wrong"] == ", new in cycle 3"
+    assert fates(here, "--stage", "judging")["wrong"] == ", gone since cycle 4"
 
 
 def test_complaints_are_low_ratings_and_those_of_answers_that_lost(project: Project) -> None:
