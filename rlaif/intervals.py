@@ -1,4 +1,4 @@
-"""Confidence intervals of shares."""
+"""Shares: their bounds, and their confidence intervals."""
 
 import math
 from statistics import NormalDist
@@ -7,6 +7,11 @@ from statistics import NormalDist
 def normal_quantile(confidence: float) -> float:
     """Return z: a normal variable lies within z deviations of its mean with this probability."""
     return NormalDist().inv_cdf(0.5 + confidence / 2)
+
+
+def clipped(probability: float) -> float:
+    """Return a probability that rounding may have put outside 0 to 1."""
+    return min(max(probability, 0.0), 1.0)
 
 
 def wilson(rate: float, count: float, confidence: float) -> tuple[float, float]:

@@ -15,12 +15,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from rlaif.errors import StageError
+from rlaif.intervals import clipped
 from rlaif.judges.agreement import OrderedPair
 from rlaif.judges.rubric import AnyCriterion, JudgeCriterion, Rubric
 from rlaif.judges.weighing import (
     JudgedPair,
     VerdictSettings,
-    clipped,
     criteria_to_compare,
     split_jury,
     weigh,

@@ -4,15 +4,13 @@ What is unscored is counted apart in every figure, and never scored.
 """
 
 import math
-from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Hashable, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlaif.intervals import normal_quantile, wilson
+from rlaif.intervals import clipped, normal_quantile, wilson
 from rlaif.logistic import fit_logistic
 from rlaif.records import Probability, Record
 
@@ -20,6 +18,7 @@ CONFIDENCE = 0.95
 RIDGE = 1e-2
 Weighting = Literal["none", "linear", "quadratic"]
 Array = NDArray[np.float64]
+_NOTHING = 1e-12
 
 
 class Proportion(Record):
@@ -41,10 +40,18 @@ class Proportion(Record):
 
 
 class Estimate(Record):
-    """A number with its standard error and interval."""
+    """A number with its interval.
+
+    Attributes:
+        value: The number.
+        error: Its standard error in large samples; None where what was counted does not vary, so
+            that nothing can be told of it.
+        low: Lower end of the interval, which may lie unevenly around the number.
+        high: Upper end.
+    """
 
     value: float
-    error: float
+    error: float | None
     low: float
     high: float
 
@@ -65,6 +72,15 @@ class Kappa(Record):
     kappa: Estimate | None
     items: int
     unscored: int
+
+
+class _Agreement(NamedTuple):
+    """Agreement in a table of shares; kappa's variance is that of one item."""
+
+    observed: float
+    expected: float
+    kappa: float
+    variance: float
 
 
 class OrderedPair(NamedTuple):
@@ -137,11 +153,6 @@ def accuracy(
     return proportion([None if s is None else s == t for s, t in pairs], confidence)
 
 
-def failure_rate(said: Sequence[Hashable | None], confidence: float = CONFIDENCE) -> Proportion:
-    """Return the share of replies that hold no verdict (None)."""
-    return proportion([verdict is None for verdict in said], confidence)
-
-
 def cohen_kappa(
     first: Sequence[Hashable | None],
     second: Sequence[Hashable | None],
@@ -151,8 +162,14 @@ def cohen_kappa(
 ) -> Kappa:
     """Return Cohen's kappa of two judges (Cohen 1960; weighted, Cohen 1968).
 
-    The interval is normal with the large-sample variance of Fleiss, Cohen & Everitt 1969, "Large
-    sample standard errors of kappa and weighted kappa", equation 13.
+    The error is that of Fleiss, Cohen & Everitt 1969, "Large sample standard errors of kappa and
+    weighted kappa", equation 13. The interval is Wilson's (1927) on (1 + kappa) / 2, at the number
+    of trials that would vary as much as kappa does by that error, taken with half an observation
+    more in each cell (Agresti 2013, "Categorical Data Analysis", section 3.1.1, on empty cells). In
+    large samples it is kappa plus and minus z errors; in small ones, of which Garner 1991 ("The
+    standard error of Cohen's kappa") asks for a transformed interval, it is not symmetric and never
+    without width: of items that all agree, evenly spread over two levels, it is Wilson's of the
+    share that agrees.
 
     Args:
         first: One judge's verdicts by item; None is unscored.
@@ -186,24 +203,6 @@ def cohen_kappa(
     )
 
 
-def agreement_by_criterion(
-    verdicts: Mapping[str, Mapping[str, Sequence[Hashable | None]]], confidence: float = CONFIDENCE
-) -> dict[str, dict[tuple[str, str], Kappa]]:
-    """Return the agreement of every two judges (a human is one too) under every criterion.
-
-    Args:
-        verdicts: By criterion and judge, the verdicts on the same items in the same order.
-        confidence: Of the intervals.
-    """
-    return {
-        criterion: {
-            (a, b): cohen_kappa(by_judge[a], by_judge[b], confidence=confidence)
-            for a, b in combinations(by_judge, 2)
-        }
-        for criterion, by_judge in verdicts.items()
-    }
-
-
 def order_figures(pairs: Sequence[OrderedPair], confidence: float = CONFIDENCE) -> OrderFigures:
     """Return what the order of the answers does to a judge."""
     scored = [
@@ -233,6 +232,11 @@ def length_figures(
     There is no intercept since first and second are only names: swapped, a pair says the same. A
     light ridge keeps a judge finite that always follows length.
 
+    The interval is that of the same pairs and two more of the usual difference in length, one that
+    follows length and one that does not, even in quality (as Agresti & Coull 1998 add successes
+    and failures to a share): few pairs, or pairs that all say the same, are never certainty. It is
+    widened to hold the slope itself.
+
     Args:
         verdicts: P(first is better); None is unscored.
         differences: Length of the first less that of the second, in whatever unit.
@@ -256,42 +260,13 @@ def length_figures(
         columns.append(2.0 * np.array([quality[i] for i in kept], dtype=np.float64) - 1.0)
     slope = None
     if deviation:
-        fit = fit_logistic(np.stack(columns, axis=1), target, RIDGE)
-        error = math.sqrt(fit.covariance[0, 0])
-        slope = _estimate(float(fit.coefficients[0]), error, confidence)
+        slope = _slope(np.stack(columns, axis=1), target, confidence)
     missing = len(verdicts) - len(kept)
     return LengthFigures(
         longer=_share(int((followed > 0).sum()), int(decided.sum()), missing, confidence),
         slope=slope,
         deviation=deviation,
     )
-
-
-def self_consistency(
-    samples: Sequence[Sequence[Hashable | None]], confidence: float = CONFIDENCE
-) -> Proportion:
-    """Return the chance that two samples of a judge on one question say the same.
-
-    Each question counts once, by the share of its pairs of samples that agree. The interval is
-    Wilson's at the number of questions, which is wide enough: nothing in [0, 1] varies more than a
-    coin.
-
-    Args:
-        samples: For each question the sampled verdicts; None is unscored.
-        confidence: Of the interval.
-
-    Returns:
-        The mean; questions with fewer than two scored samples are counted as unscored.
-    """
-    rates = [rate for question in samples if (rate := _pairs_alike(question)) is not None]
-    return _share(math.fsum(rates), len(rates), len(samples) - len(rates), confidence)
-
-
-def _pairs_alike(question: Sequence[Hashable | None]) -> float | None:
-    scored = [verdict for verdict in question if verdict is not None]
-    if len(scored) < 2:
-        return None
-    return sum(math.comb(n, 2) for n in Counter(scored).values()) / math.comb(len(scored), 2)
 
 
 def _share(part: float, count: int, unscored: int, confidence: float) -> Proportion:
@@ -302,9 +277,18 @@ def _share(part: float, count: int, unscored: int, confidence: float) -> Proport
     )
 
 
-def _estimate(value: float, error: float, confidence: float) -> Estimate:
-    half = normal_quantile(confidence) * error
-    return Estimate(value=value, error=error, low=value - half, high=value + half)
+def _slope(design: Array, target: Array, confidence: float) -> Estimate:
+    """Return the first coefficient of a regression, whose column is in deviations."""
+    fit = fit_logistic(design, target, RIDGE)
+    both_ways = np.zeros((2, design.shape[1]))
+    both_ways[:, 0] = 1.0
+    wider = fit_logistic(np.vstack([design, both_ways]), np.append(target, [0.0, 1.0]), RIDGE)
+    value, centre = float(fit.coefficients[0]), float(wider.coefficients[0])
+    half = normal_quantile(confidence) * math.sqrt(wider.covariance[0, 0])
+    error = math.sqrt(fit.covariance[0, 0])
+    return Estimate(
+        value=value, error=error, low=min(value, centre - half), high=max(value, centre + half)
+    )
 
 
 def _side(p: float) -> int:
@@ -326,15 +310,26 @@ def _kappa(
     items = table.sum()
     if not items:
         return 0.0, None, None
-    share = table / items
+    found = _agreement(table / items, credit)
+    if 1.0 - found.expected < _NOTHING:
+        return found.observed, min(found.expected, 1.0), None
+    filled = _agreement((table + 0.5) / (table + 0.5).sum(), credit)
+    trials = items * (1.0 - filled.kappa**2) / filled.variance
+    low, high = wilson(clipped((1.0 + found.kappa) / 2.0), trials, confidence)
+    error = math.sqrt(found.variance / items) if found.variance > _NOTHING else None
+    kappa = Estimate(value=found.kappa, error=error, low=2.0 * low - 1.0, high=2.0 * high - 1.0)
+    return found.observed, found.expected, kappa
+
+
+def _agreement(share: Array, credit: Array) -> _Agreement:
+    """Return what the shares of a table's cells say."""
     rows, columns = share.sum(axis=1), share.sum(axis=0)
     observed = float((share * credit).sum())
     expected = float(rows @ credit @ columns)
-    if 1.0 - expected < 1e-12:
-        return observed, min(expected, 1.0), None
-    value = (observed - expected) / (1.0 - expected)
+    if 1.0 - expected < _NOTHING:
+        return _Agreement(observed, expected, math.nan, math.nan)
     margins = (credit @ columns)[:, None] + (rows @ credit)[None, :]
     spread = (share * (credit * (1.0 - expected) - margins * (1.0 - observed)) ** 2).sum()
     excess = observed * expected - 2.0 * expected + observed
-    variance = max(float(spread - excess**2), 0.0) / (items * (1.0 - expected) ** 4)
-    return observed, expected, _estimate(value, math.sqrt(variance), confidence)
+    variance = max(float(spread - excess**2), 0.0) / (1.0 - expected) ** 4
+    return _Agreement(observed, expected, (observed - expected) / (1.0 - expected), variance)

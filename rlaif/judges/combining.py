@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from itertools import groupby
 from typing import Literal, NamedTuple
 
+from rlaif.intervals import clipped
 from rlaif.judges.jury import (
     Opinion,
     dawid_skene,
@@ -95,9 +96,9 @@ def opinion_of(verdict: Verdict, levels: int) -> tuple[float, ...] | None:
 def verdict_from_opinion(opinion: Opinion, kind: str) -> Verdict:
     """Return the verdict of a distribution over labels: of the first label, or the mean level."""
     if kind == "pairwise":
-        return Choice(p_first=_clip(opinion[0]))
+        return Choice(p_first=clipped(opinion[0]))
     level = math.fsum(p * place for place, p in enumerate(opinion))
-    return Rating(score=_clip(level / (len(opinion) - 1)))
+    return Rating(score=clipped(level / (len(opinion) - 1)))
 
 
 def _questions(
@@ -168,7 +169,3 @@ def _merged(item: Sequence[_Question | Judgement], verdicts: Mapping[Hashable, V
     weight = math.fsum(w for w, _ in parts)
     total = math.fsum(w * apart for w, apart in parts)
     return Merged(judgements, total / weight if weight else None, tuple(sorted(alone)))
-
-
-def _clip(probability: float) -> float:
-    return min(max(probability, 0.0), 1.0)

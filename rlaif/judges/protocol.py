@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rlaif.intervals import clipped
 from rlaif.judges.samples import verdict_from_reply, verdict_from_samples
 from rlaif.judges.verdict_forms import (
     DEFAULT,
@@ -200,9 +201,9 @@ def verdict_from_labels(
             f"({shown})"
         )
     if tuple(labels) == PAIR_LABELS:
-        return Choice(p_first=_share(values[0], mass))
+        return Choice(p_first=clipped(values[0] / mass))
     levels = [value * index for index, value in enumerate(values)]
-    return Rating(score=_share(math.fsum(levels) / (len(labels) - 1), mass))
+    return Rating(score=clipped(math.fsum(levels) / (len(labels) - 1) / mass))
 
 
 def parse_verdict(reply: str, labels: Sequence[str], form: VerdictForm = DEFAULT) -> Verdict:
@@ -257,7 +258,3 @@ def critique_of(reply: str, request: JudgeRequest | None = None) -> str:
     else:
         before = reply.partition(CUE)[0]
     return before.rstrip(" \t\r\n*#_")
-
-
-def _share(part: float, whole: float) -> float:
-    return min(max(part / whole, 0.0), 1.0)

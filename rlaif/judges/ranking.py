@@ -37,15 +37,6 @@ class PlackettLuce:
         """Return P(first is ranked above second); with the two swapped, 1 minus that."""
         return sigmoid(self.log_worths[first] - self.log_worths[second])
 
-    def pairs(self) -> list[tuple[str, str, float]]:
-        """Return every two items once, in order of name, with P(the first beats the second)."""
-        names = sorted(self.log_worths)
-        return [
-            (first, second, self.p_beats(first, second))
-            for place, first in enumerate(names)
-            for second in names[place + 1 :]
-        ]
-
 
 def plackett_luce(
     rankings: Sequence[Sequence[str]],

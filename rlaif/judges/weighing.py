@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from rlaif.config import JudgingConfig
+from rlaif.intervals import clipped
 from rlaif.judges.combining import Combine
 from rlaif.judges.rubric import JudgeCriterion, Rubric
 from rlaif.records import Completion, CompletionScore, PairVerdict
@@ -159,8 +160,3 @@ def _without_score(score: CompletionScore) -> list[str]:
     if score.score is not None:
         return []
     return [f"{score.completion_id}: {score.unscored or 'has no score'}"]
-
-
-def clipped(probability: float) -> float:
-    """Return a probability that rounding may have put outside 0 to 1."""
-    return min(max(probability, 0.0), 1.0)

@@ -36,6 +36,7 @@ from rlaif.stages.probing import EVEN
 
 Limit = Literal["off"] | float
 Side = Literal["at most", "at least"]
+_WHOLE = 1.0 - 1e-9
 _TASTE: frozenset[ProbeKind] = frozenset(KINDS) - INJECTIONS
 
 
@@ -221,16 +222,21 @@ def _criteria_figures(
 
 
 def _correlation(name: str, pairs: "np.ndarray", confidence: float) -> AuditFigure:
-    """Pearson's correlation with Fisher's interval; none for fewer than four, or no spread."""
+    """Pearson's correlation with Fisher's interval; none for fewer than four, or no spread.
+
+    No correlation of n is surer to be far from 0 than one of n / (n + 2): that is what is left of a
+    whole one where half an observation is added in each of the four corners (as Agresti & Coull
+    1998 do with shares).
+    """
     count = len(pairs)
     usable = count > 3 and bool((pairs.std(axis=0) > 0.0).all())
     value = float(np.corrcoef(pairs.T)[0, 1]) if usable else None
     low, high = -1.0, 1.0
-    if value is not None and abs(value) < 1.0:
+    if value is not None:
         half = normal_quantile(confidence) / math.sqrt(count - 3)
-        low, high = math.tanh(math.atanh(value) - half), math.tanh(math.atanh(value) + half)
-    elif value is not None:
-        low = high = value
+        most = count / (count + 2)
+        low = -1.0 if value <= -_WHOLE else math.tanh(math.atanh(min(value, most)) - half)
+        high = 1.0 if value >= _WHOLE else math.tanh(math.atanh(max(value, -most)) + half)
     return AuditFigure(
         name=name,
         meaning="correlation of two criteria's ratings",

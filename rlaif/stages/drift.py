@@ -158,6 +158,9 @@ def change_of_mean(
 ) -> Estimate:
     """Return the mean of changes with Student's interval, prompts being what varies.
 
+    They are taken to vary at least as much as one label that changed altogether would bring, so
+    that labels which all changed alike, or not at all, are not certainty.
+
     Args:
         changes: By label id.
         prompt_of: Label id -> prompt id; two prompts or more.
@@ -168,7 +171,7 @@ def change_of_mean(
     for name, change in changes.items():
         sums[prompt_of[name]] = sums.get(prompt_of[name], 0.0) + change - mean
     prompts = len(sums)
-    squares = math.fsum(total * total for total in sums.values())
+    squares = max(math.fsum(total * total for total in sums.values()), 1.0 - 1.0 / len(changes))
     error = math.sqrt(prompts / (prompts - 1) * squares) / len(changes)
     half = float(stdtrit(prompts - 1, 0.5 + confidence / 2.0)) * error
     return Estimate(value=mean, error=error, low=mean - half, high=mean + half)

@@ -3,13 +3,13 @@
 FAULTS = {
     "a-pairs-label-is-that-of-the-second": (
         "rlaif/judges/protocol.py",
-        "Choice(p_first=_share(values[0], mass))",
-        "Choice(p_first=_share(values[1], mass))",
+        "Choice(p_first=clipped(values[0] / mass))",
+        "Choice(p_first=clipped(values[1] / mass))",
     ),
     "mass-on-other-words-speaks-for-the-second": (
         "rlaif/judges/protocol.py",
-        "Choice(p_first=_share(values[0], mass))",
-        "Choice(p_first=_share(values[0], 1.0))",
+        "Choice(p_first=clipped(values[0] / mass))",
+        "Choice(p_first=clipped(values[0]))",
     ),
     "ratings-begin-at-one": (
         "rlaif/judges/protocol.py",
@@ -18,8 +18,8 @@ FAULTS = {
     ),
     "a-rating-by-its-labels-not-their-steps": (
         "rlaif/judges/protocol.py",
-        "_share(math.fsum(levels) / (len(labels) - 1), mass)",
-        "_share(math.fsum(levels) / len(labels), mass)",
+        "clipped(math.fsum(levels) / (len(labels) - 1) / mass)",
+        "clipped(math.fsum(levels) / len(labels) / mass)",
     ),
     "any-mass-on-the-labels-will-do": (
         "rlaif/judges/protocol.py",

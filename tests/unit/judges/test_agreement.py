@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
@@ -14,13 +14,10 @@ from rlaif.judges.agreement import (
     Estimate,
     OrderedPair,
     accuracy,
-    agreement_by_criterion,
     cohen_kappa,
-    failure_rate,
     length_figures,
     order_figures,
     proportion,
-    self_consistency,
 )
 from rlaif.seeds import numpy_generator
 
@@ -67,11 +64,6 @@ def test_accuracy_counts_what_was_scored() -> None:
         accuracy(["A"], ["A", "B"])
 
 
-def test_the_failure_rate_counts_the_unscored() -> None:
-    found = failure_rate(["A", None, 0.0, None])
-    assert (found.rate, found.count, found.unscored) == (0.5, 4, 0)
-
-
 def test_kappa_of_a_two_by_two_table_by_hand() -> None:
     # Observed (20 + 15) / 50 = 0.7, by chance 0.5 * 0.6 + 0.5 * 0.4 = 0.5.
     found = cohen_kappa(*columns([[20, 5], [10, 15]]))
@@ -84,8 +76,68 @@ def test_kappa_and_its_error_as_in_the_textbook() -> None:
     kappa = some(cohen_kappa(*columns(FLEISS)).kappa)
     assert kappa.value == pytest.approx(0.68, abs=0.005)
     assert kappa.error == pytest.approx(0.087, abs=0.001)
-    assert kappa.low == pytest.approx(0.51, abs=0.01)
-    assert kappa.high == pytest.approx(0.85, abs=0.01)
+    assert kappa.low < 0.51 < 0.8 < kappa.high
+
+
+@pytest.mark.parametrize("weighting", ["none", "linear", "quadratic"])
+def test_the_interval_of_kappa_is_two_errors_each_way_in_large_samples(weighting: str) -> None:
+    first, second = columns([[100 * n for n in row] for row in FLEISS])
+    found = cohen_kappa(first, second, levels=(0, 1, 2), weighting=weighting)  # type: ignore[arg-type]
+    kappa = some(found.kappa)
+    assert kappa.error is not None
+    assert kappa.low == pytest.approx(kappa.value - 1.96 * kappa.error, abs=1e-3)
+    assert kappa.high == pytest.approx(kappa.value + 1.96 * kappa.error, abs=1e-3)
+
+
+@pytest.mark.parametrize("items", [2, 20, 200])
+def test_kappa_is_no_surer_than_the_share_that_agrees(items: int) -> None:
+    """Chance agrees on half: kappa is twice the share less one, so are the ends of its interval."""
+    said = ["A", "B"] * (items // 2)
+    alike, against = cohen_kappa(said, said), cohen_kappa(said, said[::-1])
+    kappa = some(alike.kappa)
+    assert (kappa.value, kappa.error) == (1.0, None)
+    assert kappa.low == pytest.approx(2.0 * alike.observed.low - 1.0)
+    assert kappa.high == pytest.approx(1.0)
+    opposed = some(against.kappa)
+    assert (opposed.value, opposed.error) == (-1.0, None)
+    assert (opposed.low, opposed.high) == (pytest.approx(-1.0), pytest.approx(-kappa.low))
+
+
+@pytest.mark.parametrize("items", [2, 20, 200])
+def test_a_judge_that_always_says_the_same_is_not_surely_no_better_than_chance(items: int) -> None:
+    kappa = some(cohen_kappa(["A"] * items, ["A", "B"] * (items // 2)).kappa)
+    assert kappa.value == pytest.approx(0.0)
+    assert kappa.low < -1.0 / items
+    assert kappa.high > 1.0 / items
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(SAID, SAID), min_size=1, max_size=40))
+@pytest.mark.parametrize("weighting", ["none", "linear", "quadratic"])
+def test_the_interval_of_kappa_holds_it_and_has_a_width(
+    weighting: str, pairs: list[tuple[int, int]]
+) -> None:
+    first, second = zip(*pairs, strict=True)
+    kappa = cohen_kappa(first, second, levels=(1, 2, 3), weighting=weighting).kappa  # type: ignore[arg-type]
+    if kappa is not None:
+        assert -1.0 <= kappa.low <= kappa.value + 1e-9
+        assert kappa.value - 1e-9 <= kappa.high <= 1.0
+        assert kappa.high - kappa.low > 0.3 / math.sqrt(len(pairs))
+
+
+@pytest.mark.parametrize(("items", "least"), [(10, 0.85), (20, 0.9), (50, 0.92), (200, 0.93)])
+@pytest.mark.parametrize("truth", [0.4, 0.7, 0.9])
+def test_the_interval_of_kappa_covers_it_as_often_as_it_says(
+    truth: float, items: int, least: float
+) -> None:
+    """Two levels, six in ten A: 95% at best, and hardly less in samples as small as people's."""
+    margin = np.array([0.6, 0.4])
+    cells = truth * np.diag(margin) + (1.0 - truth) * np.outer(margin, margin)
+    tables = numpy_generator(9).multinomial(items, cells.ravel(), size=400).reshape(-1, 2, 2)
+    found = [cohen_kappa(*columns(table.tolist())).kappa for table in tables]
+    known = [kappa for kappa in found if kappa is not None]
+    covered = [kappa.low - 1e-9 <= truth <= kappa.high + 1e-9 for kappa in known]
+    assert sum(covered) / len(covered) > least
 
 
 @given(st.lists(st.tuples(SAID, SAID), min_size=4, max_size=40))
@@ -152,19 +204,6 @@ def test_weights_need_levels_and_verdicts_must_be_among_them() -> None:
         cohen_kappa([1], [4], levels=(1, 2, 3))
 
 
-def test_every_two_judges_are_compared_under_every_criterion() -> None:
-    found = agreement_by_criterion(
-        {
-            "clear": {"human": ["A", "B", "A"], "one": ["A", "B", "B"], "two": ["A", None, "A"]},
-            "kind": {"human": ["A", "B"], "one": ["B", "A"]},
-        }
-    )
-    assert set(found["clear"]) == {("human", "one"), ("human", "two"), ("one", "two")}
-    assert found["clear"]["human", "one"].observed.rate == pytest.approx(2 / 3)
-    assert found["clear"]["human", "two"].items == 2
-    assert some(found["kind"]["human", "one"].kappa).value == pytest.approx(-1.0)
-
-
 def test_order_figures_by_hand() -> None:
     pairs = [
         OrderedPair(0.9, 0.8),  # the first answer, both times
@@ -226,6 +265,26 @@ def test_length_that_goes_with_quality_is_not_bias() -> None:
     assert given_quality.low < 0.0 < given_quality.high
 
 
+@pytest.mark.parametrize("p", [1.0, 0.7, 0.0])
+@pytest.mark.parametrize("count", [1, 2, 20, 200])
+def test_pairs_that_all_say_the_same_of_length_are_not_certainty(count: int, p: float) -> None:
+    slope = some(length_figures([p] * count, [5.0] * count).slope)
+    assert slope.low <= slope.value <= slope.high
+    assert slope.high - slope.low > 1.0 / count
+    surely = count >= 20
+    assert (slope.low > 0.0 or slope.high < 0.0) == surely
+
+
+def test_two_pairs_more_hardly_change_the_interval_of_many() -> None:
+    generator = numpy_generator(3)
+    gaps = generator.normal(size=4000)
+    verdicts = (generator.random(4000) < 1 / (1 + np.exp(-gaps))).astype(float)
+    slope = some(length_figures(verdicts.tolist(), gaps.tolist()).slope)
+    assert slope.error is not None
+    assert slope.low == pytest.approx(slope.value - 1.96 * slope.error, abs=5e-3)
+    assert slope.high == pytest.approx(slope.value + 1.96 * slope.error, abs=5e-3)
+
+
 def test_the_longer_answers_share_by_hand() -> None:
     found = length_figures([0.9, 0.2, 0.3, 0.5, 0.8, None], [5.0, -3.0, 4.0, 9.0, 0.0, 7.0])
     # Decided and unequal: the first two follow length, the third does not.
@@ -253,20 +312,6 @@ def test_swapping_the_answers_changes_no_slope(pairs: list[tuple[float, int]]) -
         assert swapped is None
     else:
         assert some(swapped).value == pytest.approx(plain.value, abs=1e-6)
-
-
-def test_self_consistency_by_hand() -> None:
-    # Pairs of samples that agree: 1 of 1; 3 of 6 (A A A B); nothing to compare; 0 of 1.
-    found = self_consistency([["A", "A"], ["A", "A", "A", "B"], ["A", None], ["A", "B", None]])
-    assert found.rate == pytest.approx((1 + 1 / 2 + 0) / 3)
-    assert (found.count, found.unscored) == (3, 1)
-
-
-@pytest.mark.parametrize("p", [0.5, 0.8])
-def test_self_consistency_is_the_chance_that_two_samples_agree(p: float) -> None:
-    samples = numpy_generator(5).random((4000, 3)) < p
-    found = self_consistency([row.tolist() for row in samples])
-    assert found.rate == pytest.approx(p**2 + (1 - p) ** 2, abs=0.02)
 
 
 def test_figures_keep_their_form_in_json() -> None:

@@ -233,7 +233,14 @@ def test_criteria_that_always_agree_are_seen() -> None:
     assert found.low == pytest.approx(math.tanh(math.atanh(r) - 1.959964 / 3), abs=1e-6)
     assert found.high == pytest.approx(math.tanh(math.atanh(r) + 1.959964 / 3), abs=1e-6)
     alike = [rated(n, f"c{i}", Rating(score=i / 4)) for i in range(5) for n in ("kind", "right")]
-    assert figure(report(judgements=alike), "kind ~ right").value == pytest.approx(1.0)
+    whole = figure(report(judgements=alike), "kind ~ right")
+    assert (whole.value, whole.high) == (pytest.approx(1.0), 1.0)
+    # 5 / 7 is what is left of it with half an observation in each corner.
+    assert whole.low == pytest.approx(math.tanh(math.atanh(5 / 7) - 1.959964 / math.sqrt(2)))
+    against = [rated("kind", f"c{i}", Rating(score=i / 4)) for i in range(5)]
+    against += [rated("right", f"c{i}", Rating(score=1 - i / 4)) for i in range(5)]
+    opposed = figure(report(judgements=against), "kind ~ right")
+    assert (opposed.low, opposed.high) == (-1.0, pytest.approx(-whole.low))
 
 
 @pytest.mark.parametrize("count", [0, 3])

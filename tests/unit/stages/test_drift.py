@@ -162,6 +162,15 @@ def test_labels_of_one_prompt_stand_or_fall_together() -> None:
     assert together.high == pytest.approx(alone.high)
 
 
+@pytest.mark.parametrize("change", [0.0, -0.5, -1.0])
+def test_labels_that_all_changed_alike_are_not_certainty(change: float) -> None:
+    """As if one label of forty had changed altogether: a deviation of root(39 / 40) per label."""
+    found = change_of_mean(dict.fromkeys(names(40), change), names(40), 0.95)
+    assert found.value == change
+    half = stats.t.ppf(0.975, 39) / 40
+    assert (found.low, found.high) == pytest.approx((change - half, change + half))
+
+
 def test_the_more_cycles_there_are_to_fall_from_the_surer_it_must_be() -> None:
     before = measured(dict.fromkeys(names(40), 1.0))
     now = measured({name: float(i >= 8) for i, name in enumerate(names(40))})
