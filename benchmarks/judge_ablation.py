@@ -6,11 +6,15 @@ beside it the reward model's held-out accuracy, and how many preferences trained
 left without a challenger, as nothing or too little had a verdict, leaves the base: it counts 50%.
 
 Each run's figures are kept in a file as soon as it has ended, so a command that was stopped goes on
-where it was. Prints JSON, and to standard error a table of means with their standard errors and the
-paired difference to the settings as shipped. Run it with ``make bench-judge-ablation``.
+where it was. They are kept under a digest of the package, what ships with it, and the run's
+settings: after a change of any of these, a run is made anew, and the old one is not shown.
+
+Prints JSON, and to standard error a table of means with their standard errors and the paired
+difference to the settings as shipped. Run it with ``make bench-judge-ablation``.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import os
@@ -18,10 +22,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rlaif.artifacts import write_atomically
+from rlaif.records import digest_of
 
 SEEDS = (20261122, 1, 2)
 SHIPPED = "as shipped"
@@ -42,6 +48,8 @@ SWITCHES: dict[str, dict[str, str]] = {
 }
 FIGURES = ("win_rate", "preferences", "judgements", "unscored")
 NO_GAIN = 0.5  # the base against itself
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = ("rlaif", "prompts", "policies/tiny", "policies/tiny-judge", "policies/tiny-embedder")
 
 Row = dict[str, Any]
 
@@ -61,9 +69,45 @@ def rlaif(*words: str, settings: dict[str, str]) -> str:
     return found.stdout
 
 
+def settings_of(switch: str, seed: int) -> dict[str, str]:
+    """Return what a run sets, as variables of its environment."""
+    return {**SWITCHES[switch], "RLAIF_RUN__SEED": str(seed)}
+
+
+def source_digest(root: Path = ROOT) -> str:
+    """Return a digest of code, rubrics, prompts and models: all that decides a run but settings."""
+    files = sorted(
+        path
+        for folder in SOURCES
+        for path in (root / folder).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+    found = {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+    return digest_of(found)
+
+
+def key_of(switch: str, seed: int, source: str) -> str:
+    """Return the key that a run's figures are kept under.
+
+    Args:
+        switch: What is switched.
+        seed: The run's seed.
+        source: From ``source_digest``.
+    """
+    inherited = {
+        name: value
+        for name, value in os.environ.items()  # noqa: TID251 - a benchmark, not the package
+        if name.upper().startswith("RLAIF_")
+    }
+    return digest_of({"source": source, "settings": {**inherited, **settings_of(switch, seed)}})
+
+
 def run(switch: str, seed: int) -> Row:
     """Run one cycle with a setting switched, and return its figures."""
-    settings = {**SWITCHES[switch], "RLAIF_RUN__SEED": str(seed)}
+    settings = settings_of(switch, seed)
     with tempfile.TemporaryDirectory() as folder:
         project = f"{folder}/project"
         rlaif("init", project, settings={})
@@ -142,6 +186,31 @@ def table(found: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def completed(path: Path, seeds: Sequence[int], switches: Sequence[str]) -> list[Row]:
+    """Run what is missing, keep it, and return the rows of what is asked, no older ones.
+
+    Args:
+        path: The file that keeps runs; those of other code and settings stay in it.
+        seeds: Which seeds.
+        switches: Which switches.
+    """
+    kept: list[Row] = json.loads(path.read_text("utf-8")) if path.is_file() else []
+    done = {row["key"]: row for row in kept if "key" in row}
+    source = source_digest()
+    found = []
+    for seed in seeds:
+        for switch in switches:
+            key = key_of(switch, seed, source)
+            if key not in done:
+                done[key] = {"key": key, **run(switch, seed)}
+                kept.append(done[key])
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, json.dumps(kept, indent=1) + "\n")
+                print(done[key], file=sys.stderr, flush=True)
+            found.append(done[key])
+    return found
+
+
 def main() -> None:
     """Run what is missing, keep it, and print everything."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -149,16 +218,7 @@ def main() -> None:
     parser.add_argument("--switches", nargs="+", choices=list(SWITCHES), default=list(SWITCHES))
     parser.add_argument("--kept", type=Path, default=Path("state/judge-ablation.json"))
     given = parser.parse_args()
-    rows: list[Row] = json.loads(given.kept.read_text("utf-8")) if given.kept.is_file() else []
-    done = {(row["switch"], row["seed"]) for row in rows}
-    for seed in given.seeds:
-        for switch in given.switches:
-            if (switch, seed) in done:
-                continue
-            rows.append(run(switch, seed))
-            given.kept.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(given.kept, json.dumps(rows, indent=1) + "\n")
-            print(rows[-1], file=sys.stderr, flush=True)
+    rows = completed(given.kept, given.seeds, given.switches)
     found = summary(rows)
     print(table(found), file=sys.stderr)
     print(json.dumps({"runs": rows, "summary": found}, indent=1))

@@ -1,10 +1,23 @@
 """The ablation's arithmetic: means, paired differences, and that every switch is a setting."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 
-from benchmarks.judge_ablation import SHIPPED, SWITCHES, mean_and_error, summary, table
+from benchmarks import judge_ablation
+from benchmarks.judge_ablation import (
+    ROOT,
+    SHIPPED,
+    SOURCES,
+    SWITCHES,
+    completed,
+    mean_and_error,
+    source_digest,
+    summary,
+    table,
+)
 from rlaif.config import RlaifConfig
 
 
@@ -57,8 +70,6 @@ def test_the_error_of_a_single_run_is_not_known() -> None:
 def test_every_switch_is_a_setting_that_is_not_the_default(
     switch: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
-    from pathlib import Path
-
     from rlaif.config import read_config
 
     path = Path(str(tmp_path)) / "rlaif.toml"
@@ -66,3 +77,40 @@ def test_every_switch_is_a_setting_that_is_not_the_default(
     for name, value in SWITCHES[switch].items():
         monkeypatch.setenv(name, value)
     assert read_config(path) != RlaifConfig()
+
+
+def test_a_run_of_other_code_or_settings_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made: list[tuple[str, int]] = []
+
+    def run(switch: str, seed: int) -> dict[str, object]:
+        made.append((switch, seed))
+        return row(switch, seed, len(made) / 10)
+
+    monkeypatch.setattr(judge_ablation, "run", run)
+    monkeypatch.setattr(judge_ablation, "source_digest", lambda: "before")
+    kept = tmp_path / "kept.json"
+    kept.write_text(json.dumps([row(SHIPPED, 1, 0.9)]), encoding="utf-8")
+    first = completed(kept, [1, 2], [SHIPPED])
+    assert [r["win_rate"] for r in first] == [0.1, 0.2]
+    assert completed(kept, [1, 2], [SHIPPED]) == first
+    assert made == [(SHIPPED, 1), (SHIPPED, 2)]
+    monkeypatch.setattr(judge_ablation, "source_digest", lambda: "after")
+    assert [r["win_rate"] for r in completed(kept, [1], [SHIPPED])] == [0.3]
+    monkeypatch.setitem(SWITCHES, SHIPPED, {"RLAIF_PPO__UPDATES": "1"})
+    assert [r["win_rate"] for r in completed(kept, [1], [SHIPPED])] == [0.4]
+    monkeypatch.setenv("RLAIF_PPO__UPDATES", "2")
+    monkeypatch.setitem(SWITCHES, SHIPPED, {})
+    assert [r["win_rate"] for r in completed(kept, [1], [SHIPPED])] == [0.5]
+
+
+def test_the_digest_is_of_every_source(tmp_path: Path) -> None:
+    assert all((ROOT / folder).is_dir() for folder in SOURCES)
+    module = tmp_path / "rlaif" / "a.py"
+    module.parent.mkdir()
+    found = set()
+    for name, words in (("a.py", "x = 1"), ("a.py", "x = 2"), ("b.toml", "y = 1")):
+        (module.parent / name).write_text(words, encoding="utf-8")
+        found.add(source_digest(tmp_path))
+    assert len(found) == 3
