@@ -74,6 +74,10 @@ def audit(
     own verdicts. Each has its interval; a limit of [audit] counts as passed only where the whole
     interval lies beyond it.
 
+    Order, position, length, and whether comparing and rating agree, are figures of the pairs that
+    cycles compare: those whose ratings lie farthest apart, which are the easiest. Of answers that
+    are nearly alike expect worse.
+
     With --now the judge and the rubric of the settings judge the newest pairs that cycles compared,
     and one answer of each of their prompts is attacked, and one asked about again. It is kept apart
     from cycles: no figure, limit or label of theirs knows of it, and it stops nothing. It pays from
