@@ -107,8 +107,8 @@ class CritiqueReads(Connected):
         Args:
             prompt_or_id: The id of a critique, completion, prompt or preference; or the text of
                 a prompt; or a part of it.
-            limit: How many at most, after
-            skip: so many that match are passed over.
+            limit: How many at most.
+            skip: How many that match are passed over first.
             order: ``rank`` puts those first where rare words occur often (BM25), among the newest
                 ``RANKED`` that hold them.
             asked: See :class:`Asked`.

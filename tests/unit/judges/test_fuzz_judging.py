@@ -9,9 +9,6 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
-pytest.importorskip("render_strategies", reason="the strategies of messages are not there")
-pytest.importorskip("broken_rubrics", reason="the strategies of rubric files are not there")
-
 
 @pytest.fixture
 def fuzz(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
