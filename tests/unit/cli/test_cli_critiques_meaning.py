@@ -251,18 +251,11 @@ def test_themes_for_people(here: Rlaif) -> None:
 
 
 def begin(project: Project, number: int) -> None:
-    """End the cycle before, and begin another."""
     with Ledger.open(project.ledger_path) as ledger:
         ledger.finish_stage(number - 1, "judging")
         ledger.finish_cycle(number - 1)
-        ledger.begin_cycle(
-            number,
-            run_seed=7,
-            config={},
-            config_hash="c" * 64,
-            rubric_hash=RUBRIC,
-            incumbent="v0001",
-        )
+        hashes = {"config_hash": "c" * 64, "rubric_hash": RUBRIC}
+        ledger.begin_cycle(number, run_seed=7, config={}, incumbent="v0001", **hashes)
         ledger.begin_stage(number, "judging")
 
 
