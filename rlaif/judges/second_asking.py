@@ -64,7 +64,7 @@ class AskedTwice:
             replies[place] = self._settled(request, reply, reasons[place])
         return replies
 
-    def _refuse_silence(self, replies: Sequence[JudgeReply]) -> None:
+    def _refuse_silence(self, replies: Sequence[JudgeReply | WriteReply]) -> None:
         lost = [reply.failure for reply in replies if reply.call is None]
         if len(replies) < FEW or 2 * len(lost) <= len(replies):
             return
@@ -95,11 +95,15 @@ class WriterAskedTwice(AskedTwice):
         """Write to requests, as the judge does.
 
         Raises:
+            JudgeUnreachableError: More than half of several requests failed on their way, as for
+                ``judge()``.
             TypeError: The judge is no ``Writer``; :func:`asked_twice` sees to that.
         """
         if not isinstance(self._judge, Writer):
             raise TypeError(f"{self.name} writes no free text")
-        return self._judge.write(requests)
+        replies = self._judge.write(requests)
+        self._refuse_silence(replies)
+        return replies
 
 
 def asked_twice(judge: Judge, min_label_mass: float) -> AskedTwice:

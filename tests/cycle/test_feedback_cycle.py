@@ -12,9 +12,10 @@ from rlaif.cli import main
 from rlaif.config import JudgeConfig
 from rlaif.crew import Crew
 from rlaif.cycle import run_cycles
-from rlaif.errors import ModelError
+from rlaif.errors import JudgeUnreachableError, ModelError
 from rlaif.judges import PAIR_LABELS, Judge, JudgeRequest, Juror, WriteRequest, load_templates
 from rlaif.judges.marked_errors import parse_marked_errors
+from rlaif.judges.second_asking import asked_twice
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.unit import Unit
 from rlaif.ledger.writer import Ledger
@@ -23,6 +24,7 @@ from rlaif.project import Project
 from rlaif.records import Rating, Unscored
 from rlaif.testing import ScriptedJudge, ScriptedWriter
 from tests.cycle.conftest import JUDGED, Maker
+from tests.cycle.scripted import Down
 
 MARKED = {"mark_errors": True, "pairs_per_prompt": 2}
 FENCED = re.compile(r"<answer[^>]*>\n?(.*?)\n?</answer", re.DOTALL)
@@ -197,3 +199,36 @@ def test_a_graded_critique_is_kept_with_both_calls_and_its_grader(
     page = shown(project, rated[0].id)
     assert "graded by" in page
     assert "request for the critique" in page
+
+
+@pytest.mark.parametrize(
+    ("rubric", "judging", "noun"),
+    [
+        (JUDGED + 'graded_by = "critique"\n', {}, "ratings"),
+        (JUDGED + 'graded_by = "errors"\n', {}, "ratings"),
+        (JUDGED, MARKED, "errors"),
+    ],
+    ids=["graded by critique", "graded by errors", "marking"],
+)
+def test_a_judge_that_cannot_be_reached_to_write_leaves_no_scraps(
+    make_project: Maker, hire: Hire, rubric: str, judging: dict[str, object], noun: str
+) -> None:
+    def write(request: WriteRequest) -> str:
+        grades = "You turn a critique" in request.text
+        return "Verdict: 2" if grades else first_character(request)
+
+    project, whole = (make_project(n, rubric=rubric, judging=judging) for n in ("a", "b"))
+    judge = Down(lengthwise, write)
+    hire(asked_twice(judge, 0.5))
+    with pytest.raises(JudgeUnreachableError, match="came to nothing; the first: connection ref"):
+        run_cycles(project, more=1, watcher=Silent())
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert not [name for name in reads.done_units(1, "judging") if name.startswith(noun)]
+        assert (reads.markings(1), reads.preferences()) == ([], [])
+    judge.up = True
+    digests = []
+    for one in (project, whole):
+        run_cycles(one, more=1, watcher=Silent())
+        with LedgerReader.open(one.ledger_path) as reads:
+            digests.append(reads.digest())
+    assert digests[0] == digests[1]

@@ -10,8 +10,9 @@ import pytest
 from rlaif.config import JudgeConfig
 from rlaif.crew import Crew
 from rlaif.cycle import run_cycles
-from rlaif.errors import ConfigError, ModelError
+from rlaif.errors import ConfigError, JudgeUnreachableError, ModelError
 from rlaif.judges import Judge, JudgeRequest, Juror, WriteRequest, load_templates
+from rlaif.judges.second_asking import asked_twice
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.unit import Unit
 from rlaif.ledger.writer import Ledger
@@ -20,7 +21,7 @@ from rlaif.project import Project
 from rlaif.records import Revision
 from rlaif.testing import ScriptedJudge, ScriptedWriter
 from tests.cycle.conftest import JUDGED, RULES, Maker
-from tests.cycle.scripted import by_level
+from tests.cycle.scripted import Down, by_level
 from tests.cycle.watchers import Notes
 
 ALL = {"share": 1.0, "max_tokens": 5}
@@ -211,6 +212,24 @@ def test_killed_between_batches_it_ends_the_same(
         with LedgerReader.open(project.ledger_path) as reads:
             digests.append(reads.digest())
     assert digests[0] == digests[1]
+
+
+@pytest.mark.usefixtures("drafts_only")
+def test_a_judge_that_cannot_be_reached_to_mend_loses_no_draft(
+    make_project: Maker, hire: Hire
+) -> None:
+    judge = Down(taste, mend, "mender")
+    hire(asked_twice(judge, 0.5))
+    project = make_project(rubric=JUDGED, revision=ALL)
+    with pytest.raises(JudgeUnreachableError, match="12 of 12 calls to the judge mender"):
+        run_cycles(project, more=1, watcher=Silent())
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert reads.revisions(1) == []
+    judge.up = True
+    run_cycles(project, more=1, watcher=Silent())
+    found = revisions_by_number(project).values()
+    assert len(found) == len(judge.written) == 12
+    assert any(r.rejected is None for r in found)
 
 
 def test_what_cannot_be_mended_is_refused_before_a_row_is_written(

@@ -10,7 +10,7 @@ from rlaif.config import JudgingConfig
 from rlaif.errors import JudgeUnreachableError
 from rlaif.judges import PAIR_LABELS, JudgeReply, JudgeRequest, Juror, RubricJudge, load_templates
 from rlaif.judges.backend import Writer
-from rlaif.judges.protocol import WriteRequest, request_hash, verdict_of
+from rlaif.judges.protocol import WriteReply, WriteRequest, request_hash, verdict_of
 from rlaif.judges.second_asking import AskedTwice, asked_twice
 from rlaif.records import Choice, Unscored
 from rlaif.testing import ScriptedJudge, ScriptedWriter
@@ -144,3 +144,41 @@ def test_a_judge_that_is_gone_ends_the_run_instead_of_leaving_scraps(lost: int, 
 def test_some_that_fail_cost_the_others_nothing(lost: int, of: int) -> None:
     replies = AskedTwice(HalfGone(lost), 0.5).judge([request("at once")] * of)
     assert [r.failure is not None for r in replies] == [True] * lost + [False] * (of - lost)
+
+
+class WritesHalf(ScriptedWriter):
+    """Loses so many requests to write on their way, then writes."""
+
+    lost = 0
+
+    def write(self, requests: Sequence[WriteRequest]) -> list[WriteReply]:
+        gone = [WriteReply("", None, "connection refused")] * self.lost
+        return [*gone, *super().write(requests[self.lost :])]
+
+
+@pytest.mark.parametrize(
+    ("lost", "of", "gone"),
+    [(4, 4, True), (3, 5, True), (2, 4, False), (3, 3, False), (0, 0, False)],
+)
+def test_a_writer_that_is_gone_ends_the_run_as_a_judge_does(
+    lost: int, of: int, *, gone: bool
+) -> None:
+    inner = WritesHalf(mumbling, lambda _: "Better.")
+    inner.lost = lost
+    judge = asked_twice(inner, 0.5)
+    assert isinstance(judge, Writer)
+    asked = [WriteRequest("mend this", 20)] * of
+    if gone:
+        with pytest.raises(JudgeUnreachableError, match=f"{lost} of {of} calls .* refused"):
+            judge.write(asked)
+    else:
+        assert [r.failure is not None for r in judge.write(asked)] == [True] * lost + [False] * (
+            of - lost
+        )
+
+
+def test_text_that_was_cut_off_is_no_outage() -> None:
+    judge = asked_twice(ScriptedWriter(mumbling, lambda _: "much too long for it"), 0.5)
+    assert isinstance(judge, Writer)
+    replies = judge.write([WriteRequest("mend this", 2)] * 5)
+    assert all(r.failure is not None and r.call is not None for r in replies)
