@@ -170,6 +170,12 @@ class JudgingConfig(Section):
         description="quarantine when several judges are further apart than this, in bits "
         "(Jensen-Shannon divergence: two that are sure of opposite sides are 1 bit apart)",
     )
+    outlier_distance: Share = Field(
+        0.5,
+        description="quarantine what one of three judges or more stands alone on under any "
+        "criterion: further than this from every other, while no two others are so far apart "
+        "(compared: between their probabilities; rated: in shares of the scale); 1: never",
+    )
     mark_errors: bool = Field(
         False,
         description="whether a judge marks, in the words of each answer that it rates below the "

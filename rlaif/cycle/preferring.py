@@ -1,9 +1,12 @@
 """The stage that makes preferences of verdicts, ratings, revisions, and what humans said."""
 
+from collections.abc import Collection
+
 from rlaif.cycle.calibrating import judge_calibration, pairs_that_train
 from rlaif.cycle.context import CycleContext
 from rlaif.cycle.drafting import JUDGING, PREFERENCES, TRAIN, audit_quarantine
 from rlaif.ledger.unit import Unit
+from rlaif.records import CompletionScore
 from rlaif.stages.preferences import (
     calibrated,
     labels_of_comparisons,
@@ -26,8 +29,8 @@ def preferences(ctx: CycleContext) -> None:
         if ctx.config.preferences.uncompared == "ratings":
             scores = {s.completion_id: s for s in ctx.ledger.scores(ctx.number, JUDGING)}
             temperature = ctx.config.judging.score_temperature
-            apart = ctx.config.judging.max_disagreement
-            labelled += labels_of_ratings(completions, scores, verdicts, temperature, apart)
+            labelled += labels_of_ratings(completions, scores, verdicts, temperature)
+            _tell_held_back(ctx, scores.values())
         revisions = ctx.ledger.revisions(ctx.number)
         labelled += labels_of_revisions(revisions)
         measured = judge_calibration(ctx, ctx.number)
@@ -48,3 +51,12 @@ def preferences(ctx: CycleContext) -> None:
         rows.add_preferences(made)
 
     ctx.run_once(PREFERENCES, "preferences", work)
+
+
+def _tell_held_back(ctx: CycleContext, scores: Collection[CompletionScore]) -> None:
+    held = sum(score.quarantined is not None for score in scores)
+    if held:
+        ctx.watcher.note(
+            f"{held} of {len(scores)} answers are in no pair that ratings label: their jury is at "
+            f"odds, as rlaif critiques --quarantined --cycle {ctx.number} shows"
+        )

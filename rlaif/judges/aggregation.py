@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from rlaif.errors import StageError
 from rlaif.intervals import clipped
 from rlaif.judges.agreement import OrderedPair
+from rlaif.judges.combining import Outlier
 from rlaif.judges.rubric import AnyCriterion, JudgeCriterion, Rubric
 from rlaif.judges.weighing import (
     JudgedPair,
@@ -42,6 +43,7 @@ def score_completion(
     completion: Completion,
     judgements: Sequence[Judgement],
     disagreement: float | None = None,
+    quarantined: str | None = None,
 ) -> CompletionScore:
     """Combine all pointwise judgements of an answer.
 
@@ -50,6 +52,7 @@ def score_completion(
         completion: The answer; the judgements may be those of the answer that it duplicates.
         judgements: One pointwise judgement per criterion; pairwise ones are passed over.
         disagreement: How far the jurors were apart, in bits.
+        quarantined: Why a score must not train, if so.
 
     Returns:
         The weighted mean, 0 with ``vetoed_by`` where a veto is broken, or no score where any
@@ -86,6 +89,7 @@ def score_completion(
         parts=parts,
         vetoed_by=broken,
         disagreement=disagreement,
+        quarantined=quarantined,
     )
 
 
@@ -96,15 +100,16 @@ def pair_verdict(
     scores: tuple[CompletionScore, CompletionScore],
     judgements: Sequence[Judgement],
     disagreement: float | None = None,
-    outliers: Sequence[str] = (),
+    outliers: Sequence[Outlier] = (),
 ) -> PairVerdict:
     """Combine two scores and the judge's comparisons into P(first is better).
 
     Swapping first and second turns ``p_first`` into ``1 - p_first``. Two answers with the same
     words are not compared by the judge: its two orders would cancel, so ``P_judge`` is one half.
     The pair is quarantined when the judge's two orders, all criteria together, fall on different
-    sides of one half and differ by more than ``flip_threshold``, or when the jurors are further
-    apart than ``max_disagreement``, unless a veto decides it; and when a comparison holds no
+    sides of one half and differ by more than ``flip_threshold``, when the jurors are further
+    apart than ``max_disagreement``, or when one of them stands alone, unless a veto decides it;
+    when it is labelled by ratings alone and one of these is; and when a comparison holds no
     verdict, which leaves it unscored too.
 
     Args:
@@ -115,7 +120,7 @@ def pair_verdict(
         judgements: Pairwise ones in both orders for each of ``criteria_to_compare``; pointwise
             ones are passed over.
         disagreement: How far the jurors were apart on the pair, in bits.
-        outliers: The jurors that stood apart from the others, for the reason that is given.
+        outliers: The jurors that stood apart from all others.
 
     Raises:
         StageError: The two are the same completion, or a comparison is missing.

@@ -25,6 +25,13 @@ Combine = Literal["mean", "majority", "dawid_skene"]
 Opinions = Mapping[str, Opinion | None]
 
 
+class Outlier(NamedTuple):
+    """A juror that stood apart from others that agreed, and the criterion that it was asked on."""
+
+    juror: str
+    criterion: str
+
+
 class Merged(NamedTuple):
     """An item's judgements with one verdict per question.
 
@@ -33,12 +40,12 @@ class Merged(NamedTuple):
             who wrote them.
         disagreement: The jurors' divergence in bits, its mean over the item's questions weighted by
             criterion; None where no question has two opinions.
-        outliers: The jurors that stood apart, on any question, from others that agreed.
+        outliers: Who stood apart, on any question that can change a label.
     """
 
     judgements: list[Judgement]
     disagreement: float | None
-    outliers: tuple[str, ...]
+    outliers: tuple[Outlier, ...]
 
 
 class _Question(NamedTuple):
@@ -57,7 +64,10 @@ class _Question(NamedTuple):
 
 
 def merge(
-    items: Sequence[Sequence[Judgement]], criteria: Sequence[JudgeCriterion], how: Combine
+    items: Sequence[Sequence[Judgement]],
+    criteria: Sequence[JudgeCriterion],
+    how: Combine,
+    outlier_distance: float = 1.0,
 ) -> list[Merged]:
     """Merge the judgements of jurors.
 
@@ -68,6 +78,7 @@ def merge(
         how: ``mean`` of the distributions; ``majority`` of the likeliest labels; ``dawid_skene``
             weighs jurors by how they err, fitted to all items here, criterion by criterion: so it
             wants many items.
+        outlier_distance: How far from every other a juror stands that stands apart; 1: none does.
 
     Returns:
         One for each item. A question on which no more than half of the jurors have a verdict is
@@ -77,7 +88,7 @@ def merge(
     grouped = [_questions(judgements, known) for judgements in items]
     asked = [found for item in grouped for found in item if isinstance(found, _Question)]
     verdicts = dict(zip(map(_key, asked), _verdicts(asked, how), strict=True))
-    return [_merged(item, verdicts) for item in grouped]
+    return [_merged(item, verdicts, outlier_distance) for item in grouped]
 
 
 def opinion_of(verdict: Verdict, levels: int) -> tuple[float, ...] | None:
@@ -152,17 +163,23 @@ def _settled(question: _Question, opinion: Opinion | Unscored) -> Verdict:
     return verdict_from_opinion(opinion, question.judgements[0].kind)
 
 
-def _merged(item: Sequence[_Question | Judgement], verdicts: Mapping[Hashable, Verdict]) -> Merged:
+def _merged(
+    item: Sequence[_Question | Judgement],
+    verdicts: Mapping[Hashable, Verdict],
+    outlier_distance: float,
+) -> Merged:
     judgements: list[Judgement] = []
     parts: list[tuple[float, float]] = []
-    alone: set[str] = set()
+    alone: set[Outlier] = set()
     for found in item:
         if isinstance(found, Judgement):
             judgements.append(found)
             continue
         verdict = verdicts[_key(found)]
         judgements.append(found.judgements[0].model_copy(update={"verdict": verdict, "judge": ""}))
-        alone.update(outliers(found.opinions))
+        if found.criterion.weight > 0.0 or found.criterion.veto:
+            apart_from_all = outliers(found.opinions, outlier_distance)
+            alone.update(Outlier(name, found.criterion.name) for name in apart_from_all)
         apart = disagreement(found.opinions)
         if apart is not None:
             parts.append((found.criterion.weight, apart))

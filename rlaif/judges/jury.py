@@ -163,8 +163,10 @@ def disagreement(opinions: Mapping[str, Opinion | None]) -> float | None:
 def outliers(opinions: Mapping[str, Opinion | None], threshold: float = 0.5) -> tuple[str, ...]:
     """Return the jurors that stand apart from others that agree.
 
-    A juror stands apart where its distance (total variation) from every other juror is over the
-    threshold while no two of the others are that far apart; it takes three to tell.
+    A juror stands apart where its distance from every other juror is over the threshold while no
+    two of the others are that far apart; it takes three to tell. The distance is the earth mover's
+    over labels that stand in order, as a share of the scale: for pairs the difference of their P,
+    for ratings that are sure the difference of their scores.
 
     Args:
         opinions: By juror; None abstains.
@@ -176,7 +178,8 @@ def outliers(opinions: Mapping[str, Opinion | None], threshold: float = 0.5) -> 
     table, names = _table(opinions)
     if table is None or len(names) < 3:
         return ()
-    apart = 0.5 * np.abs(table[:, None] - table[None]).sum(axis=2) > threshold
+    below = table.cumsum(axis=1)[:, :-1]
+    apart = np.abs(below[:, None] - below[None]).mean(axis=2).clip(max=1.0) > threshold
     return tuple(
         name
         for place, name in enumerate(names)

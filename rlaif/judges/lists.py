@@ -14,8 +14,9 @@ from itertools import combinations
 from typing import NamedTuple
 
 from rlaif.errors import ConfigError, StageError
+from rlaif.judges.combining import Outlier
 from rlaif.judges.juror import Juror
-from rlaif.judges.jury import disagreement
+from rlaif.judges.jury import disagreement, outliers
 from rlaif.judges.ranking import PlackettLuce, plackett_luce
 from rlaif.judges.rubric import JudgeCriterion, Rubric
 from rlaif.judges.weighing import (
@@ -176,11 +177,18 @@ class _Rankings:
 
     def apart(self, pair: Pair) -> float | None:
         """How far jurors are apart on a pair, in bits: by the shares of orders they put it in."""
+        return disagreement(self._opinions(pair))
+
+    def outliers(self, pair: Pair, distance: float) -> list[Outlier]:
+        """Which juror stands apart on a pair, by the same shares; one or none."""
+        return [Outlier(name, self.name) for name in outliers(self._opinions(pair), distance)]
+
+    def _opinions(self, pair: Pair) -> dict[str, tuple[float, float]]:
         shares: dict[str, list[bool]] = {}
         for said in self._ranked:
             shares.setdefault(said.judge, []).append(_is_above(pair, said.ranked))
         above = {judge: sum(found) / len(found) for judge, found in shares.items()}
-        return disagreement({judge: (share, 1.0 - share) for judge, share in above.items()})
+        return {judge: (share, 1.0 - share) for judge, share in above.items()}
 
     def _fit(self, ranked: Sequence[_Ranked]) -> PlackettLuce:
         key = tuple(ranked)
@@ -214,7 +222,8 @@ class _Said:
         if self.unscored:
             return JudgedPair(unscored=tuple(self.unscored)), None
         apart = self._mean(lambda c: c.apart(pair))
-        reasons = [reason for reason in (doubt, split_jury(settings, apart)) if reason]
+        alone = [o for c in self._criteria for o in c.outliers(pair, settings.outlier_distance)]
+        reasons = [reason for reason in (doubt, split_jury(settings, apart, alone)) if reason]
         judged = JudgedPair(
             p_first=_weighted([(c.weight, c.p_first(pair)) for c in self._criteria]),
             p_forward=self._mean(lambda c: c.p_shown(pair, first=True)),

@@ -34,7 +34,7 @@ from rlaif.judges.rubric import (
 )
 from rlaif.judges.rules import judge_by_rule
 from rlaif.judges.similarity import Similarity, texts_needed
-from rlaif.judges.weighing import VerdictSettings, criteria_to_compare
+from rlaif.judges.weighing import VerdictSettings, criteria_to_compare, split_jury
 from rlaif.records import (
     Completion,
     CompletionScore,
@@ -202,8 +202,9 @@ class RubricJudge:
     ) -> list[CompletionScore]:
         """Combine what :meth:`rate` returned; see ``aggregation.score_completion``."""
         return [
-            score_completion(self.rubric, answer, merged.judgements, merged.disagreement)
-            for (_, answer), merged in zip(items, self._merge(judged), strict=True)
+            score_completion(self.rubric, answer, found.judgements, found.disagreement, doubt)
+            for (_, answer), found in zip(items, self._merge(judged), strict=True)
+            for doubt in [split_jury(self.settings, found.disagreement, found.outliers)]
         ]
 
     def pair_verdicts(
@@ -273,7 +274,8 @@ class RubricJudge:
         ]
 
     def _merge(self, judged: Sequence[Sequence[Judgement]]) -> list[Merged]:
-        return merge(judged, self.rubric.judge_criteria, self.settings.combine)
+        how = self.settings
+        return merge(judged, self.rubric.judge_criteria, how.combine, how.outlier_distance)
 
     def _both_orders(self, item: ComparedItem) -> list[Question]:
         prompt, first, second = item

@@ -12,7 +12,7 @@ from typing import Literal
 
 from rlaif.config import JudgingConfig
 from rlaif.intervals import clipped
-from rlaif.judges.combining import Combine
+from rlaif.judges.combining import Combine, Outlier
 from rlaif.judges.rubric import JudgeCriterion, Rubric
 from rlaif.records import Completion, CompletionScore, PairVerdict
 
@@ -27,6 +27,7 @@ class VerdictSettings:
     clamp: float = 0.0
     combine: Combine = "mean"
     max_disagreement: float = 1.0
+    outlier_distance: float = 1.0
     compare: Literal["pairs", "lists"] = "pairs"
     list_size: int = 5
     list_orders: int = 2
@@ -42,6 +43,7 @@ class VerdictSettings:
             clamp=judging.clamp,
             combine=judging.combine,
             max_disagreement=judging.max_disagreement,
+            outlier_distance=judging.outlier_distance,
             compare=judging.compare,
             list_size=judging.list_size,
             list_orders=judging.list_orders,
@@ -52,13 +54,15 @@ class VerdictSettings:
         """Return what can change a label: settings that change nothing here are left out.
 
         Args:
-            jurors: How many judge; with one there is nothing to combine.
+            jurors: How many judge; with one there is nothing to combine, and of two none is alone.
         """
         found = asdict(self)
         if not self.clamp:
             del found["clamp"]
         if jurors < 2:
             del found["combine"], found["max_disagreement"]
+        if jurors < 3 or self.outlier_distance == 1.0:
+            del found["outlier_distance"]
         if self.compare == "pairs":
             for name in ("compare", "list_size", "list_orders", "list_min_tau"):
                 del found[name]
@@ -127,33 +131,48 @@ def weigh(
     p_scores = p_from_scores(
         scores[0].score or 0.0, scores[1].score or 0.0, settings.score_temperature
     )
+    by_ratings = None if decided else _doubt_of(scores)
     return PairVerdict(
         first_id=first.id,
         second_id=second.id,
         p_first=clipped((1.0 - weight) * p_scores + weight * p_judge),
         p_forward=judged.p_forward,
         p_backward=judged.p_backward,
-        quarantined=judged.doubt if weight > 0.0 else None,
+        quarantined=judged.doubt if weight > 0.0 else by_ratings,
         disagreement=disagreement,
     )
 
 
 def split_jury(
-    settings: VerdictSettings, disagreement: float | None, outliers: Sequence[str] = ()
+    settings: VerdictSettings, disagreement: float | None, outliers: Sequence[Outlier] = ()
 ) -> str | None:
-    """Say how far the jurors are apart on a pair, and who stands alone, where it is too far."""
-    if disagreement is None or disagreement <= settings.max_disagreement:
-        return None
-    told = (
-        f"the jury is split: its verdicts are {disagreement:.2f} bits apart, over "
-        f"{settings.max_disagreement:.2f}"
-    )
-    return f"{told}; {' and '.join(outliers)} stood alone" if outliers else told
+    """Say how far the jurors are apart on something, if too far, and who stands alone on it."""
+    told = []
+    if disagreement is not None and disagreement > settings.max_disagreement:
+        told.append(
+            f"the jury is split: its verdicts are {disagreement:.2f} bits apart, over "
+            f"{settings.max_disagreement:.2f}"
+        )
+    under: dict[str, list[str]] = {}
+    for juror, criterion in outliers:
+        under.setdefault(juror, []).append(criterion)
+    told += [
+        f"{juror} stood alone under {' and '.join(criteria)}: over "
+        f"{settings.outlier_distance:.2f} from every other juror"
+        for juror, criteria in under.items()
+    ]
+    return "; ".join(told) or None
 
 
 def p_from_scores(first: float, second: float, temperature: float) -> float:
     """Return P(first better) = ``sigmoid((first - second) / T)``, safe for gaps of any size."""
     return 0.5 * (1.0 + math.tanh((first - second) / temperature / 2.0))
+
+
+def _doubt_of(scores: Sequence[CompletionScore]) -> str | None:
+    """Say why a label of ratings alone is not to be trusted, if so."""
+    told = [f"{s.completion_id}: {s.quarantined}" for s in scores if s.quarantined is not None]
+    return "; ".join(told) or None
 
 
 def _without_score(score: CompletionScore) -> list[str]:

@@ -1,7 +1,7 @@
 """Keeping the index behind ``rlaif critiques`` in step with what it was made from.
 
-The index holds no text: where what is known of a critique changes (its pair's verdict comes, its
-prompt gets other tags), its old entry is taken out by giving it once more.
+The index holds no text: where what is known of a critique changes (its pair's verdict comes, or its
+answer's score, or its prompt gets other tags), its old entry is taken out by giving it once more.
 """
 
 import json
@@ -30,6 +30,10 @@ _OF_PAIRS = (
     "SELECT c.seq FROM json_each(?1) e JOIN critique_others o "
     "ON o.completion_id IN (e.value ->> 0, e.value ->> 1) JOIN critiques c ON c.id = o.critique_id"
 )
+_OF_HELD = (
+    "SELECT c.seq FROM json_each(?1) e JOIN critiques c ON c.first_id = e.value "
+    "WHERE c.second_id IS NULL"
+)
 _OF_TAGGED = (
     "SELECT c.seq FROM json_each(?1) e JOIN prompts p ON p.id = e.value ->> 0 "
     "AND p.tags != e.value ->> 1 JOIN completions k ON k.prompt_id = p.id "
@@ -42,10 +46,12 @@ class Changes(NamedTuple):
 
     Attributes:
         pairs: The ids of pairs that get a verdict.
+        held: The ids of answers that get a score that must not train.
         tags: Prompts' ids and tags, these as JSON.
     """
 
     pairs: Sequence[tuple[str, str]]
+    held: Sequence[str]
     tags: Sequence[tuple[str, str]]
 
 
@@ -87,7 +93,8 @@ class CritiqueIndex:
     def touched(self, changes: Changes) -> list[Entry]:
         """Return the entries, as they are now, that some changes may change."""
         seqs: set[int] = set()
-        for sql, ids in ((_OF_PAIRS, changes.pairs), (_OF_TAGGED, changes.tags)):
+        pairs, held, tags = changes
+        for sql, ids in ((_OF_PAIRS, pairs), (_OF_HELD, held), (_OF_TAGGED, tags)):
             if ids:
                 seqs |= {r[0] for r in self._connection.execute(sql, [json.dumps(ids)])}
         return list(self._entries_of(sorted(seqs)))

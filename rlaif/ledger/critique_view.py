@@ -11,7 +11,7 @@ from rlaif.records import Record, Verdict
 
 JUDGE = "coalesce(nullif(c.judge, ''), j.judge)"
 PAIR = (
-    "coalesce(a.quarantined, b.quarantined) AS quarantined, "
+    "coalesce(a.quarantined, b.quarantined, o.unscored) AS quarantined, "
     "coalesce(a.p_forward, b.p_forward) AS p_forward, "
     "coalesce(a.p_backward, b.p_backward) AS p_backward"
 )
@@ -23,6 +23,8 @@ CRITIQUES = (
     "AND a.first_id = c.first_id AND a.second_id = c.second_id "
     "LEFT JOIN pair_verdicts b ON b.cycle = c.cycle AND b.stage = c.stage "
     "AND b.first_id = c.second_id AND b.second_id = c.first_id "
+    "LEFT JOIN scores o ON c.second_id IS NULL AND o.cycle = c.cycle AND o.stage = c.stage "
+    "AND o.completion_id = c.first_id AND o.score IS NOT NULL "
 )
 _COLUMNS = (
     *("c.seq", "c.id", "c.cycle", "c.stage", "c.criterion", "c.kind", "c.rubric_hash"),
@@ -50,7 +52,7 @@ class CritiqueView(Record):
     order in which the judge saw them. ``judge``, ``label_probs`` and ``reply`` are None for
     criteria that ask no model. ``margin`` is how decided the verdict is, from 0 to 1, None where
     it is unscored or a ranking. ``flipped`` and ``quarantined`` (the reason) are those of the pair,
-    for a list those of any of its pairs.
+    for a list those of any of its pairs; a rating is quarantined where its answer's score is.
     """
 
     seq: int

@@ -296,13 +296,20 @@ def reply_from(row: Fields) -> StoredReply:
 
 
 def score_row(score: CompletionScore, place: Row) -> Row:
-    """Return the row of a completion's score."""
-    return {**place, **score.model_dump(), "parts": to_json(score.parts)}
+    """Return the row of a completion's score.
+
+    Its ``unscored`` is the reason against it, whether there is no score or one that must not train.
+    """
+    fields = score.model_dump(exclude={"quarantined"})
+    why = score.unscored if score.score is None else score.quarantined
+    return {**place, **fields, "unscored": why, "parts": to_json(score.parts)}
 
 
 def score_from(row: Fields) -> CompletionScore:
     """Return the score of a row."""
-    fields = {name: row[name] for name in CompletionScore.model_fields}
+    fields = {name: row[name] for name in CompletionScore.model_fields if name != "quarantined"}
+    if row["score"] is not None:
+        fields |= {"unscored": None, "quarantined": row["unscored"]}
     return CompletionScore(**fields | {"parts": json.loads(row["parts"])})
 
 

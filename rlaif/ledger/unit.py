@@ -51,6 +51,7 @@ class Unit:
         self._steps: list[Step] = []
         self._judged = False
         self._pairs: list[tuple[str, str]] = []
+        self._held: list[str] = []
         self._tags: list[tuple[str, str]] = []
 
     def add_prompts(self, prompts: Sequence[Prompt]) -> None:
@@ -100,6 +101,7 @@ class Unit:
     def add_scores(self, scores: Sequence[CompletionScore]) -> None:
         """Add completions' scores."""
         self._insert("scores", [rows.score_row(s, self.place) for s in scores])
+        self._held += [s.completion_id for s in scores if s.quarantined is not None]
 
     def add_pair_verdicts(self, pair_verdicts: Sequence[PairVerdict]) -> None:
         """Add verdicts on pairs."""
@@ -189,7 +191,7 @@ class Unit:
         """Write the unit's rows into the open transaction; only the ledger calls this."""
         db.table("units").insert({**self.place, "seconds": seconds, "done_at": done_at})
         last = index.last()
-        touched = index.touched(Changes(self._pairs, self._tags))
+        touched = index.touched(Changes(self._pairs, self._held, self._tags))
         for step in self._steps:
             step(db)
         if touched:

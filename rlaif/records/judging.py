@@ -1,8 +1,8 @@
 """What judges are asked and say, and what is made of it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from rlaif.records.base import Probability, Record
 
@@ -163,6 +163,7 @@ class CompletionScore(Record):
     ``score`` is None where a criterion was unscored (``unscored`` then says which and why).
     ``vetoed_by`` names the broken veto that made the score 0. ``disagreement`` is how far jurors
     were apart (Jensen-Shannon divergence in bits, weighted by criterion), None where one judged.
+    ``quarantined`` holds the reason why a score that there is must not train.
     """
 
     completion_id: str
@@ -171,6 +172,14 @@ class CompletionScore(Record):
     vetoed_by: str | None = None
     unscored: str | None = None
     disagreement: float | None = Field(None, ge=0.0)
+    quarantined: str | None = None
+
+    @model_validator(mode="after")
+    def _reasons_fit(self) -> Self:
+        given = self.unscored if self.score is not None else self.quarantined
+        if given is not None:
+            raise ValueError(f"{self.completion_id} with score {self.score}: {given}")
+        return self
 
 
 class PairVerdict(Record):

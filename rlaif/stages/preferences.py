@@ -94,7 +94,6 @@ def labels_of_ratings(
     scores: Mapping[str, CompletionScore],
     compared: Iterable[PairVerdict],
     temperature: float,
-    max_disagreement: float = 1.0,
 ) -> list[LabelledPair]:
     """Label every pair that was not compared from its two ratings alone.
 
@@ -104,12 +103,11 @@ def labels_of_ratings(
     with an unscored or quarantined verdict too: what the judge said of the two together stands.
 
     Args:
-        completions: Of any prompts; duplicates and unscored ones are left out.
+        completions: Of any prompts; duplicates and those whose score is unscored or quarantined
+            are left out.
         scores: By completion id.
         compared: Every verdict on two of them.
         temperature: T in P(first better) = sigmoid((score1 - score2) / T).
-        max_disagreement: Answers on whose ratings the jurors are further apart, in bits, are left
-            out, as compared pairs are.
     """
     known = {frozenset((v.first_id, v.second_id)) for v in compared}
     labelled: list[LabelledPair] = []
@@ -117,8 +115,7 @@ def labels_of_ratings(
         rated = [
             (c.id, s)
             for c in own
-            if (s := _usable_score(scores, c)) is not None
-            and (scores[c.id].disagreement or 0.0) <= max_disagreement
+            if (s := _usable_score(scores, c)) is not None and scores[c.id].quarantined is None
         ]
         labelled += [
             LabelledPair(first, second, p_from_scores(mine, other, temperature), "ratings")

@@ -92,7 +92,9 @@ _VERDICTS = (
     ),
     click.option("--flipped", is_flag=True, help="Only pairs that flip with the order."),
     click.option(
-        "--quarantined", is_flag=True, help="Only pairs kept from training, with the reason."
+        "--quarantined",
+        is_flag=True,
+        help="Only of pairs, and ratings, kept from training, with the reason.",
     ),
     click.option("--unscored", is_flag=True, help="Only those without a verdict."),
 )

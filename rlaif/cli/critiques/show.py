@@ -114,6 +114,9 @@ def _down(found: Lineage) -> Iterator[str]:
         yield hanging("pair", _pair(pair))
         if pair.quarantined is not None:
             yield hanging("held back", pair.quarantined)
+    rated = found.told.view
+    if rated.kind == "pointwise" and rated.quarantined is not None:
+        yield hanging("held back", f"the rating: {rated.quarantined}")
     for revision in found.revisions:
         yield hanging("revision", _revision(revision))
     for preference in found.preferences:

@@ -173,13 +173,13 @@ FAULTS = {
     ),
     "a-doubt-that-decides-nothing-quarantines": (
         "rlaif/judges/weighing.py",
-        "quarantined=judged.doubt if weight > 0.0 else None,",
-        "quarantined=judged.doubt,",
+        "quarantined=judged.doubt if weight > 0.0 else by_ratings,",
+        "quarantined=judged.doubt or by_ratings,",
     ),
     "a-split-jury-by-the-threshold-of-flips": (
         "rlaif/judges/weighing.py",
-        "if disagreement is None or disagreement <= settings.max_disagreement:",
-        "if disagreement is None or disagreement <= settings.flip_threshold:",
+        "if disagreement is not None and disagreement > settings.max_disagreement:",
+        "if disagreement is not None and disagreement > settings.flip_threshold:",
     ),
     "criteria-without-weight-are-compared": (
         "rlaif/judges/weighing.py",

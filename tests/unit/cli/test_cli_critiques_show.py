@@ -14,7 +14,14 @@ from rlaif.cli.critiques.columns import side_by_side, wrapped
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
 from rlaif.project import Project
-from rlaif.records import ArtifactRef, Choice, JudgeCall, PairVerdict
+from rlaif.records import (
+    ArtifactRef,
+    Choice,
+    CompletionScore,
+    JudgeCall,
+    PairVerdict,
+    Rating,
+)
 
 PAIR = ["completion-capital-0-1", "completion-capital-1-1"]
 LONG = "It is rude and says nothing of the time it takes. " * 4
@@ -132,6 +139,19 @@ def test_what_nothing_was_trained_on_says_so(here: Rlaif, project: Project) -> N
     assert "  held back it flips\n            with 50%\n" in printed
     assert "  preference  none: nothing was trained on it" in printed
     assert "reward model" not in printed
+
+
+def test_a_rating_that_is_held_back_says_why(here: Rlaif, project: Project) -> None:
+    with Ledger.open(project.ledger_path) as ledger, ledger.unit(3, "judging", "r") as unit:
+        name = "completion-sum-0-3"
+        unit.add_judgements(RUBRIC, [judgement("r", "tone", [name], "?", Rating(score=0.5))])
+        held = CompletionScore(
+            completion_id=name, score=0.5, parts={}, quarantined="odd stood\nalone"
+        )
+        unit.add_scores([held])
+    printed = here("critiques", "show", "critique-r").stdout
+    assert "  held back the rating: odd stood\n            alone\n" in printed
+    assert "  held back odd stood\n            alone" in here("critiques", "--quarantined").stdout
 
 
 @pytest.mark.usefixtures("pair")

@@ -38,8 +38,9 @@ def test_settings_come_from_the_configuration() -> None:
         clamp=0.1,
         combine="majority",
         max_disagreement=0.2,
+        outlier_distance=0.3,
     )
-    expected = VerdictSettings(0.3, 0.4, 0.7, 0.1, "majority", 0.2)
+    expected = VerdictSettings(0.3, 0.4, 0.7, 0.1, "majority", 0.2, 0.3)
     assert VerdictSettings.from_config(judging) == expected
 
 

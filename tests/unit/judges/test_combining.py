@@ -209,11 +209,67 @@ def test_a_jury_that_is_split_is_quarantined_and_one_that_agrees_is_not() -> Non
     assert split.disagreement == pytest.approx(0.7136, abs=1e-4)
     assert "stood alone" not in (split.quarantined or "")
     _, three = decided(whole(taste(0.95, "x"), taste(0.9, "y"), taste(0.05, "z")))
-    assert (three.quarantined or "").endswith("bits apart, over 0.50; z stood alone")
+    assert (three.quarantined or "").endswith(
+        "bits apart, over 0.50; z stood alone under kind and true: over 0.50 from every other juror"
+    )
     _, lenient = decided(whole(taste(0.95, "x"), taste(0.05, "y"), max_disagreement=0.8))
     assert lenient.quarantined is None
     _, agreed = decided(whole(taste(0.95, "x"), taste(0.9, "y")))
     assert agreed.quarantined is None
+
+
+def fair(name: str, odd: str = "", level: float = 0.95) -> ScriptedJudge:
+    """Love the first answer, but under the odd criterion find it as good as the level says."""
+
+    def script(request: JudgeRequest) -> dict[str, float]:
+        liked = level if request.criterion == odd else 0.95
+        if len(request.labels) == 2:
+            p = liked if request.shown[0] == FIRST.text else 1.0 - liked
+            return {"A": p, "B": 1.0 - p}
+        place = liked * (len(request.labels) - 1)
+        return {x: max(0.0, 1.0 - abs(i - place)) for i, x in enumerate(request.labels)}
+
+    return ScriptedJudge(script, name)
+
+
+@pytest.mark.parametrize("jurors", [5, 7])
+def test_one_that_stands_alone_under_one_criterion_is_enough_however_many_agree(
+    jurors: int,
+) -> None:
+    odd = [*(fair(f"j{n}") for n in range(1, jurors)), fair("odd", "true", 0.05)]
+    alone = "odd stood alone under true: over 0.50 from every other juror"
+    scores, verdict = decided(whole(*odd))
+    assert verdict.disagreement is not None
+    assert verdict.disagreement < 0.5
+    assert verdict.quarantined == alone
+    assert verdict.p_first is not None
+    assert [s.quarantined for s in scores] == [alone, alone]
+    scores, verdict = decided(whole(*odd, outlier_distance=1.0))
+    assert [x.quarantined for x in (*scores, verdict)] == [None] * 3
+    _, near = decided(whole(*odd[:-1], fair("odd", "true", 0.46)))
+    assert near.quarantined is None
+
+
+def test_labels_of_ratings_alone_are_held_back_where_a_rating_is() -> None:
+    jury = [*(fair(f"j{n}") for n in range(4)), fair("odd", "true", 0.05)]
+    _, verdict = decided(whole(*jury, pairwise_weight=0.0))
+    assert verdict.p_first is not None
+    assert (verdict.quarantined or "").startswith(f"{FIRST.id}: odd stood alone under true")
+
+
+def test_a_criterion_that_changes_no_label_holds_nothing_back() -> None:
+    item = votes(0.95, 0.95, 0.05)
+    (merged,) = merge([item], [judge_criterion("kind", 0.0)], "mean", 0.5)
+    assert merged.outliers == ()
+    (merged,) = merge([item], [KIND], "mean", 0.5)
+    assert merged.outliers == (("z", "kind"),)
+
+
+def test_the_hash_knows_the_outliers_where_three_judge() -> None:
+    x, y, z = (taste(0.9, name) for name in "xyz")
+    assert whole(x, y, outlier_distance=0.2).rubric_hash == whole(x, y).rubric_hash
+    hashes = {whole(x, y, z, outlier_distance=d).rubric_hash for d in (0.2, 0.5, 1.0)}
+    assert len(hashes) == 3
 
 
 def test_the_clamp_holds_the_judges_own_probability() -> None:

@@ -304,10 +304,18 @@ def test_disagreement_of_two_is_scipys_divergence(left: list[float], right: list
         ({"a": YES, "b": YES, "c": NO, "d": NO}, ()),
         ({"a": YES, "b": YES, "c": YES, "d": NO}, ("d",)),
         ({"a": (1.0, 0.0, 0.0), "b": (0.0, 1.0, 0.0), "c": (0.0, 0.0, 1.0)}, ()),
+        ({"a": (0.0, 0.0, 1.0), "b": (0.0, 0.0, 1.0), "c": (0.0, 1.0, 0.0)}, ()),
+        ({"a": (0.0, 0.0, 1.0), "b": (0.0, 0.3, 0.7), "c": (0.7, 0.3, 0.0)}, ("c",)),
     ],
 )
 def test_outliers_by_hand(opinions: Question, expected: tuple[str, ...]) -> None:
     assert outliers(opinions) == expected
+
+
+def test_at_a_distance_of_1_nobody_stands_apart() -> None:
+    assert outliers({"a": YES, "b": YES, "c": NO}, threshold=1.0) == ()
+    nearly = 1.0 + 4e-7  # within what a distribution may be off by
+    assert outliers({"a": (nearly, 0.0), "b": (nearly, 0.0), "c": NO}, threshold=1.0) == ()
 
 
 def test_a_lower_threshold_finds_more() -> None:

@@ -296,6 +296,20 @@ def test_a_split_jury_quarantines_the_pairs_that_it_is_split_on() -> None:
     )
 
 
+def test_a_juror_that_ranks_alone_quarantines_the_pairs_that_it_stands_alone_on() -> None:
+    said = [
+        ranking("right", shown, ranked, judge)
+        for judge, ranked in (("one", "abc"), ("two", "abc"), ("three", "acb"))
+        for shown in ("abc", "cba")
+    ]
+    careful = VerdictSettings(1.0, 0.2, 0.4, outlier_distance=0.5, compare="lists")
+    found = judged(said, how=careful)
+    assert found["ab"].quarantined is None
+    assert found["bc"].quarantined == (
+        "three stood alone under right: over 0.50 from every other juror"
+    )
+
+
 def test_a_juror_that_abstains_costs_its_order_no_weight() -> None:
     said = [
         *(ranking("right", "abc", "abc", judge) for judge in ("one", "two", "three")),

@@ -19,7 +19,7 @@ from ledger_samples import (
 from rlaif.ledger.critique_reads import search_terms
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
-from rlaif.records import Choice, Message, Prompt, Rating, Unscored
+from rlaif.records import Choice, CompletionScore, Message, Prompt, Rating, Unscored
 
 PROMPTS = {
     "capital": "What is the capital of France?",
@@ -61,6 +61,32 @@ def fill(ledger: Ledger) -> Ledger:
 def names(ledger: Ledger | LedgerReader, **asked: object) -> list[str]:
     found = ledger.critiques(**asked)  # type: ignore[arg-type]
     return [view.id.removeprefix("judgement-") for view in found]
+
+
+def test_ratings_whose_score_must_not_train_are_found_with_the_reason(judged: Ledger) -> None:
+    held = CompletionScore(
+        completion_id="completion-odd-1", score=0.5, parts={}, quarantined="陪审团 is split"
+    )
+    mute = CompletionScore(
+        completion_id="completion-refund-0", score=None, parts={}, unscored="mumbled"
+    )
+    with judged.unit(1, "judging", "together") as unit:
+        unit.add_judgements(RUBRIC, [rating("late", "odd-1"), comparison("pair", "odd-1", "odd-0")])
+        unit.add_scores([held, mute])
+    assert names(judged, quarantined=True) == ["late"]
+    with judged.unit(1, "judging", "scores alone") as unit:
+        unit.add_scores([held.model_copy(update={"completion_id": "completion-chinese-0"})])
+    assert names(judged, quarantined=True) == ["late", "chinese"]
+    found = {view.id: view.quarantined for view in judged.critiques()}
+    assert found["judgement-late"] == found["judgement-chinese"] == "陪审团 is split"
+    assert {found[f"judgement-{name}"] for name in ("pair", "refund", "odd")} == {None}
+    assert {s.completion_id: s for s in judged.scores(1, "judging")}[mute.completion_id] == mute
+
+
+def test_a_score_is_unscored_or_quarantined_and_says_so_in_one_place() -> None:
+    for score, reason in ((0.5, "unscored"), (None, "quarantined")):
+        with pytest.raises(ValueError, match=r"c with score .*: why"):
+            CompletionScore(completion_id="c", score=score, parts={}, **{reason: "why"})
 
 
 def test_all_are_listed_newest_first_up_to_a_limit(judged_once: Ledger) -> None:

@@ -232,11 +232,12 @@ def test_revisions(shared: Ledger, fate: tuple[float | None, str | None], **fiel
     score=maybe_shares,
     parts=st.dictionaries(words, shares, max_size=4),
     vetoed_by=maybe_texts,
-    unscored=maybe_texts,
+    why=maybe_texts,
 )
-def test_scores(shared: Ledger, **fields: Any) -> None:
+def test_scores(shared: Ledger, why: str | None, **fields: Any) -> None:
     _, first, _ = pair(shared)
-    score = CompletionScore(completion_id=first, **fields)
+    reason = {"unscored" if fields["score"] is None else "quarantined": why}
+    score = CompletionScore(completion_id=first, **fields, **reason)
     with shared.unit(1, "judging", first) as unit:
         unit.add_scores([score])
     assert score in shared.scores(1, "judging")

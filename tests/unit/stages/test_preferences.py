@@ -221,9 +221,8 @@ def test_a_calibrated_label_is_the_same_read_from_the_other_side(p: float) -> No
 
 
 def test_answers_on_whose_ratings_the_jury_is_split_are_not_paired() -> None:
-    apart = score("a", 0.9).model_copy(update={"disagreement": 0.6})
+    apart = score("a", 0.9).model_copy(update={"quarantined": "the jury is split"})
     scores = {"a": apart, "b": score("b", 0.5), "c": score("c", 0.1)}
     answers = [answer(n) for n in "abc"]
-    found = labels_of_ratings(answers, scores, [], 0.15, max_disagreement=0.5)
+    found = labels_of_ratings(answers, scores, [], 0.15)
     assert [{p.first_id, p.second_id} for p in found] == [{"b", "c"}]
-    assert len(labels_of_ratings(answers, scores, [], 0.15, max_disagreement=0.6)) == 3
