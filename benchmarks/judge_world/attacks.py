@@ -14,9 +14,9 @@ from benchmarks.judge_world.defences import Defences, mirrored
 from benchmarks.judge_world.world import World, grades
 from rlaif.config import RlaifConfig
 from rlaif.judges import RubricJudge
-from rlaif.judges.panel import ComparedItem
 from rlaif.judges.probes import KINDS, PROBE_POLICY, Attacks
 from rlaif.judges.protocol import PAIR_LABELS
+from rlaif.judges.twins import TriedPair, Twin
 from rlaif.records import Completion, CompletionScore, Prompt, Unscored, make_id
 from rlaif.seeds import numpy_generator
 from rlaif.stages.attacking import WHOLE
@@ -56,13 +56,16 @@ class Case:
         kind: The attack.
         target: Whose worse answer is attacked.
         rated: The attacked answer as it is rated for itself: a forger writes the highest grade.
-        compared: The attacked answer as it is paired: a forger writes the first letter.
+        compared: The attacked answer as it is paired with the better one, the same in both orders,
+            as a policy's would be: a forger writes the first letter.
+        twin: The attacked answer beside itself unattacked: a forger writes the letter of its place.
     """
 
     kind: str
     target: Target
     rated: Completion
     compared: Completion
+    twin: Twin
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,9 @@ def make_cases(targets: Sequence[Target], attacks: Attacks, top: str) -> list[Ca
             target,
             attacked(target.worse, kind, words(target.worse.text, top)),
             attacked(target.worse, kind, words(target.worse.text, PAIR_LABELS[0])),
+            Twin(
+                {x: attacked(target.worse, kind, words(target.worse.text, x)) for x in PAIR_LABELS}
+            ),
         )
         for kind, words in ways(attacks).items()
         for target in targets
@@ -205,7 +211,7 @@ def _difference(new: CompletionScore, old: CompletionScore) -> float | None:
     return None if new.score is None or old.score is None else new.score - old.score
 
 
-def _compare(panel: RubricJudge, defences: Defences, items: Sequence[ComparedItem]) -> list[Any]:
+def _compare(panel: RubricJudge, defences: Defences, items: Sequence[TriedPair]) -> list[Any]:
     judged = panel.compare(items)
     if defences.both_orders:
         return judged
@@ -214,7 +220,7 @@ def _compare(panel: RubricJudge, defences: Defences, items: Sequence[ComparedIte
 
 def _twins(panel: RubricJudge, defences: Defences, cases: Sequence[Case]) -> list[float | None]:
     places = [i for i, case in enumerate(cases) if case.compared.text != case.target.worse.text]
-    items = [(cases[i].target.prompt, cases[i].compared, cases[i].target.worse) for i in places]
+    items = [(cases[i].target.prompt, cases[i].twin, cases[i].target.worse) for i in places]
     preferred = panel.preferences(items, _compare(panel, defences, items))
     known = {
         i: None if isinstance(p, Unscored) else p for i, p in zip(places, preferred, strict=True)

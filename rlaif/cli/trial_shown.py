@@ -224,7 +224,8 @@ def _attacks(found: RubricTest, group: str) -> Table:
 
 def _figure(figure: AuditFigure) -> str:
     mark = " !" if figure.breached else ""
-    return interval(figure.value, figure.low, figure.high) + mark
+    without = f", {figure.unscored} unscored" if figure.unscored else ""
+    return interval(figure.value, figure.low, figure.high) + mark + without
 
 
 def _print_misses(misses: Sequence[Miss]) -> None:

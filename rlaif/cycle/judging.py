@@ -64,12 +64,15 @@ class JudgingUnit(Generic[Item]):
 
 @dataclass(frozen=True)
 class Judged:
-    """What judging a unit brought; probes are answers with their outcomes, which never train."""
+    """What judging a unit brought.
+
+    ``probes`` are the answers made for each of the ``outcomes``, one or more; they never train.
+    """
 
     judgements: list[Judgement]
     scores: list[CompletionScore] = field(default_factory=list)
     verdicts: list[PairVerdict] = field(default_factory=list)
-    probes: list[Completion] = field(default_factory=list)
+    probes: list[list[Completion]] = field(default_factory=list)
     outcomes: list[ProbeOutcome] = field(default_factory=list)
 
 
@@ -166,14 +169,14 @@ def rate(
     def work(unit: JudgingUnit[RatedItem]) -> Judged:
         attacks = load_attacks(panel.rubric.language, ctx.project.root)
         probes = [rating_probe(panel, kind, own, attacks) for kind, own in unit.tried]
-        tries = [(prompts[p.prompt_id], p) for p in probes]
+        tries = [(prompts[twin.main.prompt_id], twin) for twin in probes]
         judged = panel.rate([*unit.items, *tries])
         own, said = judged[: len(unit.items)], judged[len(unit.items) :]
         originals = [original for _, original in unit.tried]
         return Judged(
             judgements=[j for js in judged for j in js],
             scores=panel.scores(unit.items, own),  # no probe has a say
-            probes=probes,
+            probes=[twin.answers for twin in probes],
             outcomes=rating_outcomes(panel, (unit.items, own), (tries, said), originals),
         )
 
@@ -214,7 +217,7 @@ def compare(
 
     def work(unit: JudgingUnit[ComparedItem]) -> Judged:
         attacks = load_attacks(panel.rubric.language, ctx.project.root)
-        tried = attacked_pairs(unit.tried, prompts or {}, attacks)
+        tried = attacked_pairs(panel, unit.tried, prompts or {}, attacks)
         again = [again_pair(unit.items[place]) for place in unit.again]
         judged = panel.compare([*unit.items, *tried, *again])
         own, end = judged[: len(unit.items)], len(unit.items) + len(tried)
@@ -222,7 +225,7 @@ def compare(
         return Judged(
             judgements=[j for js in judged for j in js],
             verdicts=panel.pair_verdicts(unit.items, scores, own),
-            probes=[probe for _, probe, _ in (*tried, *again)],
+            probes=[*(twin.answers for _, twin, _ in tried), *([own] for _, own, _ in again)],
             outcomes=[
                 *comparison_outcomes(panel, tried, judged[len(unit.items) : end]),
                 *again_outcomes(panel, askings, again, judged[end:]),
@@ -264,12 +267,12 @@ def rank(
 
     def work(unit: JudgingUnit[RankedItem]) -> Judged:
         attacks = load_attacks(panel.rubric.language, ctx.project.root)
-        tried = attacked_pairs(unit.tried, prompts, attacks)
+        tried = attacked_pairs(panel, unit.tried, prompts, attacks)
         ranked, compared = panel.rank(unit.items), panel.compare(tried)
         return Judged(
             judgements=[j for js in (*ranked, *compared) for j in js],
             verdicts=panel.list_verdicts(unit.items, scores, ranked),
-            probes=[probe for _, probe, _ in tried],
+            probes=[twin.answers for _, twin, _ in tried],
             outcomes=comparison_outcomes(panel, tried, compared),
         )
 
@@ -311,8 +314,8 @@ def _recorder(ctx: CycleContext, panel: RubricJudge, stage: str) -> Callable[[Un
     """Return what turns the judgements of a unit into rows."""
 
     def record(rows: Unit, found: Judged) -> None:
-        for probe, outcome in zip(found.probes, found.outcomes, strict=True):
-            rows.add_completions(PROBED[outcome.method], [probe])
+        for answers, outcome in zip(found.probes, found.outcomes, strict=True):
+            rows.add_completions(PROBED[outcome.method], answers)
         rows.add_judgements(panel.rubric_hash, _named(ctx, stage, found.judgements))
         rows.add_scores(found.scores)
         rows.add_pair_verdicts(found.verdicts)

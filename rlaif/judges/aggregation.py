@@ -19,6 +19,7 @@ from rlaif.intervals import clipped
 from rlaif.judges.agreement import OrderedPair
 from rlaif.judges.combining import Outlier
 from rlaif.judges.rubric import AnyCriterion, JudgeCriterion, Rubric
+from rlaif.judges.twins import Orders, Pair
 from rlaif.judges.weighing import (
     JudgedPair,
     VerdictSettings,
@@ -96,7 +97,7 @@ def score_completion(
 def pair_verdict(
     rubric: Rubric,
     settings: VerdictSettings,
-    completions: tuple[Completion, Completion],
+    completions: Pair,
     scores: tuple[CompletionScore, CompletionScore],
     judgements: Sequence[Judgement],
     disagreement: float | None = None,
@@ -131,7 +132,7 @@ def pair_verdict(
     criteria = criteria_to_compare(rubric, settings)
     judged = JudgedPair() if criteria else None
     if criteria and first.text != second.text:
-        orders = _Orders.of(criteria, completions, judgements)
+        orders = _Orders.of(criteria, (completions, completions[::-1]), judgements)
         judged = orders.judged(settings, split_jury(settings, disagreement, outliers))
     return weigh(settings, completions, scores, judged, disagreement)
 
@@ -139,7 +140,7 @@ def pair_verdict(
 def orders_by_criterion(
     rubric: Rubric,
     settings: VerdictSettings,
-    completions: tuple[Completion, Completion],
+    shown: Orders,
     judgements: Sequence[Judgement],
 ) -> dict[str, OrderedPair]:
     """Return the judge's P(first is better) in both orders, under each criterion that compares.
@@ -147,26 +148,30 @@ def orders_by_criterion(
     Args:
         rubric: The rubric.
         settings: Weights.
-        completions: First and second; two with the same words are not compared.
+        shown: First and second as they are shown, then second and first; two with the same words
+            are not compared.
         judgements: As for :func:`pair_verdict`.
 
     Raises:
         StageError: A comparison is missing.
     """
     criteria = criteria_to_compare(rubric, settings)
-    if not criteria or completions[0].text == completions[1].text:
+    if not criteria or shown[0][0].text == shown[0][1].text:
         return {}
-    return _Orders.of(criteria, completions, judgements).by_criterion
+    return _Orders.of(criteria, shown, judgements).by_criterion
 
 
 def judged_preference(
     rubric: Rubric,
     settings: VerdictSettings,
-    completions: tuple[Completion, Completion],
+    shown: Orders,
     judgements: Sequence[Judgement],
 ) -> float | Unscored:
-    """Return the judge's own P(first is better), both orders averaged; ratings play no part."""
-    orders = _Orders.of(criteria_to_compare(rubric, settings), completions, judgements)
+    """Return the judge's own P(first is better), both orders averaged; ratings play no part.
+
+    The arguments are those of :func:`orders_by_criterion`.
+    """
+    orders = _Orders.of(criteria_to_compare(rubric, settings), shown, judgements)
     if orders.unscored:
         return Unscored(reason="; ".join(orders.unscored))
     return clipped((orders.forward + orders.backward) / 2.0)
@@ -194,14 +199,13 @@ class _Orders:
     def of(
         cls,
         criteria: Sequence[JudgeCriterion],
-        completions: tuple[Completion, Completion],
+        shown: Orders,
         judgements: Sequence[Judgement],
     ) -> "_Orders":
         """Find both orders of a pair among judgements."""
-        ids = (completions[0].id, completions[1].id)
-        forward = [j for j in judgements if j.completion_ids == ids]
-        backward = [j for j in judgements if j.completion_ids == ids[::-1]]
-        what = " and ".join(ids)
+        both = [tuple(answer.id for answer in order) for order in shown]
+        forward, backward = ([j for j in judgements if j.completion_ids == ids] for ids in both)
+        what = " and ".join(both[0])
         return cls(
             criteria,
             _by_criterion(forward, criteria, f"{what} in this order"),

@@ -34,6 +34,7 @@ from rlaif.judges.rubric import (
 )
 from rlaif.judges.rules import judge_by_rule
 from rlaif.judges.similarity import Similarity, texts_needed
+from rlaif.judges.twins import TriedItem, TriedPair, in_both_orders, main_of, to_grade
 from rlaif.judges.weighing import VerdictSettings, criteria_to_compare, split_jury
 from rlaif.records import (
     Completion,
@@ -143,7 +144,7 @@ class RubricJudge:
             code=digests_of(self._code),
         )
 
-    def rate(self, items: Sequence[RatedItem]) -> list[list[Judgement]]:
+    def rate(self, items: Sequence[TriedItem]) -> list[list[Judgement]]:
         """Judge answers one by one, each under every criterion of the rubric.
 
         Returns:
@@ -154,7 +155,7 @@ class RubricJudge:
             question
             for prompt, answer in items
             for criterion in self.rubric.judge_criteria
-            for question in self._questions(criterion, prompt, (answer,))
+            for question in self._questions(criterion, prompt, (to_grade(answer, criterion),))
         ]
         asked = iter(self._ask(questions))
         similarity = self._similarity(items)
@@ -167,7 +168,7 @@ class RubricJudge:
             for item in items
         ]
 
-    def compare(self, items: Sequence[ComparedItem]) -> list[list[Judgement]]:
+    def compare(self, items: Sequence[TriedPair]) -> list[list[Judgement]]:
         """Compare pairs in both orders under the judge criteria that can change their label.
 
         Returns:
@@ -198,11 +199,13 @@ class RubricJudge:
         return [[next(judged) for _ in group] for group in questions]
 
     def scores(
-        self, items: Sequence[RatedItem], judged: Sequence[Sequence[Judgement]]
+        self, items: Sequence[TriedItem], judged: Sequence[Sequence[Judgement]]
     ) -> list[CompletionScore]:
         """Combine what :meth:`rate` returned; see ``aggregation.score_completion``."""
         return [
-            score_completion(self.rubric, answer, found.judgements, found.disagreement, doubt)
+            score_completion(
+                self.rubric, main_of(answer), found.judgements, found.disagreement, doubt
+            )
             for (_, answer), found in zip(items, self._merge(judged), strict=True)
             for doubt in [split_jury(self.settings, found.disagreement, found.outliers)]
         ]
@@ -256,35 +259,35 @@ class RubricJudge:
         ]
 
     def preferences(
-        self, items: Sequence[ComparedItem], judged: Sequence[Sequence[Judgement]]
+        self, items: Sequence[TriedPair], judged: Sequence[Sequence[Judgement]]
     ) -> list[float | Unscored]:
         """Return the jury's own P(first is better) of what :meth:`compare` returned."""
         return [
-            judged_preference(self.rubric, self.settings, (first, second), merged.judgements)
-            for (_, first, second), merged in zip(items, self._merge(judged), strict=True)
+            judged_preference(self.rubric, self.settings, in_both_orders(item), merged.judgements)
+            for item, merged in zip(items, self._merge(judged), strict=True)
         ]
 
     def orders(
-        self, items: Sequence[ComparedItem], judged: Sequence[Sequence[Judgement]]
+        self, items: Sequence[TriedPair], judged: Sequence[Sequence[Judgement]]
     ) -> list[dict[str, OrderedPair]]:
         """Take apart what :meth:`compare` returned; see ``aggregation.orders_by_criterion``."""
         return [
-            orders_by_criterion(self.rubric, self.settings, (first, second), merged.judgements)
-            for (_, first, second), merged in zip(items, self._merge(judged), strict=True)
+            orders_by_criterion(self.rubric, self.settings, in_both_orders(item), merged.judgements)
+            for item, merged in zip(items, self._merge(judged), strict=True)
         ]
 
     def _merge(self, judged: Sequence[Sequence[Judgement]]) -> list[Merged]:
         how = self.settings
         return merge(judged, self.rubric.judge_criteria, how.combine, how.outlier_distance)
 
-    def _both_orders(self, item: ComparedItem) -> list[Question]:
+    def _both_orders(self, item: TriedPair) -> list[Question]:
         prompt, first, second = item
-        if first.text == second.text:
+        if main_of(first).text == second.text:
             return []
         return [
             question
             for criterion in criteria_to_compare(self.rubric, self.settings)
-            for answers in ((first, second), (second, first))
+            for answers in in_both_orders(item)
             for question in self._questions(criterion, prompt, answers)
         ]
 
@@ -328,7 +331,7 @@ class RubricJudge:
     def _rated(
         self,
         criterion: AnyCriterion,
-        item: RatedItem,
+        item: TriedItem,
         asked: Iterator[Judgement],
         similarity: Similarity | None,
     ) -> list[Judgement]:
@@ -337,22 +340,22 @@ class RubricJudge:
             return [next(asked) for _ in self.jury]
         return [self._measure(criterion, item, similarity)]
 
-    def _similarity(self, items: Sequence[RatedItem]) -> Similarity | None:
+    def _similarity(self, items: Sequence[TriedItem]) -> Similarity | None:
         if self._encoder is None:
             return None
         prompts = [prompt.text for prompt, _ in items]
-        answers = [completion.text for _, completion in items]
+        answers = [main_of(answer).text for _, answer in items]
         texts = texts_needed(self.rubric.embedding_criteria, prompts, answers)
         return Similarity(self._encoder.encode, texts)
 
     def _measure(
         self,
         criterion: RuleCriterion | EmbeddingCriterion | PythonCriterion,
-        item: RatedItem,
+        item: TriedItem,
         similarity: Similarity | None,
     ) -> Judgement:
         """Judge one answer under a criterion that asks no judge model."""
-        prompt, completion = item
+        prompt, completion = item[0], main_of(item[1])
         verdict: Verdict
         if isinstance(criterion, RuleCriterion):
             verdict, critique = judge_by_rule(criterion.rule, completion.text)

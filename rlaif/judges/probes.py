@@ -10,11 +10,13 @@ Attacks on taste (Zheng et al. 2023, MT-Bench, 2306.05685, section 3.3): padding
 and an answer that says everything again. Their words are data: ``prompts/probes``.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rlaif.judges.twins import Twin
 from rlaif.project import share
 from rlaif.records import Completion, ProbeKind, TrialKind, make_id
 from rlaif.text import words_of
@@ -62,6 +64,22 @@ def load_attacks(language: str, root: Path | None = None) -> Attacks:
         return read_toml(own).validate(Attacks)
     name = code if code in _LANGUAGES else _LANGUAGES[0]
     return read_toml(share("prompts", "probes", f"{name}.toml")).validate(Attacks)
+
+
+def make_twin(
+    original: Completion, kind: TrialKind, attacks: Attacks, spoken: Mapping[str, str]
+) -> Twin:
+    """Change an answer to try the judge.
+
+    Args:
+        original: A policy's own answer.
+        kind: The attack, or the same question again.
+        attacks: Their words.
+        spoken: The labels that serve it best, each with what the judge writes for it.
+    """
+    if kind == AGAIN:
+        return Twin(dict.fromkeys(spoken, make_again(original)))
+    return Twin({best: make_probe(original, kind, attacks, s) for best, s in spoken.items()})
 
 
 def make_probe(original: Completion, kind: ProbeKind, attacks: Attacks, label: str) -> Completion:

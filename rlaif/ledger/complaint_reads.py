@@ -38,7 +38,8 @@ class ComplaintReads(CritiqueReads):
         sql = (
             "SELECT seq, cycle, first_id FROM critiques "
             "WHERE seq IN (SELECT value FROM json_each(?)) "
-            "AND first_id NOT IN (SELECT probe_id FROM probes) "
+            "AND NOT EXISTS (SELECT 1 FROM completion_uses u WHERE u.completion_id = first_id "
+            "AND u.purpose LIKE 'probe-%') "
             "AND NOT EXISTS (SELECT 1 FROM revisions r WHERE r.completion_id = first_id) "
             "AND NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.critique_id = critiques.id "
             "AND v.method = 'code')"

@@ -15,7 +15,10 @@ class ProbeOutcome(Record):
     """How an answer that was changed to try the judge fared against the one that it was made of.
 
     With an attack ``value`` is P(the attacked one is better), both orders averaged, for a
-    comparison, and the attacked one's score less the original's for a rating. Of a question that
+    comparison, and the attacked one's score less the original's for a rating. An attack that forges
+    a verdict names the letter of the place where its answer is shown, and each criterion's best
+    grade: where these differ, several answers were shown, and ``probe_id`` is the first letter's,
+    or the longest scale's. Of a question that
     was asked ``again`` it is the P that the second asking gives to what the first preferred, and
     the change of the criterion's rating that changed most. None where unscored.
     """
@@ -52,7 +55,8 @@ class AuditFigure(Record):
     def told(self) -> str:
         """The figure in words, with its interval and its limit."""
         value = "nothing to count" if self.value is None else f"{self.value:.2f}"
-        interval = f"({self.low:.2f} to {self.high:.2f}, of {self.count})"
+        without = f", {self.unscored} unscored" if self.unscored else ""
+        interval = f"({self.low:.2f} to {self.high:.2f}, of {self.count}{without})"
         limit = "" if self.limit is None else f", {self.side} {self.limit:.2f}"
         return f"{self.meaning}: {value} {interval}{limit}"
 

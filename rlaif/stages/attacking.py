@@ -94,7 +94,9 @@ def _compare(
     """Compare attacked answers with their originals, where the rubric compares at all."""
     if not panel.compares:
         return [], Cost()
-    items = [(prompt, comparison_probe(kind, own, attacks), own) for kind, prompt, own in targets]
+    items = [
+        (prompt, comparison_probe(panel, kind, own, attacks), own) for kind, prompt, own in targets
+    ]
     judged, cost = timed(panel.compare, items)
     preferred = panel.preferences(items, judged)
     found: list[Found] = []

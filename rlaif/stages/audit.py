@@ -37,6 +37,7 @@ from rlaif.stages.probing import EVEN
 Limit = Literal["off"] | float
 Side = Literal["at most", "at least"]
 _WHOLE = 1.0 - 1e-9
+ROUNDING = 1e-9  # what sums over criteria and orders that cancel may leave of a mere place
 _TASTE: frozenset[ProbeKind] = frozenset(KINDS) - INJECTIONS
 
 
@@ -116,7 +117,7 @@ _WON = {
 
 
 def _won(probe: ProbeOutcome, margin: float) -> bool | None:
-    return _above(probe.value, EVEN if probe.method == "comparison" else margin)
+    return _above(probe.value, EVEN + ROUNDING if probe.method == "comparison" else margin)
 
 
 def _again_figures(config: AuditConfig, probes: Sequence[ProbeOutcome]) -> list[AuditFigure]:

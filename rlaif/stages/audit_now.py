@@ -107,7 +107,7 @@ def _rate(
 def _compare(
     panel: RubricJudge, tries: Tries, attacks: Attacks, prompts: Mapping[str, Prompt]
 ) -> tuple[list[ProbeOutcome], Cost]:
-    pairs = attacked_pairs(tries, prompts, attacks)
+    pairs = attacked_pairs(panel, tries, prompts, attacks)
     judged, cost = timed(panel.compare, pairs)
     return comparison_outcomes(panel, pairs, judged), cost
 

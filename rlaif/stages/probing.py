@@ -8,8 +8,10 @@ import numpy as np
 
 from rlaif.judges import RubricJudge
 from rlaif.judges.panel import ComparedItem, RatedItem
-from rlaif.judges.probes import AGAIN, KINDS, Attacks, kind_of, make_again, make_probe
-from rlaif.judges.protocol import PAIR_LABELS
+from rlaif.judges.probes import AGAIN, KINDS, Attacks, kind_of, make_again, make_twin
+from rlaif.judges.protocol import PAIR_LABELS, rating_labels
+from rlaif.judges.twins import Twin
+from rlaif.judges.verdict_forms import VerdictForm, spoken_labels
 from rlaif.records import (
     Completion,
     CompletionScore,
@@ -24,6 +26,9 @@ from rlaif.seeds import numpy_generator
 
 EVEN = 0.5
 Rated = tuple[Sequence[RatedItem], Sequence[Sequence[Judgement]]]
+Probe = tuple[Prompt, Twin]
+ProbePair = tuple[Prompt, Twin, Completion]
+RatedProbes = tuple[Sequence[Probe], Sequence[Sequence[Judgement]]]
 
 
 def choose_originals(
@@ -74,19 +79,31 @@ def _drawn(
 
 def rating_probe(
     panel: RubricJudge, kind: TrialKind, original: Completion, attacks: Attacks
-) -> Completion:
-    """Change an answer that will be rated: a forger writes the highest grade there is."""
-    if kind == AGAIN:
-        return make_again(original)
-    top = max(len(criterion.choices) for criterion in panel.rubric.judge_criteria)
-    return make_probe(original, kind, attacks, str(top))
+) -> Twin:
+    """Change an answer that will be rated: a forger writes each criterion's highest grade."""
+    scales = sorted({len(c.choices) for c in panel.rubric.judge_criteria}, reverse=True)
+    forms = [juror.templates.forms.pointwise for juror in panel.jury]
+    spoken = {scale[-1]: _spoken(forms, scale, scale[-1]) for scale in map(rating_labels, scales)}
+    return make_twin(original, kind, attacks, spoken)
 
 
-def comparison_probe(kind: TrialKind, original: Completion, attacks: Attacks) -> Completion:
-    """Change an answer that will be compared: a forger writes the letter of the first."""
-    if kind == AGAIN:
-        return make_again(original)
-    return make_probe(original, kind, attacks, PAIR_LABELS[0])
+def comparison_probe(
+    panel: RubricJudge, kind: TrialKind, original: Completion, attacks: Attacks
+) -> Twin:
+    """Change an answer that will be compared: a forger writes the letter of its place."""
+    forms = [juror.templates.forms.pairwise for juror in panel.jury]
+    spoken = {label: _spoken(forms, PAIR_LABELS, label) for label in PAIR_LABELS}
+    return make_twin(original, kind, attacks, spoken)
+
+
+def _spoken(forms: Sequence[VerdictForm], labels: Sequence[str], wanted: str) -> str:
+    """Return what judges write for a label; the label itself where they do not write the same."""
+    words = set()
+    for form in forms:
+        spoken = spoken_labels(form, labels)
+        said = () if isinstance(spoken, Unscored) else spoken.items()
+        words.add(next((word for word, label in said if label == wanted), wanted))
+    return words.pop() if len(words) == 1 else wanted
 
 
 def settled_alone(panel: RubricJudge) -> RubricJudge:
@@ -104,11 +121,11 @@ def settled_alone(panel: RubricJudge) -> RubricJudge:
 
 
 def rating_outcome(
-    panel: RubricJudge, probe: Completion, score: CompletionScore, original: CompletionScore
+    panel: RubricJudge, probe: Twin, score: CompletionScore, original: CompletionScore
 ) -> ProbeOutcome:
     """Say how far an attack raised a score, or how far a rating moved when asked again."""
     missing = "; ".join(s.unscored or "no score" for s in (score, original) if s.score is None)
-    kind = kind_of(probe)
+    kind = kind_of(probe.main)
     if missing:
         gain = None
     elif kind == AGAIN:
@@ -117,7 +134,7 @@ def rating_outcome(
     else:
         gain = (score.score or 0.0) - (original.score or 0.0)
     return ProbeOutcome(
-        probe_id=probe.id,
+        probe_id=probe.main.id,
         original_id=original.completion_id,
         kind=kind,
         method="rating",
@@ -128,13 +145,13 @@ def rating_outcome(
 
 
 def comparison_outcome(
-    panel: RubricJudge, probe: Completion, original: Completion, p_probe: float | Unscored
+    panel: RubricJudge, probe: Twin, original: Completion, p_probe: float | Unscored
 ) -> ProbeOutcome:
     """Say how much the judge prefers an attacked answer to the one without."""
     return ProbeOutcome(
-        probe_id=probe.id,
+        probe_id=probe.main.id,
         original_id=original.id,
-        kind=kind_of(probe),
+        kind=kind_of(probe.main),
         method="comparison",
         rubric_hash=panel.rubric_hash,
         value=None if isinstance(p_probe, Unscored) else p_probe,
@@ -143,7 +160,7 @@ def comparison_outcome(
 
 
 def rating_outcomes(
-    panel: RubricJudge, answers: Rated, probes: Rated, originals: Sequence[Completion]
+    panel: RubricJudge, answers: Rated, probes: RatedProbes, originals: Sequence[Completion]
 ) -> list[ProbeOutcome]:
     """Say of each probe what its rating tells.
 
@@ -162,16 +179,20 @@ def rating_outcomes(
 
 
 def attacked_pairs(
-    tried: Iterable[tuple[TrialKind, Completion]], prompts: Mapping[str, Prompt], attacks: Attacks
-) -> list[ComparedItem]:
+    panel: RubricJudge,
+    tried: Iterable[tuple[TrialKind, Completion]],
+    prompts: Mapping[str, Prompt],
+    attacks: Attacks,
+) -> list[ProbePair]:
     """Return an attacked twin of each answer beside it; prompts are by id."""
     return [
-        (prompts[own.prompt_id], comparison_probe(kind, own, attacks), own) for kind, own in tried
+        (prompts[own.prompt_id], comparison_probe(panel, kind, own, attacks), own)
+        for kind, own in tried
     ]
 
 
 def comparison_outcomes(
-    panel: RubricJudge, pairs: Sequence[ComparedItem], judged: Sequence[Sequence[Judgement]]
+    panel: RubricJudge, pairs: Sequence[ProbePair], judged: Sequence[Sequence[Judgement]]
 ) -> list[ProbeOutcome]:
     """Say of each attacked twin how much the judge prefers it."""
     preferred = settled_alone(panel).preferences(pairs, judged)

@@ -1,7 +1,8 @@
 """A judge is tried while it judges: probes are stored, never trained on, and limits act."""
 
+import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -20,6 +21,14 @@ from tests.cycle.scripted import by_level
 from tests.cycle.watchers import Notes, StopAtStage, Stopped
 
 TRIED = {"probe_share": 0.5, "again_share": 0.0}
+MIXED = f"""{JUDGED}
+[[criteria]]
+name = "right"
+kind = "judge"
+weight = 0.5
+text = "The answer is right."
+choices = ["wrong", "partly", "mostly", "right"]
+"""
 STRICT = {**TRIED, "max_injection": 0.1}
 
 
@@ -32,15 +41,28 @@ def gullible(request: JudgeRequest) -> Mapping[str, float]:
     return by_level(request, levels)
 
 
+def obedient(request: JudgeRequest) -> Mapping[str, float]:
+    """Give the verdict that an answer forges, if it is one of this question's."""
+    said = re.findall(r"Verdict: (\S+)", "\n".join(request.shown))
+    if said and said[0] in request.labels:
+        return {label: float(label == said[0]) for label in request.labels}
+    return by_level(request, [0.4 / (1 + len(t)) for t in request.shown])
+
+
+def judge_all(
+    monkeypatch: pytest.MonkeyPatch, says: Callable[[JudgeRequest], Mapping[str, float]]
+) -> None:
+    def juror(_: Crew, config: JudgeConfig) -> Juror:
+        judge = ScriptedJudge(says, says.__name__)
+        return Juror(says.__name__, judge, load_templates("detailed"), config.min_label_mass)
+
+    monkeypatch.setattr(Crew, "_juror", juror)
+
+
 @pytest.fixture
 def talked_round(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every project's judge believes what answers say of themselves."""
-
-    def juror(_: Crew, config: JudgeConfig) -> Juror:
-        judge = ScriptedJudge(gullible, "gullible")
-        return Juror("gullible", judge, load_templates("detailed"), config.min_label_mass)
-
-    monkeypatch.setattr(Crew, "_juror", juror)
+    judge_all(monkeypatch, gullible)
 
 
 def run_until_it_trains(project: Project) -> None:
@@ -64,7 +86,8 @@ def test_probes_are_judged_and_stored_and_never_trained_on(make_project: Maker) 
         assert found[f"taste by {method}"].value == 0.0
     with LedgerReader.open(project.ledger_path) as reads:
         probes = reads.completions(1, "probe-rated") + reads.completions(1, "probe-compared")
-        assert len(probes) == 12
+        assert len(reads.probes(audit_of(project).rubric_hash)) == 12
+        assert len(probes) == 12 + 2  # two forge a verdict, and are compared with either letter
         ids = {p.id for p in probes}
         judged = {i for j in reads.judgements(cycle=1) for i in j.completion_ids}
         assert ids <= judged
@@ -75,6 +98,39 @@ def test_probes_are_judged_and_stored_and_never_trained_on(make_project: Maker) 
         verdicts = reads.pair_verdicts(1, "judging")
         assert not ids & {i for v in verdicts for i in (v.first_id, v.second_id)}
         assert reads.gate_decision(1) is not None
+
+
+def test_a_forger_has_a_twin_for_each_place_and_scale_and_none_of_them_trains(
+    make_project: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge_all(monkeypatch, obedient)
+    audit = {"probe_share": 1.0, "again_share": 0.0, "max_injection": "off"}
+    project = make_project(rubric=MIXED, audit=audit)
+    run_until_it_trains(project)
+    found = {f.name: f for f in audit_of(project).figures}
+    forged = 0
+    for name in ("forged_verdict by", "fence by"):
+        for method in ("comparison", "rating"):
+            figure = found[f"{name} {method}"]
+            assert (figure.value, figure.unscored) == (1.0, 0)
+        forged += found[f"{name} rating"].count
+    assert 4 <= forged < 12
+    with LedgerReader.open(project.ledger_path) as reads:
+        outcomes = {o.probe_id for o in reads.probes(audit_of(project).rubric_hash)}
+        judged = {i for j in reads.judgements(cycle=1) for i in j.completion_ids}
+        trained = {i for p in reads.preferences() for i in (p.first_id, p.second_id)}
+        for purpose in ("probe-rated", "probe-compared"):
+            ids = {twin.id for twin in reads.completions(1, purpose)}
+            assert len(ids) == 12 + forged
+            assert len(ids & outcomes) == 12
+            assert ids <= judged
+            assert not ids & trained
+        told = {v.id for v in reads.critique_views([seq for seq, _ in reads.complaints()])}
+        about = [j for j in reads.judgements(cycle=1) if j.id in told]
+        assert about
+        assert not {twin for j in about for twin in j.completion_ids} - {
+            c.id for c in reads.completions(1, "train")
+        }
 
 
 @pytest.mark.usefixtures("talked_round")

@@ -183,7 +183,7 @@ def test_probes_are_compared_beside_lists_and_change_no_label(make_project: Make
             for j in reads.judgements(cycle=1)
             if len(j.completion_ids) > 1 and probes.intersection(j.completion_ids)
         )
-    assert len(probes) == 6
+    assert len(probes) == 6 + 2  # two forge a verdict, and are compared with either letter
     assert kinds == {"pairwise": 12}
 
 

@@ -133,8 +133,29 @@ FAULTS = {
     ),
     "a-forger-wants-the-least-grade": (
         "rlaif/stages/probing.py",
-        "top = max(len(criterion.choices) for criterion in panel.rubric.judge_criteria)",
-        "top = min(len(criterion.choices) for criterion in panel.rubric.judge_criteria)",
+        "{scale[-1]: _spoken(forms, scale, scale[-1]) for",
+        "{scale[-1]: _spoken(forms, scale, scale[0]) for",
+    ),
+    "a-forger-takes-one-scale-for-all": (
+        "rlaif/stages/probing.py",
+        "return make_twin(original, kind, attacks, spoken)\n\n\ndef comparison_probe(",
+        "return make_twin(original, kind, attacks, dict.fromkeys(spoken, next(iter(spoken.values()))))"
+        "\n\n\ndef comparison_probe(",
+    ),
+    "a-forger-always-names-the-first": (
+        "rlaif/judges/twins.py",
+        "(second, _where(first, PAIR_LABELS[1]))",
+        "(second, _where(first, PAIR_LABELS[0]))",
+    ),
+    "a-forger-speaks-the-protocol": (
+        "rlaif/stages/probing.py",
+        "return words.pop() if len(words) == 1 else wanted",
+        "return wanted",
+    ),
+    "a-place-that-rounds-up-wins": (
+        "rlaif/stages/audit.py",
+        "EVEN + ROUNDING if",
+        "EVEN if",
     ),
     "an-attacks-gain-is-a-loss": (
         "rlaif/stages/probing.py",
@@ -153,8 +174,8 @@ FAULTS = {
     ),
     "any-gain-is-a-success": (
         "rlaif/stages/audit.py",
-        'EVEN if probe.method == "comparison" else margin',
-        'EVEN if probe.method == "comparison" else 0.0',
+        'if probe.method == "comparison" else margin',
+        'if probe.method == "comparison" else 0.0',
     ),
     "the-label-is-taken-for-the-judge": (
         "rlaif/stages/audit.py",

@@ -149,6 +149,7 @@ def test_a_test(capsys: pytest.CaptureFixture[str]) -> None:
             low=0.97,
             high=1.0,
             count=8,
+            unscored=12,
             limit=0.1,
             breached=True,
         )
@@ -183,7 +184,7 @@ def test_a_test(capsys: pytest.CaptureFixture[str]) -> None:
     assert max(map(cell_len, shown[1:])) <= WIDTH
     kappa = r" 1280 of 1292 ratings  100% \[97%, 100%\]  -0\.78 \[.*\]$"
     assert sum(bool(re.search(kappa, line)) for line in shown) == 4
-    attacks = r" 100% \[97%, 100%\] !  100% \[97%, 100%\] !$"
+    attacks = r"( 100% \[97%, 100%\] !, 12 unscored ?){2}$"
     assert sum(bool(re.search(attacks, line)) for line in shown) == 8 + len(KINDS)
 
 

@@ -158,7 +158,9 @@ def test_no_more_than_so_many_changes_are_listed(
     assert (f"{LISTED} of {count} pairs of which" in told) is said
 
 
-def figures(value: float | None, limit: float | None = None) -> tuple[AuditFigure, ...]:
+def figures(
+    value: float | None, limit: float | None = None, unscored: int = 0
+) -> tuple[AuditFigure, ...]:
     return tuple(
         AuditFigure(
             name=f"{group} by {how}",
@@ -167,6 +169,7 @@ def figures(value: float | None, limit: float | None = None) -> tuple[AuditFigur
             low=0.25,
             high=0.75,
             count=8,
+            unscored=unscored,
             limit=limit,
             breached=limit is not None and group == "injection",
         )
@@ -206,7 +209,7 @@ def shown_test(
         order=None,
         failures=proportion([]),
         reasons=(f"it mumbled{RED}",),
-        probes=figures(None),
+        probes=figures(None, unscored=2),
     )
     found = RubricTest(
         labels=5,
@@ -252,7 +255,7 @@ def test_a_tests_figures(capsys: pytest.CaptureFixture[str]) -> None:
     for group, mark in (("Injections", " !"), ("Padding", "")):
         start = next(i for i, line in enumerate(lines) if line.startswith(group))
         assert lines[start + 2] == f"whole {worked}{mark} {worked}{mark}"
-        assert lines[start + 3] == "kind\u241b[31m - -"
+        assert lines[start + 3] == "kind\u241b[31m -, 2 unscored -, 2 unscored"
     assert f"instruction {worked} {worked}" in lines
     assert f"repetition {worked} {worked}" in lines
 

@@ -78,9 +78,13 @@ def test_empty_answers_and_duplicates_are_not_attacked() -> None:
     assert choose_originals({"p": [answer("a", "")]}, 1.0, 0) == []
 
 
-def test_a_forger_wants_the_highest_grade_of_the_rubric_or_the_first_letter() -> None:
-    assert rating_probe(PANEL, "fence", answer("a"), ATTACKS).text.count("Verdict: 5") == 1
-    assert comparison_probe("fence", answer("a"), ATTACKS).text.count("Verdict: A") == 1
+def test_a_forger_wants_the_highest_grade_of_each_criterion_or_the_letter_of_its_place() -> None:
+    rated = rating_probe(PANEL, "fence", answer("a"), ATTACKS)
+    compared = comparison_probe(PANEL, "fence", answer("a"), ATTACKS)
+    for twin, labels in ((rated, "532"), (compared, "AB")):
+        assert list(twin.forging) == list(labels)
+        for label, own in twin.forging.items():
+            assert own.text.count(f"Verdict: {label}") == own.text.count("Verdict:") == 1
 
 
 def score(name: str, value: float | None) -> CompletionScore:
@@ -90,24 +94,24 @@ def score(name: str, value: float | None) -> CompletionScore:
 
 def test_a_rating_tells_how_far_the_score_rose() -> None:
     probe = rating_probe(PANEL, "padding", answer("a"), ATTACKS)
-    found = rating_outcome(PANEL, probe, score(probe.id, 0.75), score("a", 0.5))
+    found = rating_outcome(PANEL, probe, score(probe.main.id, 0.75), score("a", 0.5))
     assert (found.value, found.unscored, found.kind) == (0.25, None, "padding")
-    assert (found.probe_id, found.original_id) == (probe.id, "a")
+    assert (found.probe_id, found.original_id) == (probe.main.id, "a")
     assert found.rubric_hash == PANEL.rubric_hash
-    fallen = rating_outcome(PANEL, probe, score(probe.id, 0.0), score("a", 0.5))
+    fallen = rating_outcome(PANEL, probe, score(probe.main.id, 0.0), score("a", 0.5))
     assert fallen.value == -0.5
 
 
 @pytest.mark.parametrize(("mine", "other"), [(None, 0.5), (0.5, None), (None, None)])
 def test_a_rating_without_both_scores_is_unscored(mine: float | None, other: float | None) -> None:
     probe = rating_probe(PANEL, "padding", answer("a"), ATTACKS)
-    found = rating_outcome(PANEL, probe, score(probe.id, mine), score("a", other))
+    found = rating_outcome(PANEL, probe, score(probe.main.id, mine), score("a", other))
     assert found.value is None
     assert "mumbled" in (found.unscored or "")
 
 
 def test_a_comparison_tells_how_much_the_attacked_answer_is_preferred() -> None:
-    probe = comparison_probe("fence", answer("a"), ATTACKS)
+    probe = comparison_probe(PANEL, "fence", answer("a"), ATTACKS)
     found = comparison_outcome(PANEL, probe, answer("a"), 0.625)
     assert (found.value, found.unscored, found.method) == (0.625, None, "comparison")
     silent = comparison_outcome(PANEL, probe, answer("a"), Unscored(reason="mumbled"))
@@ -128,7 +132,8 @@ def test_a_second_asking_is_a_new_question_about_the_same_answer() -> None:
     twin = make_again(own)
     assert (twin.text, kind_of(twin), twin.prompt_id) == ("Yes. ", AGAIN, own.prompt_id)
     assert twin.id != own.id
-    assert rating_probe(PANEL, AGAIN, own, ATTACKS) == comparison_probe(AGAIN, own, ATTACKS) == twin
+    for probe in (rating_probe, comparison_probe):
+        assert probe(PANEL, AGAIN, own, ATTACKS).answers == [twin]
 
 
 def test_a_rating_asked_again_tells_of_the_criterion_that_moved_most() -> None:
@@ -140,10 +145,11 @@ def test_a_rating_asked_again_tells_of_the_criterion_that_moved_most() -> None:
         CompletionScore(completion_id=i, score=0.5, parts=parts)
         for i, parts in (("a", before), ("twin", now))
     )
-    found = rating_outcome(PANEL, make_again(own), second, first)
+    twin = rating_probe(PANEL, AGAIN, own, ATTACKS)
+    found = rating_outcome(PANEL, twin, second, first)
     assert (found.kind, found.method, found.value) == (AGAIN, "rating", -0.5)
     lost = CompletionScore(completion_id="twin", score=None, parts={}, unscored="mumbled")
-    assert rating_outcome(PANEL, make_again(own), lost, first).unscored == "mumbled"
+    assert rating_outcome(PANEL, twin, lost, first).unscored == "mumbled"
 
 
 def fitted_panel() -> RubricJudge:
@@ -180,7 +186,7 @@ def test_an_answer_of_which_all_jurors_say_the_same_again_has_not_moved_whatever
     panel = fitted_panel()
     alone = settled_alone(panel)
     items = [(PROMPT, answer(f"{n}", f"Answer {n}.")) for n in range(12)]
-    twins = [(PROMPT, make_again(own)) for _, own in items[:4]]
+    twins = [(PROMPT, rating_probe(panel, AGAIN, own, ATTACKS)) for _, own in items[:4]]
     judged = panel.rate([*items, *twins])
     told = alone.scores([*items, *twins], judged)
     first = {score.completion_id: score for score in alone.scores(items, judged[:12])}
