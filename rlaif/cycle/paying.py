@@ -38,20 +38,17 @@ class LedgerReplies:
         """Return the reply with a key, of this cycle or any before it."""
         found = self._ledger.reply(self._kept_as(key))
         self.reused += found is not None
-        return None if found is None else found.model_copy(update={"key": key})
+        return None if found is None else _under(key, found)
 
     def put(self, replies: Sequence[StoredReply]) -> list[StoredReply]:
         """Keep replies, durable when this returns; return what the ledger has of each question.
 
         Where a trial and a cycle asked the same at once, both go on with the first reply.
         """
-        renamed = [r.model_copy(update={"key": self._kept_as(r.key)}) for r in replies]
+        renamed = [_under(self._kept_as(reply.key), reply) for reply in replies]
         kept = self._ledger.add_replies(renamed, self._cycle)
         self._pass_over(kept.numbers)
-        return [
-            stored.model_copy(update={"key": reply.key})
-            for stored, reply in zip(kept.stored, replies, strict=True)
-        ]
+        return [_under(r.key, stored) for stored, r in zip(kept.stored, replies, strict=True)]
 
     def put_refused(self, replies: Sequence[StoredReply]) -> None:
         """Keep what was paid for in vain; the budget of whoever runs next counts it."""
@@ -61,6 +58,8 @@ class LedgerReplies:
         """Return what other processes have spent on a day since this was last asked."""
         following = self._ledger.last_reply() + 1
         self._pass_over(range(following, following))
+        if not self._of_others:
+            return Spent()
         found, self._of_others = self._of_others, []
         return plus(*(self._ledger.spent_by(numbers, day.isoformat()) for numbers in found))
 
@@ -85,6 +84,11 @@ class LedgerReplies:
         if own.start > self._seen + 1:
             self._of_others.append(range(self._seen + 1, own.start))
         self._seen = own.stop - 1
+
+
+def _under(key: str, reply: StoredReply) -> StoredReply:
+    """Return a reply under a key; itself where it has that key already."""
+    return reply if reply.key == key else reply.model_copy(update={"key": key})
 
 
 def budget_of(

@@ -4,21 +4,33 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from operator import attrgetter
 
 from rlaif.config.serving import BudgetConfig
 from rlaif.errors import BudgetSpentError
 from rlaif.records import Spent
 
+SPANS = ("cycle", "day")
 KINDS = ("calls", "tokens", "money")
+
+
+@dataclass(frozen=True)
+class _Limit:
+    """A limit that is set: over what, of what, how much, and how it is read off a sum."""
+
+    span: str
+    kind: str
+    most: float
+    read: Callable[[Spent], float]
 
 
 def plus(*parts: Spent) -> Spent:
     """Add up what was spent."""
-    return Spent(
-        calls=sum(part.calls for part in parts),
-        tokens=sum(part.tokens for part in parts),
-        money=math.fsum(part.money for part in parts),
-    )
+    calls = tokens = 0
+    for part in parts:
+        calls += part.calls
+        tokens += part.tokens
+    return Spent(calls=calls, tokens=tokens, money=math.fsum([part.money for part in parts]))
 
 
 @dataclass(eq=False)
@@ -37,7 +49,8 @@ class Budget:
 
     A call is admitted if its estimate fits into every limit beside what is spent and the estimates
     of the calls under way; so a limit is passed by no more than estimates are wrong. What is spent
-    counts on the day on which the call ends.
+    counts on the day on which the call ends. What others have under way is not known here: together
+    they and this budget pass a day's limit by no more than that.
 
     Args:
         config: The limits.
@@ -45,7 +58,8 @@ class Budget:
         cycle: What this cycle spent before.
         day: What this UTC day spent before, this cycle included.
         elsewhere: Returns what others have spent on a day since it was last asked; they share its
-            limits, as a rubric's trial does that runs beside a cycle.
+            limits, as a rubric's trial does that runs beside a cycle. It is asked before each call
+            where a day has a limit.
         stops: What is raised where there is no room.
     """
 
@@ -59,7 +73,7 @@ class Budget:
         stops: type[BudgetSpentError] = BudgetSpentError,
     ) -> None:
         self._stops = stops
-        self._config = config
+        self._limits = list(_limits_of(config))
         self._now = now
         self._elsewhere = elsewhere
         self._cycle = cycle or Spent()
@@ -75,7 +89,7 @@ class Budget:
     @property
     def day(self) -> Spent:
         """What this UTC day has spent, calls under way left out."""
-        self._turn_page()
+        self._see_others()
         return self._day
 
     def admits(self, estimate: Spent) -> bool:
@@ -84,15 +98,16 @@ class Budget:
         Raises:
             BudgetSpentError: It does not fit a limit, whatever those under way turn out to cost.
         """
-        self._turn_page()
-        under_way = plus(*self._under_way.values())
+        if any(limit.span == "day" for limit in self._limits):
+            self._see_others()
         fits = True
-        for name, spent, most in self._limits():
-            kind = name.partition("_")[2]
-            wanted = getattr(estimate, kind)
-            if spent + wanted > most:
-                raise self._spent(name, spent, most)
-            fits = fits and spent + wanted + getattr(under_way, kind) <= most
+        for limit in self._limits:
+            spent = limit.read(self._cycle if limit.span == "cycle" else self._day)
+            wanted = limit.read(estimate)
+            if spent + wanted > limit.most:
+                raise self._spent(limit, spent)
+            under_way = math.fsum(map(limit.read, self._under_way.values()))
+            fits = fits and spent + wanted + under_way <= limit.most
         return fits
 
     def begin(self, estimate: Spent) -> Bill:
@@ -108,27 +123,32 @@ class Budget:
         self._cycle = plus(self._cycle, bill.spent)
         self._day = plus(self._day, bill.spent)
 
-    def _limits(self) -> Iterator[tuple[str, float, float]]:
-        """List the limits that are set: name, what is spent of it, the limit."""
-        for span, spent in (("cycle", self._cycle), ("day", self._day)):
-            for kind in KINDS:
-                most = getattr(self._config, f"{span}_{kind}")
-                if most != "off":
-                    yield f"{span}_{kind}", getattr(spent, kind), most
-
-    def _spent(self, name: str, spent: float, most: float) -> BudgetSpentError:
+    def _spent(self, limit: _Limit, spent: float) -> BudgetSpentError:
         frees = None
-        if name.startswith("day"):
+        if limit.span == "day":
             frees = datetime.combine(self._date + timedelta(days=1), time(), UTC)
-        return self._stops(f"budget.{name}", spent, most, frees)
+        return self._stops(f"budget.{limit.span}_{limit.kind}", spent, limit.most, frees)
+
+    def _see_others(self) -> None:
+        """Add what others have spent of this day since they were last looked at."""
+        self._turn_page()
+        if self._elsewhere is not None:
+            self._day = plus(self._day, self._elsewhere(self._date))
 
     def _turn_page(self) -> None:
-        """Begin a new day's account where the day has changed; add what others have spent."""
+        """Begin a new day's account where the day has changed."""
         today = self._today()
         if today != self._date:
             self._date, self._day = today, Spent()
-        if self._elsewhere is not None:
-            self._day = plus(self._day, self._elsewhere(today))
 
     def _today(self) -> date:
         return self._now().astimezone(UTC).date()
+
+
+def _limits_of(config: BudgetConfig) -> Iterator[_Limit]:
+    """List the limits that are set."""
+    for span in SPANS:
+        for kind in KINDS:
+            most = getattr(config, f"{span}_{kind}")
+            if most != "off":
+                yield _Limit(span, kind, most, attrgetter(kind))

@@ -292,6 +292,36 @@ def test_a_trial_and_a_cycle_see_what_the_other_spends_of_the_day(tmp_path: Path
         assert (one.spent(cycle=1).calls, one.spent().calls) == (3, 5)
 
 
+def test_two_processes_pass_a_days_limit_by_no_more_than_the_other_has_under_way(
+    tmp_path: Path,
+) -> None:
+    path, one_call = tmp_path / "ledger.db", Spent(calls=1)
+    with Ledger.open(path) as one, Ledger.open(path) as other:
+        stores = [LedgerReplies(ledger, None) for ledger in (one, other)]
+        first, second = (
+            budget_of(ledger, BudgetConfig(day_calls=5), None, store)
+            for ledger, store in zip((one, other), stores, strict=True)
+        )
+        under_way = [first.begin(one_call) for _ in range(3) if first.admits(one_call)]
+        while second.admits(one_call):
+            second.begin(one_call)
+        assert len(second._under_way) == 5
+        stores[0].put([StoredReply(**PAID, key=f"k{i}") for i in range(3)])
+        for bill in under_way:
+            bill.add(one_call)
+            first.end(bill)
+        assert not second.admits(one_call)
+        stores[1].put([StoredReply(**PAID, key=f"l{i}") for i in range(2)])
+        with pytest.raises(BudgetSpentError, match="day_calls is spent: 5 of 5"):
+            first.admits(one_call)
+
+
+PAID: dict[str, Any] = {
+    **{"judge": "j", "model": "m", "raw": "{}"},
+    **{"prompt_tokens": 1, "reply_tokens": 1, "latency": 0.1},
+}
+
+
 @pytest.mark.parametrize("apart", [False, True])
 def test_a_trial_and_a_cycle_that_ask_the_same_at_once_use_one_reply_and_pay_two(
     tmp_path: Path, *, apart: bool

@@ -93,18 +93,18 @@ FAULTS = {
     ),
     "calls-under-way-are-free": (
         "rlaif/judges/budget.py",
-        "spent + wanted + getattr(under_way, kind) <= most",
-        "spent + wanted <= most",
+        "spent + wanted + under_way <= limit.most",
+        "spent + wanted <= limit.most",
     ),
     "a-budget-is-looked-at-after-the-call": (
         "rlaif/judges/budget.py",
-        "            if spent + wanted > most:\n",
-        "            if spent > most:\n",
+        "            if spent + wanted > limit.most:\n",
+        "            if spent > limit.most:\n",
     ),
     "a-call-that-fills-a-budget-does-not-fit": (
         "rlaif/judges/budget.py",
-        "            if spent + wanted > most:\n",
-        "            if spent + wanted >= most:\n",
+        "            if spent + wanted > limit.most:\n",
+        "            if spent + wanted >= limit.most:\n",
     ),
     "a-new-day-frees-the-cycle": (
         "rlaif/judges/budget.py",

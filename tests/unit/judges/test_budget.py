@@ -129,7 +129,7 @@ def test_a_call_counts_on_the_day_on_which_it_ends() -> None:
 
 def test_what_others_spend_meanwhile_is_of_the_day_and_not_of_the_cycle() -> None:
     clock, asked = Clock(), []
-    others = iter([Spent(calls=2), Spent(), Spent(calls=1), Spent(calls=1)])
+    others = iter([Spent(calls=2), Spent(calls=1), Spent(calls=1)])
 
     def elsewhere(day: date) -> Spent:
         asked.append(day)
@@ -143,7 +143,25 @@ def test_what_others_spend_meanwhile_is_of_the_day_and_not_of_the_cycle() -> Non
     assert of.cycle == Spent()
     clock.now += timedelta(days=1)
     assert of.day == Spent(calls=1)
-    assert asked == [date(2026, 11, 29)] * 3 + [date(2026, 11, 30)]
+    assert asked == [date(2026, 11, 29)] * 2 + [date(2026, 11, 30)]
+
+
+def test_others_are_asked_for_each_call_of_a_day_with_a_limit_and_not_for_its_end() -> None:
+    asked = []
+
+    def elsewhere(day: date) -> Spent:
+        asked.append(day)
+        return Spent(calls=1)
+
+    for limits, times in (({"cycle_calls": 9}, 0), ({"day_money": 9.0}, 4), ({}, 0)):
+        of = Budget(BudgetConfig(**limits), Clock(), elsewhere=elsewhere)
+        for _ in range(4):
+            assert of.admits(ONE)
+            spend(of, ONE)
+        assert len(asked) == times
+        asked.clear()
+    assert of.day == Spent(calls=5, tokens=400, money=2.0)
+    assert len(asked) == 1
 
 
 def test_a_bill_of_several_attempts_adds_up() -> None:
