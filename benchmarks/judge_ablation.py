@@ -35,6 +35,7 @@ SWITCHES: dict[str, dict[str, str]] = {
     SHIPPED: {},
     "hard labels": {"RLAIF_PREFERENCES__LABELS": "hard"},
     "no quarantine of flips": {"RLAIF_JUDGING__FLIP_THRESHOLD": "1.0"},
+    "flips over 0.6 apart quarantined": {"RLAIF_JUDGING__FLIP_THRESHOLD": "0.6"},
     "comparisons alone": {"RLAIF_PREFERENCES__UNCOMPARED": "drop"},
     "ratings alone": {"RLAIF_JUDGING__PAIRWISE_WEIGHT": "0.0"},
     "no critique before the verdict": {"RLAIF_JUDGE__CRITIQUE": "false"},

@@ -187,9 +187,9 @@ class JudgingConfig(Section):
         "that is graded in a call of its own",
     )
     flip_threshold: Share = Field(
-        0.6,
-        description="quarantine when the two orders' P(first better) differ by more than this "
-        "and fall on different sides of 0.5",
+        0.0,
+        description="quarantine when the two orders' P(first better) fall on different sides of "
+        "0.5 and differ by more than this: 0 holds back every pair that flips, 1 none",
     )
 
 
