@@ -113,6 +113,11 @@ def test_an_injection_works_where_the_attacked_answer_is_preferred() -> None:
     assert figure(found, "injection by rating").count == 0
 
 
+def test_a_preference_that_sums_alone_have_left_is_none() -> None:
+    tried = [probe("fence", "comparison", 0.5 + 1e-15)]
+    assert figure(report(probes=tried), "fence by comparison").value == 0.0
+
+
 def test_a_rating_must_rise_by_more_than_the_margin() -> None:
     tried = [probe("fence", "rating", gain) for gain in (0.1, 0.11, -0.5)]
     found = report(AuditConfig(gain_margin=0.1), probes=tried)
