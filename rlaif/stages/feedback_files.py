@@ -5,6 +5,7 @@ import io
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -13,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from rlaif.errors import FeedbackFileError
 from rlaif.records import LabelForm, Message
-from rlaif.stages.json_lines import one_value, what_is_wrong
+from rlaif.stages.json_lines import check_length, one_value, what_is_wrong
 from rlaif.text import quoted
 
 EXAMPLE = '{"prompt": "...", "chosen": "...", "rejected": "..."}'
@@ -202,7 +203,8 @@ def read_feedback(path: Path) -> list[tuple[int, FeedbackLine]]:
     """Read a file: CSV where its name ends with ``.csv``, else JSON lines.
 
     Args:
-        path: The file, UTF-8 without a byte-order mark.
+        path: The file, UTF-8 with or without a byte-order mark. A line of JSON, or a row of CSV,
+            has ``LONGEST_LINE`` characters at most.
 
     Returns:
         Each line with its number, from 1.
@@ -225,28 +227,24 @@ def read_feedback(path: Path) -> list[tuple[int, FeedbackLine]]:
 
 def _text(path: Path) -> str:
     try:
-        data = path.read_bytes()
+        data = path.read_bytes().removeprefix(_MARK)
     except OSError as exc:
         raise FeedbackFileError(
             f"cannot be read: {exc.strerror}", "a readable file", "check the name", path=path
         ) from exc
-    remedy = "save it as UTF-8 without a byte-order mark"
-    if data.startswith(_MARK):
-        raise FeedbackFileError(
-            "begins with a byte-order mark", "UTF-8 without one", remedy, path=path, line=1
-        )
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
         seen = f"byte 0x{data[exc.start]:02x} is not UTF-8: {exc.reason}"
-        raise FeedbackFileError(seen, "UTF-8", remedy, path=path, line=line) from exc
+        raise FeedbackFileError(seen, "UTF-8", "save it as UTF-8", path=path, line=line) from exc
 
 
 def _json_rows(path: Path, text: str) -> Iterator[tuple[int, Any]]:
     """Yield the values of lines; only a line feed ends one."""
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
+            check_length(len(line), MEND, FeedbackFileError, path, number)
             try:
                 yield number, one_value(line.rstrip("\r"), strict=True)
             except ValueError as exc:
@@ -259,7 +257,8 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     header: list[str] = []
     line = 1
     try:
-        for cells in reader:
+        for cells in _any_length(reader, len(text)):
+            check_length(sum(map(len, cells)), MEND, FeedbackFileError, path, line)
             if not header:
                 header = _header(path, cells)
             elif cells:
@@ -269,6 +268,25 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
         raise _unread(path, line, f"not CSV: {exc}") from exc
     except ValueError as exc:
         raise _unread(path, line, str(exc)) from exc
+
+
+def _any_length(reader: Iterator[list[str]], most: int) -> Iterator[list[str]]:
+    """Yield rows with cells of any length: the module's own limit is one for the whole process."""
+    while True:
+        with _cells_of(most):
+            cells = next(reader, None)
+        if cells is None:
+            return
+        yield cells
+
+
+@contextmanager
+def _cells_of(most: int) -> Iterator[None]:
+    before = csv.field_size_limit(most)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _header(path: Path, cells: list[str]) -> list[str]:

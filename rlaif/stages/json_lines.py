@@ -13,6 +13,8 @@ from rlaif.text import normalised, quoted
 
 M = TypeVar("M", bound=BaseModel)
 
+LONGEST_LINE = 10_000_000
+
 
 class AskedLine(BaseModel):
     """A line that asks something: ``prompt``, or ``messages`` that end with a user's."""
@@ -49,7 +51,8 @@ def read_json_lines(
     """Read a file; only a line feed ends a line, as other separators may stand inside JSON.
 
     Args:
-        path: The file, UTF-8; empty lines are passed over.
+        path: The file, UTF-8; empty lines are passed over. A line has ``LONGEST_LINE`` characters
+            at most.
         model: What a line is.
         example: A line such as there should be, for the message.
         error: The class of error to raise.
@@ -70,12 +73,31 @@ def read_json_lines(
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
+        check_length(len(line), "mend the line", error, path, number)
         try:
             found.append((number, _parsed(line.rstrip("\r"), model)))
         except ValueError as exc:
             seen, wanted = what_is_wrong(exc, line.rstrip("\r"), example, model)
             raise error(seen, wanted, "mend the line", path=path, line=number) from exc
     return found
+
+
+def check_length(length: int, action: str, error: type[ConfigError], path: Path, line: int) -> None:
+    """Refuse a line of JSON, or a row of CSV, that nobody can have meant.
+
+    Args:
+        length: How many characters it has.
+        action: What to do, for the message.
+        error: The class of error to raise.
+        path: The file.
+        line: Where the line begins in it, from 1.
+
+    Raises:
+        ConfigError: It has more than ``LONGEST_LINE`` characters.
+    """
+    if length > LONGEST_LINE:
+        expected = f"at most {LONGEST_LINE:,} characters a line"
+        raise error(f"a line of {length:,} characters", expected, action, path=path, line=line)
 
 
 def one_value(text: str, *, strict: bool = False) -> Any:  # noqa: ANN401 - any JSON value

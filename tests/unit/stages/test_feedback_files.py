@@ -1,5 +1,6 @@
 """Files of human feedback: every form is understood, and nothing that is broken is taken."""
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from rlaif.errors import FeedbackFileError
 from rlaif.stages.feedback_files import Answer, FeedbackLine, Statement, read_feedback
+from rlaif.stages.json_lines import LONGEST_LINE
 
 ARABIC, FAMILY, MARKED = (
     "\u0643\u064a\u0641 \u062d\u0627\u0644\u0643\u061f",
@@ -170,7 +172,7 @@ def test_a_broken_line_is_named_with_what_was_seen(
 @pytest.mark.parametrize(
     ("data", "line", "seen"),
     [
-        (b"\xef\xbb\xbf{}\n", 1, "byte-order mark"),
+        (b"\xef\xbb\xbf\n\xff", 2, "byte 0xff is not UTF-8"),
         (b'{"prompt": "p"}\n{"prompt": "\xff\xfe"}\n', 2, "byte 0xff is not UTF-8"),
         ("{}".encode("utf-16"), 1, "is not UTF-8"),
         (b"", None, "no line"),
@@ -188,6 +190,55 @@ def test_bytes_that_are_no_utf8_are_refused_with_the_line(
         if name == "f.jsonl" or line is not None:
             assert seen in str(caught.value)
             assert caught.value.line == line
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("f.jsonl", json.dumps({**PAIR, "prompt": "Où?"}, ensure_ascii=False) + "\n"),
+        ("f.csv", '"prompt",chosen,rejected\r\nOù?,a,b\r\n'),
+    ],
+)
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(text.encode("utf-8-sig"))
+    ((_, line),) = read_feedback(path)
+    assert line.prompt == "Où?"
+
+
+def long_row(path: Path, length: int) -> None:
+    """Write a second line of so many characters; of CSV, in its cells."""
+    if path.suffix == ".csv":
+        path.write_text(f"prompt,chosen,rejected\np,{'c' * (length - 2)},r\n", encoding="utf-8")
+    else:
+        line = json.dumps({**PAIR, "prompt": ""})
+        long = json.dumps({**PAIR, "prompt": "p" * (length - len(line))})
+        path.write_text(f"{json.dumps(PAIR)}\n{long}\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["f.jsonl", "f.csv"])
+def test_lines_of_both_formats_have_one_bound(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    long_row(path, LONGEST_LINE)
+    assert read_feedback(path)[-1][0] == 2
+    long_row(path, LONGEST_LINE + 1)
+    with pytest.raises(FeedbackFileError) as caught:
+        read_feedback(path)
+    assert (caught.value.seen, caught.value.expected) == (
+        f"{path}:2: a line of 10,000,001 characters",
+        "at most 10,000,000 characters a line",
+    )
+
+
+def test_the_limit_of_the_csv_module_stays_what_it_was(tmp_path: Path) -> None:
+    before = csv.field_size_limit()
+    path = tmp_path / "f.csv"
+    long_row(path, 200_000)
+    assert len(read_feedback(path)) == 1
+    path.write_text('prompt,chosen\np,"a"b\n', encoding="utf-8")
+    with pytest.raises(FeedbackFileError):
+        read_feedback(path)
+    assert csv.field_size_limit() == before
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

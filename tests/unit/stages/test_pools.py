@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from rlaif.errors import PromptFileError
 from rlaif.records import Message, Prompt
+from rlaif.stages.json_lines import LONGEST_LINE
 from rlaif.stages.pools import (
     away_from,
     drop_near_duplicates,
@@ -131,6 +132,13 @@ def test_a_byte_order_mark_and_carriage_returns_are_no_mistake(tmp_path: Path) -
     lines = [json.dumps(line, ensure_ascii=False) for line in BOTH]
     (tmp_path / "a.jsonl").write_bytes("\r\n".join(lines).encode("utf-8-sig"))
     assert [p.text for p in read_pools(tmp_path, "*.jsonl", 0.5)] == ["train me", "测试我"]
+
+
+def test_a_line_that_is_too_long_is_named(tmp_path: Path) -> None:
+    path = pool(tmp_path, BOTH[0], "x" * (LONGEST_LINE + 1))
+    with pytest.raises(PromptFileError, match="at most 10,000,000 characters a line") as caught:
+        read_pools(tmp_path, "*.jsonl", 0.5)
+    assert (caught.value.path, caught.value.line) == (path, 2)
 
 
 def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
