@@ -14,7 +14,7 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from rlaif.judges.foreign import line_in, shown, words_of, writable
+from rlaif.judges.foreign import line_in, printing_aside, shown, words_of, writable
 from rlaif.judges.rubric import PythonCriterion, Rubric
 from rlaif.records import Completion, Prompt, Rating, Record, Unscored
 
@@ -77,6 +77,7 @@ class LoadedFunction:
     digest: str
 
 
+@printing_aside()
 def judge_by_code(
     rubric: Rubric,
     criterion: PythonCriterion,

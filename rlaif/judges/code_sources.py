@@ -15,7 +15,7 @@ from typing import Any
 from rlaif.errors import RubricError
 from rlaif.judges.code_criteria import LoadedFunction
 from rlaif.judges.entry_points import is_offered, names_in, take
-from rlaif.judges.foreign import line_in, words_of
+from rlaif.judges.foreign import line_in, printing_aside, words_of
 from rlaif.judges.rubric import Rubric
 from rlaif.records import digest_of
 from rlaif.toml_source import read_toml
@@ -24,6 +24,7 @@ GROUP = "rlaif.criteria"
 _CONTRACT = "a function (prompt, completion, context) -> Score | Unscored"
 
 
+@printing_aside()
 def load_code(rubric: Rubric, path: Path, python: Path | None) -> dict[str, LoadedFunction]:
     """Find and check the functions of a rubric's python criteria.
 

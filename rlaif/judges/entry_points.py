@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaif.errors import ConfigError
-from rlaif.judges.foreign import words_of
+from rlaif.judges.foreign import printing_aside, words_of
 from rlaif.records import digest_of
 
 Refuse = Callable[[str, str, str], ConfigError]
@@ -45,6 +45,7 @@ def is_offered(group: str, name: str) -> str | None:
     return " and ".join(sorted(map(_origin, found))) or None
 
 
+@printing_aside()
 def take(group: str, name: str, refuse: Refuse) -> Offer | None:
     """Load what is offered under a name; nothing else of the group is imported.
 

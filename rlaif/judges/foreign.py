@@ -1,5 +1,8 @@
-"""What code of others did wrong, in words that can be stored and shown."""
+"""Code of others: what it prints is kept apart, and what it did wrong is told in words."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from traceback import walk_tb
 
@@ -11,6 +14,19 @@ from rlaif.text import quoted, shortened
 _LONGEST = 400
 _MOST_BITS = 10_000
 _PLAIN = (bool, int, float, str, type(None))
+
+
+@contextmanager
+def printing_aside() -> Iterator[None]:
+    """Send what code of others prints to standard error: standard output is the command's.
+
+    It stands around each import and call of such code, as ``with`` or as a decorator; they all
+    happen in one thread, since ``sys.stdout`` is changed for the whole process meanwhile. Not
+    covered are ``sys.__stdout__``, whatever writes to file descriptor 1 itself (``os.write``, a
+    library in C, a child process), and a thread of theirs that prints after the call.
+    """
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def words_of(exc: BaseException) -> str:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rlaif.errors import ModelError, RlaifError
 from rlaif.judges.backend import Judge, Writer
 from rlaif.judges.entry_points import Offer, names_in, take
-from rlaif.judges.foreign import shown, words_of, writable
+from rlaif.judges.foreign import printing_aside, shown, words_of, writable
 from rlaif.judges.protocol import (
     JudgeReply,
     JudgeRequest,
@@ -54,6 +54,7 @@ class JudgeFactory(Protocol):
         ...
 
 
+@printing_aside()
 def make_judge(backend: str, settings: Mapping[str, Any], context: JudgeContext) -> "PluginJudge":
     """Make a judge of an installed package.
 
@@ -110,6 +111,7 @@ class PluginJudge:
         ModelError: It lacks what the protocol asks for.
     """
 
+    @printing_aside()
     def __init__(self, judge: Judge, backend: str, offer: Offer) -> None:
         self._what = f"the judge {backend!r} of {offer.origin}"
         wrong = _wrong_with(judge)
@@ -132,6 +134,7 @@ class PluginJudge:
         """
         return self._replies(self._judge.judge, requests, self._kept, _failed)
 
+    @printing_aside()
     def _replies(
         self,
         ask: Callable[[Sequence[Request]], Iterable[Reply]],
