@@ -4,6 +4,7 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,11 +18,12 @@ from rlaif.text import quoted
 Location = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
-_HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?$")
+_HEADER = re.compile(r"^\s*(\[\[?)([^\[\]]+)\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*("[^"]+"|'[^']+'|[A-Za-z0-9_.-]+)\s*=""")
 _MULTILINE = re.compile(r"\"{3}|'{3}")
 _DEEPEST = 64
 _WIDEST = 2**63
+LONGEST_FILE = 1_000_000
 
 
 class Unshown:
@@ -55,6 +57,8 @@ class TomlFile:
         data: The parsed document.
     """
 
+    _within: Location = ()
+
     def __init__(self, path: Path, text: str, error: type[ConfigError]) -> None:
         self.path = path
         self._lines = text.split("\n")
@@ -71,11 +75,14 @@ class TomlFile:
 
     def line_of(self, location: Location) -> int | None:
         """Return the line (from 1) of the deepest part of ``location`` that the file holds."""
-        marks = dict(_marks(self._lines))
         for end in range(len(location), 0, -1):
-            if location[:end] in marks:
-                return marks[location[:end]]
+            if location[:end] in self._places:
+                return self._places[location[:end]]
         return None
+
+    @cached_property
+    def _places(self) -> dict[Location, int]:
+        return dict(_marks(self._lines))
 
     def validate(self, model: type[M], data: dict[str, Any] | None = None) -> M:
         """Validate the document against ``model``.
@@ -101,9 +108,9 @@ class TomlFile:
         first = errors[0]
         conflict = first.get("ctx", {}).get("error")
         if isinstance(conflict, ContradictionError):
-            return self._contradiction(conflict)
+            return self.contradiction(conflict)
         location = _real_part(model, first["loc"])
-        field = dotted(location) or "the file"
+        field = dotted((*self._within, *location)) or "the file"
         if first["type"] == "extra_forbidden":
             known = _known_keys(model, location[:-1])
             near = difflib.get_close_matches(str(location[-1]), known, n=1)
@@ -120,7 +127,8 @@ class TomlFile:
             wanted, action = expected(same), "correct the value"
         return self._error(seen, wanted, action, path=self.path, line=self.line_of(location))
 
-    def _contradiction(self, found: ContradictionError) -> ConfigError:
+    def contradiction(self, found: ContradictionError) -> ConfigError:
+        """Turn settings that cannot stand together into an error that names file and line."""
         return self._error(
             f"{dotted(found.location)} {found.seen}",
             "settings that can stand together",
@@ -136,17 +144,18 @@ def dotted(location: Location) -> str:
 
 
 def read_toml(path: Path, error: type[ConfigError] = ConfigError) -> TomlFile:
-    """Read a TOML file.
+    """Read a TOML file of at most ``LONGEST_FILE`` characters.
 
     Args:
         path: The file.
         error: The class of error to raise.
 
     Raises:
-        ConfigError: The file is missing, not UTF-8 or not TOML.
+        ConfigError: The file is missing, too long, not UTF-8 or not TOML.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as stream:
+            text = stream.read(LONGEST_FILE + 1)
     except FileNotFoundError as exc:
         raise error(
             "no such file", "a TOML file", "name an existing file, or run 'rlaif init'", path=path
@@ -155,6 +164,13 @@ def read_toml(path: Path, error: type[ConfigError] = ConfigError) -> TomlFile:
         raise error(
             f"cannot be read: {exc}", "a readable UTF-8 file", "check the file", path=path
         ) from exc
+    if len(text) > LONGEST_FILE:
+        raise error(
+            f"a file of {path.stat().st_size:,} bytes",
+            f"at most {LONGEST_FILE:,} characters",
+            "leave out or shorten some of it",
+            path=path,
+        )
     return TomlFile(path, text, error)
 
 

@@ -1,19 +1,16 @@
 """What ``rlaif rubric validate`` finds: errors, and what is allowed and seldom meant."""
 
-import itertools
 import re
-import tempfile
-import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rlaif.cli.place import Place
 from rlaif.cli.rubric_hidden import hidden_characters
 from rlaif.config import CONFIG_NAME
 from rlaif.errors import ConfigError, RubricError
-from rlaif.judges.rubric import AnyCriterion, JudgeCriterion, Rubric, load_rubric
+from rlaif.judges.rubric import JudgeCriterion, Rubric, examined
 from rlaif.judges.taught import untaught
 from rlaif.project import Project
 from rlaif.text import normalised
@@ -40,7 +37,7 @@ _WORST = frozenset(
     )
 )
 _TWO = 2
-_LineOf = Callable[[Location], int | None]
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -73,7 +70,7 @@ class Report:
     """
 
     rubric: Rubric | None
-    errors: tuple[RubricError, ...] = ()
+    errors: tuple[ConfigError, ...] = ()
     warnings: tuple[Warned, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -95,43 +92,29 @@ def check_rubric(place: Place, path: Path) -> Report:
     Raises:
         ConfigError: The project's settings are wrong.
     """
-    errors = find_errors(path)
-    if errors:
-        return Report(None, tuple(errors))
-    rubric = load_rubric(path)
-    return Report(rubric, (), (*find_warnings(path, rubric), *find_misfits(place, rubric, path)))
+    source, slips = _source(path)
+    if source is None:
+        return Report(None, tuple(slips))
+    rubric, errors = examined(source)
+    if rubric is None or slips:
+        return Report(None, (*slips, *errors))
+    warned = (*find_warnings(source, rubric), *find_misfits(place, rubric, path))
+    return Report(rubric, (), warned)
 
 
-def find_errors(path: Path) -> list[RubricError]:
+def find_errors(path: Path) -> list[ConfigError]:
     """Return what is wrong with a rubric file: the first error of its head and of each criterion.
 
-    A criterion with an error is left out and the rest is read again, so that one slip does not
-    hide the next. What is wrong with the head, or with the TOML itself, hides the rest.
+    What is wrong with the head hides the rest; so does what is no TOML outside of all criteria.
     """
-    errors: list[RubricError] = []
-    with tempfile.TemporaryDirectory() as folder:
-        tried = path
-        while True:
-            try:
-                load_rubric(tried)
-            except RubricError as exc:
-                errors.append(
-                    RubricError(_bare(exc), exc.expected, exc.action, path=path, line=exc.line)
-                )
-                text = _without_block(tried, exc.line)
-                if text is None:
-                    return errors
-                tried = Path(folder, path.name)
-                tried.write_text(text, encoding="utf-8")
-            else:
-                return errors
+    source, slips = _source(path)
+    return slips if source is None else [*slips, *examined(source)[1]]
 
 
-def find_warnings(path: Path, rubric: Rubric) -> list[Warned]:
+def find_warnings(source: TomlFile, rubric: Rubric) -> list[Warned]:
     """Return what is allowed in a rubric and seldom meant, from the top of the file down."""
-    source = read_toml(path, RubricError)
-    line_of = source.line_of
-    found = [*_about_each(rubric, line_of), *_about_two(rubric, line_of), *_about_hidden(source)]
+    doubts = (*_about_each(rubric), *_about_alike(rubric), *_about_hidden(source))
+    found = [Warned(source.line_of(place), seen, action) for place, seen, action in doubts]
     return sorted(found, key=lambda warned: warned.line or 0)
 
 
@@ -178,55 +161,71 @@ def _bare(exc: ConfigError) -> str:
     return exc.seen.removeprefix(place)
 
 
-def _without_block(path: Path, line: int | None) -> str | None:
+def _source(path: Path) -> tuple[TomlFile | None, list[ConfigError]]:
+    """Read a rubric file; where a criterion is no TOML, without it, so that the rest is read too.
+
+    Returns:
+        The file, None where none of it can be read; and why it, or a criterion, cannot.
+    """
+    try:
+        return read_toml(path, RubricError), []
+    except RubricError as exc:
+        text = None if exc.line is None else _without_block(path, exc.line)
+        if text is None:
+            return None, [exc]
+        try:
+            return TomlFile(path, text, RubricError), [exc]
+        except RubricError:
+            return None, [exc]
+
+
+def _without_block(path: Path, line: int) -> str | None:
     """Return a file's text without the criterion or reference on a line, None if there is none.
 
     Its lines stay as blank ones, so that the others keep their numbers.
     """
-    if line is None:
-        return None
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines = path.read_text(encoding="utf-8-sig").split("\n")
     starts = [place for place, text in enumerate(lines, start=1) if _BLOCK.match(text)]
     before = [start for start in starts if start <= line]
     if not before:
         return None
     end = next((start for start in starts if start > line), len(lines) + 1)
     kept = [text if not before[-1] <= n < end else "" for n, text in enumerate(lines, start=1)]
-    text = "\n".join(kept)
-    if _STAND_IN.strip() not in text:
-        text += _STAND_IN
-    try:
-        tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
-        return None
-    return text
+    return "\n".join(kept) + _STAND_IN
 
 
-def _about_each(rubric: Rubric, line_of: _LineOf) -> Iterator[Warned]:
+class _Doubt(NamedTuple):
+    """Something that is seldom meant, and where; its line is looked up where it is told."""
+
+    place: Location
+    seen: str
+    action: str
+
+
+def _about_each(rubric: Rubric) -> Iterator[_Doubt]:
     for place, criterion in enumerate(rubric.criteria):
         if criterion.weight == 0 and not criterion.veto:
-            yield Warned(
-                line_of(("criteria", place, "weight")),
+            yield _Doubt(
+                ("criteria", place, "weight"),
                 f"{criterion.name!r} has no weight and no veto: it is judged and decides nothing",
                 "give it a weight or a veto, or take it out",
             )
         if isinstance(criterion, JudgeCriterion):
-            line = line_of(("criteria", place, "choices"))
-            yield from _about_choices(criterion, line)
-            yield from _about_veto(criterion, line_of(("criteria", place, "threshold")))
+            yield from _about_choices(criterion, ("criteria", place, "choices"))
+            yield from _about_veto(criterion, ("criteria", place, "threshold"))
 
 
-def _about_choices(criterion: JudgeCriterion, line: int | None) -> Iterator[Warned]:
+def _about_choices(criterion: JudgeCriterion, place: Location) -> Iterator[_Doubt]:
     choices = [normalised(choice) for choice in criterion.choices]
     if len(set(choices)) < len(choices):
-        yield Warned(
-            line,
+        yield _Doubt(
+            place,
             f"choices of {criterion.name!r} differ only in case, spaces or punctuation",
             "write phrases that a judge can tell apart",
         )
     if _goes_down(choices):
-        yield Warned(
-            line,
+        yield _Doubt(
+            place,
             f"choices of {criterion.name!r} look reversed: {criterion.choices[0]!r} comes first",
             "write them from worst to best",
         )
@@ -240,42 +239,63 @@ def _goes_down(choices: Sequence[str]) -> bool:
     return choices[0] in _BEST and choices[-1] in _WORST
 
 
-def _about_veto(criterion: JudgeCriterion, line: int | None) -> Iterator[Warned]:
+def _about_veto(criterion: JudgeCriterion, place: Location) -> Iterator[_Doubt]:
     last_but_one = (len(criterion.choices) - 2) / (len(criterion.choices) - 1)
     if criterion.broken_by(last_but_one) and len(criterion.choices) > _TWO:
-        yield Warned(
-            line,
+        yield _Doubt(
+            place,
             f"the veto of {criterion.name!r} is broken by all but {criterion.choices[-1]!r}: "
             f"{criterion.choices[-2]!r} scores {last_but_one:.2f}",
             "lower the threshold, unless that is meant",
         )
 
 
-def _about_two(rubric: Rubric, line_of: _LineOf) -> Iterator[Warned]:
+def _about_alike(rubric: Rubric) -> Iterator[_Doubt]:
+    """Yield a doubt about each group of criteria that are alike; its second one is its place."""
     numbered = list(enumerate(rubric.criteria))
-    for (_, one), (place, two) in itertools.combinations(numbered, 2):
-        if set(normalised(one.name).split()) == set(normalised(two.name).split()):
-            yield Warned(
-                line_of(("criteria", place, "name")),
-                f"the names {one.name!r} and {two.name!r} are hard to tell apart",
-                "rename one of them",
-            )
-        if _text_of(one) and _text_of(one) == _text_of(two):
-            yield Warned(
-                line_of(("criteria", place, "text")),
-                f"{one.name!r} and {two.name!r} ask the judge the same",
-                "say what each of them asks that the other does not, or merge them",
-            )
+    names = ((frozenset(normalised(c.name).split()), place) for place, c in numbered)
+    for second, alike in _groups(rubric, names):
+        yield _Doubt(
+            ("criteria", second, "name"),
+            f"the names {alike} are hard to tell apart",
+            "rename all but one of them",
+        )
+    asked = [(place, c.text) for place, c in numbered if isinstance(c, JudgeCriterion)]
+    texts = ((text, place) for place, said in asked if (text := normalised(said)))
+    for second, alike in _groups(rubric, texts):
+        yield _Doubt(
+            ("criteria", second, "text"),
+            f"{alike} ask the judge the same",
+            "say what each of them asks that the others do not, or merge them",
+        )
 
 
-def _about_hidden(source: TomlFile) -> Iterator[Warned]:
-    for location, character in hidden_characters(source.data):
-        yield Warned(
-            source.line_of(location),
-            f"{character} in {dotted(location)!r}: a judge reads it, and people do not see it",
+def _groups(
+    rubric: Rubric, keyed: Iterable[tuple[str | frozenset[str], int]]
+) -> Iterator[tuple[int, str]]:
+    """Yield the second of each group of criteria with equal keys, and the names in that group."""
+    groups: dict[str | frozenset[str], list[int]] = {}
+    for key, place in keyed:
+        groups.setdefault(key, []).append(place)
+    for places in groups.values():
+        if len(places) >= _TWO:
+            yield places[1], _and_more([repr(rubric.criteria[place].name) for place in places])
+
+
+def _about_hidden(source: TomlFile) -> Iterator[_Doubt]:
+    for location, characters in hidden_characters(source.data):
+        reads = "a judge reads it" if len(characters) == 1 else "a judge reads them"
+        sees = "people do not see it" if len(characters) == 1 else "people do not see them"
+        yield _Doubt(
+            location,
+            f"{_and_more(characters)} in {dotted(location)!r}: {reads}, and {sees}",
             "take it out, unless that is meant",
         )
 
 
-def _text_of(criterion: AnyCriterion) -> str:
-    return normalised(criterion.text) if isinstance(criterion, JudgeCriterion) else ""
+def _and_more(words: Sequence[str]) -> str:
+    """Join words as people do: the first ones, and how many more there are."""
+    if len(words) > _SHOWN + 1:
+        return f"{', '.join(words[:_SHOWN])} and {len(words) - _SHOWN} more"
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -14,17 +14,17 @@ _MAYBE = re.compile(rf"[^\n\t -~\u00a1-\u00ac\u00ae-\u052f{_JOINERS}\u4e00-\u9ff
 _HIDDEN = frozenset(("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"))
 
 
-def hidden_characters(value: Any, location: Location = ()) -> Iterator[tuple[Location, str]]:  # noqa: ANN401 - TOML
-    """Yield where in a rubric's data a hidden character stands, with its code point and name.
+def hidden_characters(value: Any, location: Location = ()) -> Iterator[tuple[Location, list[str]]]:  # noqa: ANN401 - TOML
+    """Yield where in a rubric's data hidden characters stand, with their code points and names.
 
     Control, format and direction marks, characters without a meaning, and blanks that are letters
-    to a program. Each is told once per text; code and patterns are left out.
+    to a program. Each text is told once, and each character once in it; code and patterns are
+    left out.
     """
     if isinstance(value, str):
-        for char in dict.fromkeys(_MAYBE.findall(value)):
-            if unicodedata.category(char) in _HIDDEN or char in _BLANK:
-                name = unicodedata.name(char, "without a name")
-                yield location, f"U+{ord(char):04X} ({name})"
+        found = [char for char in dict.fromkeys(_MAYBE.findall(value)) if _is_hidden(char)]
+        if found:
+            yield location, [_named(char) for char in found]
     elif isinstance(value, dict):
         for key, inner in value.items():
             if key not in _CODE:
@@ -32,3 +32,11 @@ def hidden_characters(value: Any, location: Location = ()) -> Iterator[tuple[Loc
     elif isinstance(value, list):
         for place, inner in enumerate(value):
             yield from hidden_characters(inner, (*location, place))
+
+
+def _is_hidden(char: str) -> bool:
+    return unicodedata.category(char) in _HIDDEN or char in _BLANK
+
+
+def _named(char: str) -> str:
+    return f"U+{ord(char):04X} ({unicodedata.name(char, 'without a name')})"

@@ -18,13 +18,14 @@ from rlaif.judges.rubric.criteria import (
     RuleCriterion,
     RuleSpec,
 )
-from rlaif.judges.rubric.fields import MAX_CHOICES
+from rlaif.judges.rubric.fields import MAX_CHOICES, MAX_CRITERIA
 from rlaif.judges.rubric.model import Reference, Rubric, rubric_hash
-from rlaif.judges.rubric.reading import load_rubric
+from rlaif.judges.rubric.reading import examined, load_rubric
 
 __all__ = [
     "KINDS",
     "MAX_CHOICES",
+    "MAX_CRITERIA",
     "AnyCriterion",
     "Criterion",
     "EmbeddingCriterion",
@@ -37,6 +38,7 @@ __all__ = [
     "Rubric",
     "RuleCriterion",
     "RuleSpec",
+    "examined",
     "load_rubric",
     "rubric_hash",
 ]

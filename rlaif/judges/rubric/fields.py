@@ -11,6 +11,7 @@ from rlaif.judges.patterns import wrong_with
 from rlaif.judges.wording import LANGUAGES
 
 MAX_CHOICES = 9
+MAX_CRITERIA = 200
 
 
 def _with_words(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, NamedTuple
 
@@ -26,16 +26,22 @@ class Reference(Table):
     answer: Text
 
 
-def _one_answer_each(references: tuple[Reference, ...]) -> tuple[Reference, ...]:
+def second_answers(references: Iterable[tuple[int, Reference]]) -> Iterator[ContradictionError]:
+    """Yield each of some numbered references that answers a prompt anew."""
     seen: set[str] = set()
-    for place, reference in enumerate(references):
+    for place, reference in references:
         if (key := _key(reference.prompt)) in seen:
-            raise ContradictionError(
+            yield ContradictionError(
                 ("references", place, "prompt"),
                 "has a reference answer already",
                 "keep one of them",
             )
         seen.add(key)
+
+
+def _one_answer_each(references: tuple[Reference, ...]) -> tuple[Reference, ...]:
+    for found in second_answers(enumerate(references)):
+        raise found
     return references
 
 
@@ -68,8 +74,7 @@ class Rubric(Table):
 
     @model_validator(mode="after")
     def _can_be_weighed(self) -> "Rubric":
-        problem = problem_of(self.criteria)
-        if problem:
+        for problem in problems_of(enumerate(self.criteria)):
             raise ValueError(f"{problem.seen}; expected: {problem.expected}")
         return self
 
@@ -137,18 +142,22 @@ def rubric_hash(
     return digest_of([*parts, dict(code)] if code else parts)
 
 
-def problem_of(criteria: Sequence[AnyCriterion]) -> Problem | None:
-    """Say what keeps criteria that are right one by one from making a rubric together."""
-    names = [criterion.name for criterion in criteria]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            seen = f"a second criterion named {name!r}"
-            return Problem(index, "name", seen, "names that all differ", "rename one of them")
-    total = sum(criterion.weight for criterion in criteria)
-    if not 0.0 < total < math.inf:
+def problems_of(criteria: Iterable[tuple[int, AnyCriterion]]) -> Iterator[Problem]:
+    """Yield what keeps numbered criteria that are right one by one from making a rubric.
+
+    Each name that stands there already; where there is none, weights that cannot be weighed.
+    """
+    names: set[str] = set()
+    total, twice = 0.0, False
+    for place, criterion in criteria:
+        if criterion.name in names:
+            seen, twice = f"a second criterion named {criterion.name!r}", True
+            yield Problem(place, "name", seen, "names that all differ", "rename one of them")
+        names.add(criterion.name)
+        total += criterion.weight
+    if not twice and not 0.0 < total < math.inf:
         seen, action = f"weights that sum to {total:g}", "give at least one criterion a weight"
-        return Problem(0, "weight", seen, "a finite sum above 0", action)
-    return None
+        yield Problem(0, "weight", seen, "a finite sum above 0", action)
 
 
 def _key(prompt_text: str) -> str:

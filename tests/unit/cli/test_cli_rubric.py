@@ -429,7 +429,7 @@ def test_two_criteria_that_ask_the_same_are_a_warning(rlaif: Rlaif, tmp_path: Pa
             "The answer is right.",
             "The \u202eanswer\u202c is.",
             12,
-            "U+202E (RIGHT-TO-LEFT OVERRIDE)",
+            "U+202E (RIGHT-TO-LEFT OVERRIDE) and U+202C (POP DIRECTIONAL FORMATTING)",
         ),
         ("The answer is right.", "The answer\\u0007 is.", 12, "U+0007 (without a name)"),
         ('"half right"', '"half\u200bright"', 13, "U+200B (ZERO WIDTH SPACE)"),
@@ -443,7 +443,7 @@ def test_characters_that_people_do_not_see_are_a_warning(
     found = warnings(rlaif, write(tmp_path, changed((old, new))))
     line, seen = found[0]
     assert seen.startswith(f"{words} in 'criteria")
-    assert "people do not see it" in seen
+    assert "people do not see " in seen
     assert line == at
 
 
