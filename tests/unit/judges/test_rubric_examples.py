@@ -230,7 +230,7 @@ def test_broken_lists_of_examples_are_named(
 
 @pytest.mark.parametrize(
     "pattern",
-    ["(?:(?:a{1000}){1000}){1000}", "a{60000}", "(?i:a|b){0020000}c{30000}", f"a{{{'9' * 5000}}}"],
+    ["(?:(?:a{1000}){1000}){1000}", "a{60000}", "(?i:a|b){0020000}c{30000}", f"a{{{'9' * 4900}}}"],
 )
 def test_repetitions_that_multiply_are_refused_before_they_take_all_memory(
     tmp_path: Path, pattern: str
@@ -248,7 +248,7 @@ def test_repetitions_that_need_not_all_be_are_taken(tmp_path: Path, pattern: str
     assert any("patterns" in criterion.content for criterion in rubric.criteria)
 
 
-@pytest.mark.parametrize("pattern", ["a{2,1}", "(" * 5000 + ")" * 5000])
+@pytest.mark.parametrize("pattern", ["a{2,1}", "(" * 2500 + ")" * 2500])
 def test_patterns_that_are_too_much_for_python_are_named(tmp_path: Path, pattern: str) -> None:
     with pytest.raises(RubricError, match="this one has an error") as caught:
         read(tmp_path, replaced('must_match = "[a-z]+|."', f'must_match = "{pattern}"'))
