@@ -34,7 +34,7 @@ PREVIEW_HEAD = {
     "current": {"name": "old", "version": "1", "rubric_hash": "c" * 64},
     "cycles": [4, 5],
     "notes": ["the judge changed"],
-    "paid": {"calls": 3, "tokens": 45, "money": 0.125},
+    "paid": {"calls": 3, "tokens": 45, "money": 0.125, "reused": 7},
 }
 TEST_HEAD = {
     "rubric": {"name": "ours", "version": "3", "rubric_hash": "e" * 64},
@@ -237,7 +237,7 @@ def test_a_tests_figures(capsys: pytest.CaptureFixture[str]) -> None:
     assert "against 5 labels of human.jsonl: 4 prompts, 8 answers, 4 pairs" in lines[0]
     assert lines[0].startswith("ours, version 3, eeeeeeeeeeee")
     for expected in (
-        "whole 3 of 4 pairs 67% [21%, 94%] 0.40 [-0.37, 1.17]",
+        "whole 3 of 4 pairs 67% [21%, 94%] 0.40 [-0.49, 0.88]",
         "kind\u241b[31m 1 ratings 100% [21%, 100%] -",
         "whole 50% [9%, 91%] 2 25% [5%, 70%] 4",
         "kind\u241b[31m - - - -",

@@ -293,6 +293,12 @@ def test_disagreement_of_two_is_scipys_divergence(left: list[float], right: list
     assert disagreement({"a": a, "b": b}) == pytest.approx(theirs, abs=1e-6)
 
 
+def test_where_all_stand_apart_nobody_is_the_odd_one() -> None:
+    spread = {"a": YES, "b": (0.6, 0.4), "c": (0.2, 0.8)}
+    assert outliers(spread, threshold=0.3) == ()
+    assert outliers({**spread, "b": (0.8, 0.2)}, threshold=0.3) == ("c",)
+
+
 @pytest.mark.parametrize(
     ("opinions", "expected"),
     [

@@ -25,7 +25,7 @@ DECIDING = (
     "verdict_forms.py",
     "wording.py",
 )
-DIGEST = "4ce6b26f599053d18b98e317bb7b5e52c6c3069f32f1b52f348e0875455ab1fe"
+DIGEST = "5e86f829167335826cb9d2cdb48b9324040137d4c7a8bf1ac1f2ee5baad48357"
 
 
 def without_docstrings(source: str) -> str:

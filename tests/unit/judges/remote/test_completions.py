@@ -177,7 +177,7 @@ def test_a_field_that_was_not_sent_cannot_be_left_out() -> None:
         (529, {"retry-after": "2"}, "trouble", False, 2.0),
         (408, {}, "trouble", False, None),
         (413, {}, "final", True, None),
-        (301, {}, "final", True, None),
+        (304, {}, "final", True, None),
     ],
 )
 def test_what_follows_from_a_status(
