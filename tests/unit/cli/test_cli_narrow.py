@@ -100,7 +100,7 @@ def test_agreement_with_humans(capsys: pytest.CaptureFixture[str]) -> None:
         line
         for line in shown
         if re.search(
-            r" 1280 of 1292 ratings  100% \[97%, 100%\]  -0\.78 \[-1\.\d\d, -0\.\d\d\]$", line
+            r" 1280 of 1292 ratings  100% \[97%, 100%\]  -0\.78 \[-0\.94, -0\.34\]$", line
         )
     ]
     assert len(rows) == 5
