@@ -99,9 +99,7 @@ def test_agreement_with_humans(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [
         line
         for line in shown
-        if re.search(
-            r" 1280 of 1292 ratings  100% \[97%, 100%\]  -0\.78 \[-0\.94, -0\.34\]$", line
-        )
+        if re.search(r" 1280 of 1292 ratings  100% \[97%, 100%\]  -0\.78 \[-0\.94, -0\.34\]$", line)
     ]
     assert len(rows) == 5
     text = "".join(line[: cell_len(NAMES[0])].strip() for line in shown)
