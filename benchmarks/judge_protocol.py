@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 import transformers
+from llmbar import DATA, SUBSETS
 
 from rlaif.config import JudgeConfig, JudgingConfig
 from rlaif.judges import Juror, RubricJudge, TransformersJudge, load_rubric, load_templates
@@ -34,15 +35,7 @@ from rlaif.records import Completion, Judgement, Message, Prompt
 from rlaif.stages.trying import timed
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = ROOT.parent / "shared" / "data" / "llmbar" / "LLMBar"
 MODEL = ROOT / ".small-judge" / "smollm2-135m-instruct"
-SUBSETS = {
-    "Natural": "Natural",
-    "GPTInst": "Adversarial/GPTInst",
-    "GPTOut": "Adversarial/GPTOut",
-    "Manual": "Adversarial/Manual",
-    "Neighbor": "Adversarial/Neighbor",
-}
 NATURAL, ADVERSARIAL = 60, 15
 BATCH = 12
 

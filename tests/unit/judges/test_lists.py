@@ -282,14 +282,18 @@ def test_a_jurys_rankings_are_pooled_and_its_disagreement_told() -> None:
     assert found["bc"].quarantined is None
 
 
-def test_a_split_jury_quarantines_the_pairs_that_it_is_split_on() -> None:
-    said = [
+def ranked_by(**rankings: str) -> list[Judgement]:
+    """Return what jurors say under one criterion, each in both orders."""
+    return [
         ranking("right", shown, ranked, judge)
-        for judge, ranked in (("one", "abc"), ("two", "acb"))
+        for judge, ranked in rankings.items()
         for shown in ("abc", "cba")
     ]
+
+
+def test_a_split_jury_quarantines_the_pairs_that_it_is_split_on() -> None:
     careful = VerdictSettings(1.0, 0.2, 0.4, max_disagreement=0.9, compare="lists")
-    found = judged(said, how=careful)
+    found = judged(ranked_by(one="abc", two="acb"), how=careful)
     assert found["ab"].quarantined is None
     assert found["bc"].quarantined == (
         "the jury is split: its verdicts are 1.00 bits apart, over 0.90"
@@ -297,13 +301,8 @@ def test_a_split_jury_quarantines_the_pairs_that_it_is_split_on() -> None:
 
 
 def test_a_juror_that_ranks_alone_quarantines_the_pairs_that_it_stands_alone_on() -> None:
-    said = [
-        ranking("right", shown, ranked, judge)
-        for judge, ranked in (("one", "abc"), ("two", "abc"), ("three", "acb"))
-        for shown in ("abc", "cba")
-    ]
     careful = VerdictSettings(1.0, 0.2, 0.4, outlier_distance=0.5, compare="lists")
-    found = judged(said, how=careful)
+    found = judged(ranked_by(one="abc", two="abc", three="acb"), how=careful)
     assert found["ab"].quarantined is None
     assert found["bc"].quarantined == (
         "three stood alone under right: over 0.50 from every other juror"
