@@ -19,6 +19,7 @@ HASH_SHOWN = 12
     examples=[
         "rlaif rubric list",
         "rlaif rubric new our-tone",
+        "rlaif rubric validate our-tone",
         "rlaif rubric validate prompts/rubrics/our-tone.toml",
         "rlaif rubric preview our-tone",
     ],
@@ -127,10 +128,10 @@ def show(place: Place, name: str, as_json: bool) -> None:
         "rlaif rubric validate draft.toml --json",
     ],
 )
-@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("name", metavar="NAME|FILE")
 @json_option
 @click.pass_context
-def validate(ctx: click.Context, file: Path, as_json: bool) -> None:
+def validate(ctx: click.Context, name: str, as_json: bool) -> None:
     """Say what is wrong with a rubric, and what is odd.
 
     Errors come with line and field, the first of each criterion; then the exit code is 78. What
@@ -141,6 +142,9 @@ def validate(ctx: click.Context, file: Path, as_json: bool) -> None:
     """
     from rlaif.cli.rubric_check import check_rubric
 
+    file = Path(name)
+    if not file.suffix and not file.exists():
+        file = find_rubric(ctx.obj, name)
     report = check_rubric(ctx.obj, file)
     if as_json:
         emit_json({"file": str(file), **report.as_json()})

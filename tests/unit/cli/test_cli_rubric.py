@@ -75,6 +75,16 @@ def general(project: Project) -> None:
     project.config_path.write_text(named, encoding="utf-8")
 
 
+def test_a_rubric_is_validated_by_its_name_too(here: Rlaif) -> None:
+    here("rubric", "new", "our-tone")
+    shown = here("rubric", "validate", "our-tone")
+    assert shown.exit_code == 0
+    assert "our-tone.toml is a rubric: " in shown.stdout
+    unknown = here("rubric", "validate", "nobodys")
+    assert unknown.exit_code != 0
+    assert "nobodys" in unknown.stderr
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_new_rubric_is_right_as_it_stands(here: Rlaif, project: Project, language: str) -> None:
     result = here("rubric", "new", "our-tone", "--language", language)
