@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit bench-llmbar fuzz mutation models clean bench-log bench-judging bench-judge-ablation bench-judge-world bench-judge-local bench-judge-protocol llama-server small-judge
+.PHONY: demo test test-slow check bench-demo bench-optimizers bench-overoptimisation bench-ppo bench-agreement bench-curves bench-adapters bench-kl bench-gpu bench-bandit bench-llmbar fuzz mutation models clean bench-log bench-judging bench-judge-ablation bench-judge-world bench-judge-local bench-judge-protocol llama-server llama-cpp-python small-judge
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,14 @@ llama-server: .venv-llama/.installed
 	$(PYTHON) -m venv .venv-llama
 	.venv-llama/bin/python -m pip install --quiet --constraint tests/servers/llama-constraints.txt gguf xllamacpp
 	touch .venv-llama/.installed
+
+# The server of llama-cpp-python for another, compiled on the spot (ten minutes and more) without what shows pictures to models.
+llama-cpp-python: .venv-llama-cpp-python/.installed
+
+.venv-llama-cpp-python/.installed: tests/servers/llama-cpp-python-constraints.txt
+	$(PYTHON) -m venv .venv-llama-cpp-python
+	CMAKE_ARGS=-DLLAVA_BUILD=OFF .venv-llama-cpp-python/bin/python -m pip install --quiet --constraint tests/servers/llama-cpp-python-constraints.txt gguf 'llama-cpp-python[server]'
+	touch .venv-llama-cpp-python/.installed
 
 check: $(STAMP)
 	$(BIN)/ruff check .

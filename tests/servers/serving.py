@@ -16,8 +16,9 @@ from tests.servers.loopback import HOST
 PATIENCE = 180.0
 HERE = Path(__file__).resolve().parent
 LLAMA = HERE.parents[1] / ".venv-llama"
-LLAMA_PYTHON = LLAMA / "bin" / "python"
 LLAMA_IS_THERE = (LLAMA / ".installed").exists()
+LLAMA_CPP_PYTHON = HERE.parents[1] / ".venv-llama-cpp-python"
+LLAMA_CPP_PYTHON_IS_THERE = (LLAMA_CPP_PYTHON / ".installed").exists()
 
 
 @contextmanager
@@ -41,10 +42,27 @@ def llama_server(log: Path) -> Iterator[str]:
     Args:
         log: As above; the model as GGUF is put beside it.
     """
+    with _serving_gguf(LLAMA, "llama_serve.py", "health", log) as address:
+        yield address
+
+
+@contextmanager
+def llama_cpp_python_server(log: Path) -> Iterator[str]:
+    """Do the same with llama-cpp-python's, which ``make llama-cpp-python`` compiles.
+
+    Args:
+        log: As above.
+    """
+    with _serving_gguf(LLAMA_CPP_PYTHON, "llama_cpp_python_serve.py", "v1/models", log) as address:
+        yield address
+
+
+@contextmanager
+def _serving_gguf(environment: Path, script: str, answers: str, log: Path) -> Iterator[str]:
     port = _free_port()
-    command = [str(LLAMA_PYTHON), str(HERE / "llama_serve.py"), str(FOLDER)]
+    command = [str(environment / "bin" / "python"), str(HERE / script), str(FOLDER)]
     command += [str(log.with_name("judge.gguf")), str(port)]
-    with _running(command, {}, f"http://{HOST}:{port}/health", log):
+    with _running(command, {}, f"http://{HOST}:{port}/{answers}", log):
         yield f"http://{HOST}:{port}/v1"
 
 

@@ -16,6 +16,8 @@ from rlaif.text import shortened
 Kind = Literal["overload", "trouble", "elsewhere", "out", "final"]
 SHOWN = 300
 _UNKNOWN_MODEL = re.compile("not found|does not exist|pinned to|unknown model|invalid model", re.I)
+# As llama-cpp-python answers, with 500: the first fault's place stands before anything that was sent.
+_PLACE = re.compile(r"\d+ validation errors?:\s*\{'type': '\w+', 'loc': \(([\w', ]*)\)")
 _NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached"}
 _OVERLOADED = {429, 503}
 _UNREADABLE = {400, 422}
@@ -96,11 +98,14 @@ def refusal(
     if status in _OVERLOADED:
         alive = None if status == 429 or pause is not None else False
         return AttemptError("overload", reason, pause=pause, alive=alive)
+    name = None
     if status in _UNREADABLE:
         name = said.refused_field(body)
-        if name is not None:
-            return RefusedFieldError(name)
-    elif status >= 500 or status in _TRY_AGAIN:
+    elif status >= 500:
+        name = said.field_at_fault(body)
+    if name is not None:
+        return RefusedFieldError(name)
+    if status >= 500 or status in _TRY_AGAIN:
         return AttemptError("trouble", reason, pause=pause)
     return AttemptError("final", reason, alive=True)
 
@@ -155,6 +160,11 @@ class _Said:
         names = [name for name in _droppable(body) if self._names(name)]
         return names[0] if names else None
 
+    def field_at_fault(self, body: Mapping[str, Any]) -> str | None:
+        """Return the optional field that a check of the request found fault with, by its place."""
+        places = self._places()
+        return next((name for name in _droppable(body) if name in places), None)
+
     def _names(self, name: str) -> bool:
         if name == "max_tokens" and "max_completion_tokens" not in self.message:
             return False  # its value may be too high, which another name would not mend
@@ -164,10 +174,12 @@ class _Said:
         return bool(re.search(pattern, self.message[:SHOWN]))
 
     def _places(self) -> list[Any]:
-        """List the places in the request that FastAPI found fault with."""
+        """List the places in the request that FastAPI found fault with, also in words of its."""
         detail = self._body.get("detail")
         faults = detail if isinstance(detail, list) else []
-        return [part for fault in faults if isinstance(fault, dict) for part in _list(fault)]
+        listed = [part for fault in faults if isinstance(fault, dict) for part in _list(fault)]
+        told = _PLACE.match(self.message)
+        return [*listed, *re.findall(r"'(\w+)'", told[1] if told else "")]
 
 
 def _droppable(body: Mapping[str, Any]) -> list[str]:

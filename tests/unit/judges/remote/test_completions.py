@@ -144,6 +144,32 @@ def test_a_field_that_is_refused_is_recognised(body: Any, name: str) -> None:
     assert found.name == name
 
 
+FAULT = "1 validation error:\n  {'type': 'literal_error', 'loc': ('body', %s), 'msg': 'no'}\n File"
+
+
+@pytest.mark.parametrize("field", ["'response_format', 'type'", "'seed'"])
+def test_a_check_that_fails_as_a_broken_server_is_a_refusal(field: str) -> None:
+    found = refused({"error": {"message": FAULT % field}}, 500, seed=1, response_format={})
+    assert isinstance(found, RefusedFieldError)
+    assert f"'{found.name}'" in field
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "response_format broke it",
+        FAULT % "'messages', 0",
+        FAULT % "'messages', 0" + FAULT % "'seed'",
+        "told: " + FAULT % "'seed'",
+        FAULT % "'stop'",
+    ],
+)
+def test_a_broken_server_that_names_no_place_of_ours_is_tried_again(message: str) -> None:
+    found = refused({"error": {"message": message}}, 500, seed=1, response_format={})
+    assert isinstance(found, AttemptError)
+    assert found.kind == "trouble"
+
+
 @pytest.mark.parametrize(
     "body",
     [
