@@ -23,6 +23,7 @@ import beartype  # noqa: F401
 import hypothesis
 import jaxtyping  # noqa: F401
 import numpy  # noqa: F401
+import openai  # noqa: F401
 import peft  # noqa: F401
 import pydantic  # noqa: F401
 import pytest

@@ -16,7 +16,7 @@ from rlaif.text import shortened
 Kind = Literal["overload", "trouble", "elsewhere", "out", "final"]
 SHOWN = 300
 _UNKNOWN_MODEL = re.compile("not found|does not exist|pinned to|unknown model|invalid model", re.I)
-# As llama-cpp-python answers, with 500: the first fault's place stands before anything that was sent.
+# llama-cpp-python's, with 500: the first fault's place stands before anything that was sent.
 _PLACE = re.compile(r"\d+ validation errors?:\s*\{'type': '\w+', 'loc': \(([\w', ]*)\)")
 _NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached"}
 _OVERLOADED = {429, 503}
