@@ -19,6 +19,15 @@ _UNKNOWN_MODEL = re.compile("not found|does not exist|pinned to|unknown model|in
 # llama-cpp-python's, with 500: the first fault's place stands before anything that was sent.
 _PLACE = re.compile(r"\d+ validation errors?:\s*\{'type': '\w+', 'loc': \(([\w', ]*)\)")
 _NO_CREDIT = {"insufficient_quota", "billing_hard_limit_reached"}
+_STATUSES = {
+    "rate_limit_exceeded": 429,
+    "rate_limit_error": 429,
+    "overloaded_error": 503,
+    "invalid_api_key": 401,
+    "authentication_error": 401,
+    "model_not_found": 404,
+    "invalid_request_error": 400,
+}  # by an error's code or type, as OpenAI and Anthropic name them
 _OVERLOADED = {429, 503}
 _UNREADABLE = {400, 422}
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -110,6 +119,20 @@ def refusal(
     return AttemptError("final", reason, alive=True)
 
 
+def disguised(
+    text: str, headers: Mapping[str, str], address: str, body: Mapping[str, Any]
+) -> Exception | None:
+    """Return what a reply with the status of success means that holds an error and no choices.
+
+    Gateways send such where they had begun to answer before the model's server refused. None where
+    it is another reply. Arguments and errors are those of ``refusal``.
+    """
+    if '"choices"' in text:
+        return None
+    status = _Said(text).status
+    return None if status is None else refusal(status, text, headers, address, body)
+
+
 def _fatal(
     status: int, said: "_Said", headers: Mapping[str, str], address: str, model: str
 ) -> ModelError | None:
@@ -154,6 +177,17 @@ class _Said:
         self.message = _words(self._error.get("message") or inner or self._body.get("detail"))
         self.message = self.message or text.strip() or "nothing"
         self.code = str(self._error.get("code") or self._error.get("type") or "")
+
+    @property
+    def status(self) -> int | None:
+        """The status that an error in a reply stands for; None where there is no error in it."""
+        if not self._body.get("error"):
+            return None
+        code = str(self._error.get("code"))
+        if re.fullmatch("[45][0-9][0-9]", code):
+            return int(code)
+        kinds = (code, str(self._error.get("type")))
+        return next((status for name, status in _STATUSES.items() if name in kinds), 500)
 
     def refused_field(self, body: Mapping[str, Any]) -> str | None:
         """Return the optional field of a request that the refusal names."""

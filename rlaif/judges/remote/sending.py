@@ -16,7 +16,7 @@ from openai import AsyncOpenAI
 
 from rlaif.config.secrets import Secret
 from rlaif.config.serving import ServerConfig
-from rlaif.judges.remote.failures import SHOWN, AttemptError, refusal
+from rlaif.judges.remote.failures import SHOWN, AttemptError, disguised, refusal
 from rlaif.judges.remote.redaction import redacted_logs
 from rlaif.text import shortened
 
@@ -106,7 +106,11 @@ class Sender:
         except ReplyTooLargeError as exc:
             error = AttemptError("elsewhere", f"{address}: {exc}", sent=True)
         else:
-            return self._text(address, reply)
+            text = self._text(address, reply)
+            found = disguised(text, reply.headers, address, body)
+            if found is None:
+                return text
+            error = found
         finally:
             lane.in_flight -= 1
         raise error  # outside the handlers, so that no cause with the server's words goes along
