@@ -23,6 +23,7 @@ from rlaif.judges.second_asking import asked_twice
 from rlaif.judges.transformers_judge import TransformersJudge
 from rlaif.models.embedding import Embedder
 from rlaif.models.loading import LanguageModel, load_language_model, pick_device
+from rlaif.progress import Answered, nobody
 from rlaif.project import Project
 
 
@@ -36,6 +37,7 @@ class Crew:
         budget: What judging on servers may cost; None: anything.
         rubric_path: The rubric's file, where it is not the one of the settings.
         tell: Told of each server of a judge that takes no more calls while others do.
+        answered: Told of judges' replies as they come.
 
     Attributes:
         config: The settings that name the models.
@@ -49,8 +51,10 @@ class Crew:
         budget: Budget | None = None,
         rubric_path: Path | None = None,
         tell: Callable[[str], None] | None = None,
+        answered: Answered = nobody,
     ) -> None:
         self._tell = tell
+        self._answered = answered
         self._own_rubric_path = rubric_path
         self._replies = replies or MemoryReplies()
         self._budget = budget
@@ -152,7 +156,9 @@ class Crew:
         root, seed = self._project.root, self.config.run.seed
         if config.backend == "transformers":
             path = self._project.resolve(config.path)
-            return TransformersJudge(load_language_model(path, self._device), config)
+            return TransformersJudge(
+                load_language_model(path, self._device), config, self._answered
+            )
         if config.server is not None:
             from rlaif.judges.remote import OpenAIJudge  # and the SDK, which takes a second
 
@@ -165,6 +171,7 @@ class Crew:
                 seed=seed,
                 name=config.name,
                 tell=self._tell,
+                answered=self._answered,
             )
             return asked_twice(served, config.min_label_mass)
         return make_judge(

@@ -105,7 +105,7 @@ def _audited(place: Place, count: int) -> AuditRow:
     from rlaif.cycle.auditing import audit_now
 
     hide_model_hub_noise()
-    with watching(stderr()) as watcher:
+    with watching(stderr(), trial="judge audit") as watcher:
         return audit_now(place.project(), count, watcher)
 
 

@@ -1,7 +1,7 @@
 """``rlaif rubric preview`` and ``rlaif rubric test``: a rubric is tried before it is used."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rlaif.cli.documented import Command
-from rlaif.cli.output import emit_json, json_option, stderr, visible
+from rlaif.cli.output import emit_json, json_option, stderr
 from rlaif.cli.place import Place
 from rlaif.cli.rubric_files import find_rubric
 from rlaif.config import hide_model_hub_noise
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rlaif.judges.budget import Budget
     from rlaif.ledger.reads import LedgerReads
     from rlaif.ledger.rows import RubricRow
+    from rlaif.progress import Watcher
     from rlaif.project import Project
     from rlaif.records import Judgement, PairVerdict
     from rlaif.stages.feedback_files import FeedbackLine
@@ -67,10 +68,10 @@ def preview(place: Place, name: str, count: int, as_json: bool) -> None:
 
     project, draft = place.project(), find_rubric(place, name)
     cycles, stored, row = _stored(project, count)
-    with _bench(project, draft) as bench:
+    with _bench(project, draft, "rubric preview") as bench:
         panel = bench.panel
-        _say(panel, f"judging {len(stored.pairs)} pairs")
-        tried = try_panel(panel, (), [pair.item for pair in stored.pairs])
+        _say(bench, f"judging {len(stored.pairs)} pairs")
+        tried = try_panel(panel, (), [pair.item for pair in stored.pairs], bench.began)
     found = put_beside(panel, tried, stored, project.config)
     if bench.reused:
         found = found.untimed()
@@ -131,9 +132,9 @@ def test(place: Place, name: str, labels: Path, probes: int, as_json: bool) -> N
 
     project, file = place.project(), find_rubric(place, name)
     labelled = _labelled(project, labels, read_feedback(labels), load_rubric(file))
-    with _bench(project, file) as bench:
+    with _bench(project, file, "rubric test") as bench:
         panel = bench.panel
-        _say(panel, f"judging {len(labelled.rated)} answers and {len(labelled.pairs)} pairs")
+        _say(bench, f"judging {len(labelled.rated)} answers and {len(labelled.pairs)} pairs")
         found = hold_against(
             panel,
             labelled,
@@ -142,6 +143,7 @@ def test(place: Place, name: str, labels: Path, probes: int, as_json: bool) -> N
             temperature=project.config.judging.score_temperature,
             probes=probes,
             seed=derive_seed(project.config.run.seed, "rubric test"),
+            began=bench.began,
         )
     if bench.reused:
         found = found.model_copy(update={"cost": found.cost.untimed()})
@@ -162,11 +164,13 @@ class Bench:
 
     Attributes:
         panel: The rubric with its judges.
+        watcher: Who is told how far it is.
         replies: Where servers' replies are kept; None where no judge is on a server.
         budget: What they may cost.
     """
 
     panel: "RubricJudge"
+    watcher: "Watcher"
     replies: "LedgerReplies | None" = None
     budget: "Budget | None" = None
 
@@ -175,33 +179,38 @@ class Bench:
         """Whether any reply was there already."""
         return self.replies is not None and self.replies.reused > 0
 
+    def began(self, step: str) -> None:
+        """Say that a step begins."""
+        self.watcher.stage(0, step)
+
 
 @contextmanager
-def _bench(project: "Project", rubric: Path) -> "Iterator[Bench]":
-    """Load who judges here, by a rubric of any file.
+def _bench(project: "Project", rubric: Path, trial: str) -> "Iterator[Bench]":
+    """Load who judges here, by a rubric of any file; how far they are goes to standard error.
 
     Replies of servers go into the ledger group by group, each a short transaction of its own, also
     while another process runs a cycle: both see what the other spends of the day.
     """
+    from rlaif.cli.watching import watching
     from rlaif.crew import Crew
 
     hide_model_hub_noise()
     config = project.config
-    if all(judge.server is None for judge in config.jury):
-        yield Bench(Crew(project, config, rubric_path=rubric).panel(config.jury))
-        return
-    from rlaif.cycle.paying import LedgerReplies, budget_of
-    from rlaif.ledger.writer import Ledger
+    with watching(stderr(), trial=trial) as watcher, ExitStack() as stack:
 
-    with Ledger.open(project.ledger_path) as ledger:
-        replies = LedgerReplies(ledger, None)
-        budget = budget_of(ledger, config.budget, None, replies)
-        crew = Crew(project, config, replies, budget, rubric, tell=_tell)
-        yield Bench(crew.panel(config.jury), replies, budget)
+        def answered(done: int, total: int) -> None:
+            watcher.units(done, total, "replies")
 
+        replies = budget = None
+        if any(judge.server is not None for judge in config.jury):
+            from rlaif.cycle.paying import LedgerReplies, budget_of
+            from rlaif.ledger.writer import Ledger
 
-def _tell(message: str) -> None:
-    stderr().print(visible(f"note: {message}"))
+            ledger = stack.enter_context(Ledger.open(project.ledger_path))
+            replies = LedgerReplies(ledger, None)
+            budget = budget_of(ledger, config.budget, None, replies)
+        crew = Crew(project, config, replies, budget, rubric, watcher.note, answered)
+        yield Bench(crew.panel(config.jury), watcher, replies, budget)
 
 
 def _paid(bench: Bench) -> dict[str, Any] | None:
@@ -214,9 +223,9 @@ def _paid(bench: Bench) -> dict[str, Any] | None:
     return {**bench.budget.cycle.model_dump(mode="json"), "reused": bench.replies.reused}
 
 
-def _say(panel: "RubricJudge", what: str) -> None:
-    names = ", ".join(juror.name for juror in panel.jury) or "code alone"
-    stderr().print(visible(f"{what} by {panel.rubric.name}, with {names}"))
+def _say(bench: Bench, what: str) -> None:
+    names = ", ".join(juror.name for juror in bench.panel.jury) or "code alone"
+    bench.watcher.note(f"{what} by {bench.panel.rubric.name}, with {names}")
 
 
 def _identity(panel: "RubricJudge", path: Path) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Pace:
     def facts(self, done: int, total: int, noun: str) -> str:
         """Return units done, their rate and the time left, as far as they are known."""
         now = self._clock()
-        if self._phase != (total, noun):
+        if self._phase != (total, noun) or done < self._first[1]:
             self._phase, self._first = (total, noun), (now, done)
         then, before = self._first
         text = f"{done}/{total} {noun}"
@@ -58,14 +58,17 @@ class PlainWatcher:
         console: Where to print.
         last: The last cycle that will be run; 0 where only the conductor knows.
         clock: Seconds since some fixed moment.
+        trial: What is done, where that is no cycle.
     """
 
-    def __init__(self, console: Console, last: int = 0, clock: Clock = monotonic) -> None:
+    def __init__(
+        self, console: Console, last: int = 0, clock: Clock = monotonic, trial: str = ""
+    ) -> None:
         self._console = console
         self._last = last
         self._clock = clock
         self._where = ""
-        self._cycles = ""
+        self._cycles = trial
         self._pace = Pace(clock)
         self._told = clock()
 
@@ -103,13 +106,16 @@ class LiveWatcher:
         progress: A display that somebody else starts and stops.
         last: The last cycle that will be run; 0 where only the conductor knows.
         clock: Seconds since some fixed moment.
+        trial: What is done, where that is no cycle.
     """
 
-    def __init__(self, progress: Progress, last: int = 0, clock: Clock = monotonic) -> None:
+    def __init__(
+        self, progress: Progress, last: int = 0, clock: Clock = monotonic, trial: str = ""
+    ) -> None:
         self._progress = progress
         self._last = last
         self._clock = clock
-        self._cycles = ""
+        self._cycles = trial
         self._done = ""
         self._where = ""
         self._pace = Pace(clock)
@@ -147,18 +153,19 @@ class LiveWatcher:
 
 
 @contextmanager
-def watching(console: Console, last: int = 0) -> Iterator[Watcher]:
+def watching(console: Console, last: int = 0, trial: str = "") -> Iterator[Watcher]:
     """Show progress while the block runs.
 
     Args:
         console: Where to show it; a terminal gets a live line.
         last: The last cycle that will be run.
+        trial: What is done, where that is no cycle.
 
     Yields:
         The watcher to tell.
     """
     if not console.is_terminal:
-        yield PlainWatcher(console, last)
+        yield PlainWatcher(console, last, trial=trial)
         return
     columns = (
         TextColumn("{task.description:<26}", markup=False),
@@ -166,7 +173,7 @@ def watching(console: Console, last: int = 0) -> Iterator[Watcher]:
         TextColumn("{task.fields[facts]}", markup=False),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        watcher = LiveWatcher(progress, last)
+        watcher = LiveWatcher(progress, last, trial=trial)
         yield watcher
         watcher.leave()
 

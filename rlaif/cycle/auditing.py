@@ -53,14 +53,28 @@ def audit_now(project: Project, count: int, watcher: Watcher) -> AuditRow:
             raise _nothing_stored(project)
         replies = LedgerReplies(ledger, None)
         budget = budget_of(ledger, project.config.budget, None, replies)
-        crew = Crew(project, project.config, replies, budget, tell=watcher.note)
+        crew = Crew(
+            project,
+            project.config,
+            replies,
+            budget,
+            tell=watcher.note,
+            answered=lambda done, total: watcher.units(done, total, "replies"),
+        )
         panel = crew.panel(project.config.jury)
         _require_judge(project, panel)
         names = tuple(juror.name for juror in panel.jury)
         watcher.note(f"auditing {', '.join(names)} on {len(drawn)} pairs by {panel.rubric.name}")
         attacks = load_attacks(panel.rubric.language, project.root)
         with replies.anew(f"judge audit {number}"):
-            found = audit_pairs(panel, project.config.audit, _items(ledger, drawn), attacks, seed)
+            found = audit_pairs(
+                panel,
+                project.config.audit,
+                _items(ledger, drawn),
+                attacks,
+                seed,
+                lambda step: watcher.stage(0, step),
+            )
         kept = ledger.add_audit(_record(panel, names, drawn, found), AUDITED, _told(found))
         ledger.checkpoint()
         return kept

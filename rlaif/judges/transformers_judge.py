@@ -40,6 +40,7 @@ from rlaif.judges.verdict_forms import before_ranking
 from rlaif.models.encoding import encode_answer, encode_conversation, special_tokens
 from rlaif.models.loading import LanguageModel
 from rlaif.models.parallel import on_all_cores
+from rlaif.progress import Answered, nobody
 from rlaif.records import JudgeCall, Message, digest_of
 
 _FORMS = ((f"\n{CUE}", " "), (f"\n{CUE} ", ""), (f"\n{CUE} (", ""))
@@ -94,6 +95,7 @@ class TransformersJudge:
     Args:
         lm: The model.
         config: Limits and batch size.
+        answered: Told of replies as batches are done.
 
     Attributes:
         name: Where the model was loaded from.
@@ -106,9 +108,8 @@ class TransformersJudge:
             context has no room for a critique.
     """
 
-    def __init__(self, lm: LanguageModel, config: JudgeConfig) -> None:
-        self._lm = lm
-        self._config = config
+    def __init__(self, lm: LanguageModel, config: JudgeConfig, answered: Answered = nobody) -> None:
+        self._lm, self._config, self._answered = lm, config, answered
         before = _BEFORE if config.critique else ""
         self._pair = find_label_form(lm, PAIR_LABELS, before)
         self._rating = find_label_form(lm, rating_labels(MAX_CHOICES), before)
@@ -174,13 +175,19 @@ class TransformersJudge:
         refused: Callable[[str], Reply],
     ) -> list[Reply]:
         """Answer the rows that can be sent, and refuse the others with the reason."""
-        refusals = {row.place: self._refusal(row) for row in rows}
-        replies = {place: refused(why) for place, why in refusals.items() if why is not None}
+        whys = [(row.place, self._refusal(row)) for row in rows]
+        replies = {place: refused(why) for place, why in whys if why is not None}
         fitting = _in_reading_order([row for row in rows if row.place not in replies])
         size = self._config.batch_size
         batches = [fitting[start : start + size] for start in range(0, len(fitting), size)]
-        for answered in on_all_cores(answer, batches, self._lm.device):
-            replies.update(answered)
+
+        def keep(said: list[tuple[int, Reply]]) -> None:
+            replies.update(said)
+            self._answered(len(replies), len(rows))
+
+        if rows:
+            keep([])
+        on_all_cores(answer, batches, self._lm.device, keep)
         return [replies[row.place] for row in rows]
 
     def _ask(self, rows: Sequence[_Row[JudgeRequest]]) -> list[tuple[int, JudgeReply]]:
@@ -313,10 +320,8 @@ class TransformersJudge:
     def _written(self, draft: _Draft[WriteRequest], latency: float) -> WriteReply:
         draft.text = self._decoded(draft.tokens)
         call = self._call(draft, write_hash(self.digest, draft.row.request), latency)
-        failure = draft.failure
-        if failure is None and not self._is_over(draft.tokens):
-            failure = cut_off(draft.row.most)
-        return WriteReply(draft.text, call, failure)
+        over = draft.failure is not None or self._is_over(draft.tokens)
+        return WriteReply(draft.text, call, draft.failure if over else cut_off(draft.row.most))
 
     def _call(self, draft: _Draft[Request], key: str, latency: float) -> JudgeCall:
         return JudgeCall(

@@ -1,17 +1,22 @@
 """Independent batches on the cores of a CPU: small models gain little from sharing one batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import torch
+
+from rlaif.progress import nobody
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def on_all_cores(
-    function: Callable[[Item], Result], items: Sequence[Item], device: torch.device
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    device: torch.device,
+    told: Callable[[Result], None] = nobody,
 ) -> list[Result]:
     """Apply a function of the model to items, several at once where that is faster.
 
@@ -24,17 +29,26 @@ def on_all_cores(
         function: Must not touch what other items touch.
         items: The work.
         device: Where the model is.
+        told: Told each result, in the order of the items and in the caller's thread.
 
     Returns:
         The results, in the order of the items.
     """
     cores = torch.get_num_threads()
     if device.type != "cpu" or cores == 1 or len(items) < 2:
-        return [function(item) for item in items]
+        return _collected(map(function, items), told)
     each = max(cores // len(items), 1)
     torch.set_num_threads(each)
     try:
         with ThreadPoolExecutor(cores, initializer=torch.set_num_threads, initargs=(each,)) as pool:
-            return list(pool.map(function, items))
+            return _collected(pool.map(function, items), told)
     finally:
         torch.set_num_threads(cores)
+
+
+def _collected(found: Iterable[Result], told: Callable[[Result], None]) -> list[Result]:
+    results = []
+    for result in found:
+        results.append(result)
+        told(result)
+    return results

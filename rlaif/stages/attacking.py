@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from rlaif.judges import RubricJudge
 from rlaif.judges.probes import KINDS, Attacks
+from rlaif.progress import Began, nobody
 from rlaif.records import Completion, CompletionScore, ProbeKind, ProbeOutcome, Prompt
 from rlaif.seeds import numpy_generator
 from rlaif.stages.probing import (
@@ -37,7 +38,14 @@ class Attacked:
     cost: Cost
 
 
-def attack(panel: RubricJudge, tried: Tried, attacks: Attacks, count: int, seed: int) -> Attacked:
+def attack(
+    panel: RubricJudge,
+    tried: Tried,
+    attacks: Attacks,
+    count: int,
+    seed: int,
+    began: Began = nobody,
+) -> Attacked:
     """Attack answers in every way; let the panel rate them, and compare them with their originals.
 
     Args:
@@ -46,6 +54,7 @@ def attack(panel: RubricJudge, tried: Tried, attacks: Attacks, count: int, seed:
         attacks: The words of attacks.
         count: How many answers are attacked; none where the panel asks no judge.
         seed: Source of their draw.
+        began: Told of rating and of comparing.
     """
     places = numpy_generator(seed).permutation(len(tried.answers))[: count if panel.jury else 0]
     originals = [tried.answers[place] for place in sorted(places.tolist())]
@@ -54,7 +63,9 @@ def attack(panel: RubricJudge, tried: Tried, attacks: Attacks, count: int, seed:
     outcomes |= {criterion.name: [] for criterion in panel.rubric.criteria}
     alone = settled_alone(panel)
     scores = {s.completion_id: s for s in alone.scores(tried.answers, tried.ratings)}
+    began("rating attacks")
     rated, rating_cost = _rate(alone, scores, attacks, targets)
+    began("comparing attacks")
     compared, comparing_cost = _compare(alone, attacks, targets)
     for name, outcome in (*rated, *compared):
         outcomes[name].append(outcome)

@@ -7,6 +7,7 @@ from rlaif.config import AuditConfig
 from rlaif.judges import RubricJudge
 from rlaif.judges.panel import ComparedItem
 from rlaif.judges.probes import AGAIN, Attacks
+from rlaif.progress import Began, nobody
 from rlaif.records import AuditReport, Completion, PairVerdict, ProbeOutcome, Prompt, TrialKind
 from rlaif.seeds import derive_seed
 from rlaif.stages.audit import audit
@@ -50,6 +51,7 @@ def audit_pairs(
     pairs: Sequence[ComparedItem],
     attacks: Attacks,
     seed: int,
+    began: Began = nobody,
 ) -> Audited:
     """Judge pairs, try the judge on an answer of each prompt, and take stock as a cycle does.
 
@@ -62,15 +64,18 @@ def audit_pairs(
         pairs: What is judged.
         attacks: The words of attacks.
         seed: Source of the draws.
+        began: Told of each step.
     """
-    tried = try_panel(panel, (), pairs)
+    tried = try_panel(panel, (), pairs, began)
     answers = [answer for _, answer in tried.answers]
     prompts = {prompt.id: prompt for prompt, _ in tried.answers}
     attacked = choose_originals(by_prompt(answers), 1.0, derive_seed(seed, "probes"))
     again = choose_again(by_prompt(answers), 1.0, derive_seed(seed, "again"))
     tries: Tries = [*attacked, *((AGAIN, own) for own in again)]
+    began("rating probes")
     found, cost = _rate(panel, tried, tries, attacks, prompts)
     if panel.compares:
+        began("comparing probes")
         for more, price in (
             _compare(panel, attacked, attacks, prompts),
             _compare_again(panel, tried),

@@ -17,6 +17,7 @@ from rlaif.judges.agreement import (
 )
 from rlaif.judges.panel import ComparedItem, RatedItem
 from rlaif.judges.probes import Attacks
+from rlaif.progress import Began, nobody
 from rlaif.records import (
     AuditFigure,
     Completion,
@@ -147,6 +148,7 @@ def hold_against(
     temperature: float,
     probes: int,
     seed: int,
+    began: Began = nobody,
 ) -> RubricTest:
     """Judge what humans labelled, and the same under attack.
 
@@ -158,9 +160,10 @@ def hold_against(
         temperature: T in P(first is better) = sigmoid((score1 - score2) / T).
         probes: How many answers are attacked, each in every way; none where no judge is asked.
         seed: Source of their draw.
+        began: Told of each step.
     """
-    tried = try_panel(panel, labelled.rated, labelled.pairs)
-    attacked = attack(panel, tried, attacks, probes, seed)
+    tried = try_panel(panel, labelled.rated, labelled.pairs, began)
+    attacked = attack(panel, tried, attacks, probes, seed, began)
     return rubric_test(panel, labelled, tried, attacked, config, temperature)
 
 

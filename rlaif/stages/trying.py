@@ -9,6 +9,7 @@ from pydantic import Field
 
 from rlaif.judges import RubricJudge
 from rlaif.judges.panel import ComparedItem, RatedItem
+from rlaif.progress import Began, nobody
 from rlaif.records import CompletionScore, Judgement, PairVerdict, Record
 
 Item = TypeVar("Item")
@@ -92,7 +93,10 @@ class Tried:
 
 
 def try_panel(
-    panel: RubricJudge, answers: Iterable[RatedItem], pairs: Sequence[ComparedItem]
+    panel: RubricJudge,
+    answers: Iterable[RatedItem],
+    pairs: Sequence[ComparedItem],
+    began: Began = nobody,
 ) -> Tried:
     """Let a panel rate answers and compare pairs; nothing is kept but what is returned.
 
@@ -100,12 +104,15 @@ def try_panel(
         panel: The rubric with its judges.
         answers: What is rated; those of the pairs are rated too.
         pairs: What is compared.
+        began: Told of rating and of comparing.
     """
     items = {answer.id: (prompt, answer) for prompt, answer in answers}
     for prompt, *both in pairs:
         items.update({answer.id: (prompt, answer) for answer in both})
     rated = tuple(items.values())
+    began("rating answers")
     ratings, rating_cost = timed(panel.rate, rated)
+    began("comparing pairs")
     comparisons, comparing_cost = timed(panel.compare, pairs)
     scores = {score.completion_id: score for score in panel.scores(rated, ratings)}
     return Tried(

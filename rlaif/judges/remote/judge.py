@@ -20,6 +20,7 @@ from rlaif.judges.remote.sending import Sender
 from rlaif.judges.remote.waits import Backoff
 from rlaif.judges.remote.writing import put, written
 from rlaif.judges.replies import ReplyStore
+from rlaif.progress import Answered, nobody
 from rlaif.seeds import derive_seed, numpy_generator
 
 Answers = dict[str, list[Part] | str]
@@ -38,6 +39,7 @@ class OpenAIJudge:
         seed: Seed of the waits between attempts; no reply depends on it.
         name: Tells it from a judge whose model has the same name on other servers.
         tell: Told once of each endpoint that takes no more calls while others do.
+        answered: Told of replies as they come, in vain or not; those that are kept come first.
 
     Attributes:
         name: The model's name.
@@ -56,7 +58,9 @@ class OpenAIJudge:
         seed: int = 0,
         name: str = "",
         tell: Callable[[str], None] | None = None,
+        answered: Answered = nobody,
     ) -> None:
+        self._answered = answered
         self._config = config
         self._store = store
         self._key = key
@@ -102,6 +106,7 @@ class OpenAIJudge:
                     missing[name] = question
                 else:
                     answers[name] = known
+        self._answered(len(answers), len(answers) + len(missing))
         if missing:
             asyncio.run(self._ask(missing, answers))
         return [
@@ -151,6 +156,7 @@ class OpenAIJudge:
         kept: so a kill costs no more calls than may be in flight.
         """
         stop, keeping = Stop(), GroupCommit(self._store)
+        total = len(answers) + len(questions)
         async with Sender(self._config, self._key) as sender:
             tools = Tools(
                 config=self._config,
@@ -166,7 +172,7 @@ class OpenAIJudge:
             most = self._config.max_in_flight * len(self._endpoints)
             left = iter(questions.items())
             workers = [
-                asyncio.create_task(self._work(tools, left, answers))
+                asyncio.create_task(self._work(tools, left, answers, total))
                 for _ in range(min(most, len(questions)))
             ]
             try:
@@ -181,9 +187,13 @@ class OpenAIJudge:
             raise stop.error
 
     async def _work(
-        self, tools: Tools, questions: Iterator[tuple[str, Question]], answers: Answers
+        self,
+        tools: Tools,
+        questions: Iterator[tuple[str, Question]],
+        answers: Answers,
+        total: int,
     ) -> None:
-        """Ask questions, until none is left or the run is stopped."""
+        """Ask questions, until none is left or the run is stopped; answers will be ``total``."""
         for name, question in questions:
             if tools.stop.over:
                 return
@@ -194,6 +204,7 @@ class OpenAIJudge:
                 answers[name] = str(failed)
             except Exception as exc:  # noqa: BLE001 - it ends the run, which raises it
                 tools.stop.because(exc)
+            self._answered(len(answers), total)
 
     async def _answer(self, tools: Tools, question: Question) -> list[Part]:
         """Ask a question; what a server drew too few of is asked for one by one."""

@@ -64,7 +64,7 @@ def test_a_preview_shows_flips_costs_and_criteria(
     before = digest(project)
     done = here("rubric", "preview", draft)
     assert done.exit_code == 0, done.output
-    assert done.stderr == "judging 2 pairs by draft, with tiny-judge\n"
+    assert done.stderr.startswith("note: judging 2 pairs by draft, with tiny-judge\n")
     told = done.stdout
     assert "draft   draft, version 7, " in told
     assert f"current helpdesk, version 1, {RUBRIC[:12]}: what cycle 3 said of the same" in told
@@ -186,7 +186,8 @@ def test_a_test_shows_agreement_order_failures_and_attacks(
     before = digest(project)
     done = here("rubric", "test", draft, "--labels", labels)
     assert done.exit_code == 0, done.output
-    assert done.stderr == "judging 11 answers and 4 pairs by draft, with tiny-judge\n"
+    said = "note: judging 11 answers and 4 pairs by draft, with tiny-judge\n"
+    assert done.stderr.startswith(said)
     told = done.stdout
     assert f"against 7 labels of {labels}: 7 prompts, 11 answers, 4 pairs" in " ".join(told.split())
     rows = {tuple(line.split()[:3]): " ".join(line.split()[3:]) for line in told.splitlines()}
