@@ -71,13 +71,17 @@ class OracleFigures(Record):
 
 
 class JudgeFigures(Record):
-    """The judge by the humans' frozen labels; ``drift`` says in words how that has changed."""
+    """The judge by the humans' frozen labels.
+
+    ``drift`` says in words how that has changed, ``reference`` since which cycles, and why these.
+    """
 
     labels: int
     agreement: float | None
     ci: tuple[float, float]
     drift_found: bool
     drift: str
+    reference: str = ""
 
 
 class CycleFigures(Record):
@@ -284,6 +288,7 @@ def _judge(content: dict[str, Any] | None) -> JudgeFigures | None:
         ci=(frozen["low"], frozen["high"]),
         drift_found=drift["found"],
         drift=drift["reason"],
+        reference=drift.get("basis", ""),
     )
 
 

@@ -292,7 +292,7 @@ def _drift_table(found: "dict[int, JudgeCalibration]") -> Table:
             str(frozen.unscored),
             interval(frozen.agreement, frozen.low, frozen.high),
             "yes" if measured.drift.found else "no",
-            cell(measured.drift.reason),
+            cell(measured.drift.told),
         )
     return shown
 

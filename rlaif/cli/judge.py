@@ -5,6 +5,7 @@ from rich.console import Group as Lines
 from rich.padding import Padding
 
 from rlaif.cli.documented import Group
+from rlaif.cli.judge_drift import accept, drift_line, drift_of
 from rlaif.cli.output import (
     LARGEST,
     cell,
@@ -33,10 +34,14 @@ PAIRS = 20
     examples=[
         "rlaif judge audit",
         "rlaif judge audit --now",
+        'rlaif judge accept --reason "a new model behind the same name, and a good one"',
     ],
 )
 def judge() -> None:
-    """Show how far the judge is to be trusted."""
+    """Show how far to trust the judge; accept one that changed."""
+
+
+judge.add_command(accept)
 
 
 @judge.command(
@@ -78,6 +83,9 @@ def audit(
     cycles compare: those whose ratings lie farthest apart, which are the easiest. Of answers that
     are nearly alike expect worse.
 
+    Where humans have labelled answers, the last line says whether the judge agrees with them as it
+    did, and with which cycles it is compared; see rlaif judge accept.
+
     With --now the judge and the rubric of the settings judge the newest pairs that cycles compared,
     and one answer of each of their prompts is attacked, and one asked about again. It is kept apart
     from cycles: no figure, limit or label of theirs knows of it, and it stops nothing. It pays from
@@ -92,12 +100,15 @@ def audit(
         return
     with place.reader() as reader:
         number_of, report = _find(reader, cycle)
+        by_humans = drift_of(reader, number_of)
     if as_json:
-        emit_json({"cycle": number_of, **report.model_dump(mode="json")})
+        drift = None if by_humans is None else by_humans.drift.model_dump(mode="json")
+        emit_json({"cycle": number_of, **report.model_dump(mode="json"), "drift": drift})
     else:
         print_audit(
             f"Audit of the judge, cycle {number_of}, rubric {report.rubric_hash[:12]}", report
         )
+        click.echo(drift_line(by_humans))
 
 
 def _audited(place: Place, count: int) -> AuditRow:

@@ -172,7 +172,8 @@ def _judge(found: Report) -> Table | None:
     for cycle, judge in measured:
         rate = interval(judge.agreement, *judge.ci)
         drift = "yes" if judge.drift_found else "no"
-        shown.add_row(str(cycle), str(judge.labels), rate, drift, cell(judge.drift))
+        said = "; ".join(filter(None, (judge.drift, judge.reference)))
+        shown.add_row(str(cycle), str(judge.labels), rate, drift, cell(said))
     return shown
 
 

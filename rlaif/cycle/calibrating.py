@@ -3,6 +3,7 @@
 from rlaif.cycle.context import CycleContext
 from rlaif.cycle.drafting import CALIBRATION, PREFERENCES, not_held_out
 from rlaif.cycle.judging import compare, rate
+from rlaif.cycle.telling import tell_once
 from rlaif.cycle.training import version_path
 from rlaif.errors import ModelError
 from rlaif.judges import RubricJudge
@@ -12,7 +13,8 @@ from rlaif.ledger.unit import Unit
 from rlaif.models.encoding import check_context, encode_conversation
 from rlaif.records import Completion, HumanLabel, Judgement, Prompt
 from rlaif.stages.calibration import JudgeCalibration, Said, calibrate, levels_of
-from rlaif.stages.drift import FrozenAgreement
+from rlaif.stages.drift import TO_ACCEPT
+from rlaif.stages.drift_reference import ACCEPTED, Acceptance, Measured
 from rlaif.stages.human_pairs import HumanPair, compared_pairs, human_pairs
 
 FREE, FROZEN = "human", "human-frozen"
@@ -48,6 +50,7 @@ def calibration(ctx: CycleContext) -> None:
         frozen = _judge(ctx, panel, [label for label in labels if label.frozen], FROZEN)
     pairs = [*free, *frozen]
     ctx.run_once(CALIBRATION, "summary", lambda rows: _summarise(ctx, rows, labels, panel, pairs))
+    _tell_of_drift(ctx)
 
 
 def judge_calibration(ctx: CycleContext, cycle: int) -> JudgeCalibration | None:
@@ -132,6 +135,7 @@ def _summarise(
         rubric_hash=panel.rubric_hash,
         seed=ctx.seed(CALIBRATION),
         earlier=_earlier(ctx),
+        accepted=_accepted(ctx),
     )
     rows.add_report(CALIBRATION, report)
 
@@ -149,6 +153,26 @@ def _orders(
     return {(p[1].id, p[2].id): found for p, found in zip(pairs, orders, strict=True)}
 
 
-def _earlier(ctx: CycleContext) -> dict[int, FrozenAgreement]:
+def _earlier(ctx: CycleContext) -> dict[int, Measured]:
     found = {cycle: judge_calibration(ctx, cycle) for cycle in range(1, ctx.number)}
-    return {cycle: report.frozen for cycle, report in found.items() if report is not None}
+    return {
+        cycle: Measured(report.rubric_hash, report.frozen)
+        for cycle, report in found.items()
+        if report is not None and report.frozen.labels
+    }
+
+
+def _accepted(ctx: CycleContext) -> Acceptance | None:
+    event = ctx.ledger.last_event(ACCEPTED)
+    if event is None or event.cycle is None:
+        return None
+    return Acceptance(cycle=event.cycle, reason=event.message)
+
+
+def _tell_of_drift(ctx: CycleContext) -> None:
+    found = judge_calibration(ctx, ctx.number)
+    if found is not None and found.drift.begins:
+        tell_once(ctx.ledger, ctx.watcher, "drift_reference", found.drift.reason, ctx.number)
+    elif found is not None and found.drift.found:
+        message = f"the judge has drifted: {found.drift.told}; {TO_ACCEPT}"
+        tell_once(ctx.ledger, ctx.watcher, "judge_drift", message, ctx.number)

@@ -145,3 +145,11 @@ class RunReads(Connected):
             "SELECT kind, message, cycle, at FROM events ORDER BY seq DESC LIMIT ?", limit
         )
         return [EventRow(**dict(r)) for r in found]
+
+    def last_event(self, kind: str) -> EventRow | None:
+        """Return the last event of a kind."""
+        row = self._one(
+            "SELECT kind, message, cycle, at FROM events WHERE kind = ? ORDER BY seq DESC LIMIT 1",
+            kind,
+        )
+        return None if row is None else EventRow(**dict(row))

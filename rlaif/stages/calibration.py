@@ -33,7 +33,8 @@ from rlaif.records import (
     PreferenceOrigin,
     Record,
 )
-from rlaif.stages.drift import Drift, FrozenAgreement, find_drift, measure_frozen
+from rlaif.stages.drift import Drift, FrozenAgreement, measure_frozen
+from rlaif.stages.drift_reference import Acceptance, Measured, drift_from, reference_of
 from rlaif.stages.human_pairs import human_pairs, stated_pairs
 
 LEVELS = 5
@@ -182,7 +183,8 @@ def calibrate(
     *,
     rubric_hash: str,
     seed: int,
-    earlier: Mapping[int, FrozenAgreement],
+    earlier: Mapping[int, Measured],
+    accepted: Acceptance | None = None,
 ) -> JudgeCalibration:
     """Measure the judge by humans' labels, and fit what makes its own labels as sure as right.
 
@@ -192,7 +194,8 @@ def calibrate(
         config: The kind of calibration, the fewest labels, and how much drift is allowed.
         rubric_hash: What the judge judged by.
         seed: Deals prompts to the folds of cross-fitting.
-        earlier: The frozen agreement that earlier cycles measured.
+        earlier: What earlier cycles measured on the frozen labels.
+        accepted: The owner's last word on a judge that had drifted.
     """
     usable = [label for label in labels if not label.criterion or label.criterion in said.levels]
     heard = {label.id: said.of(label, label.criterion) for label in usable}
@@ -214,7 +217,9 @@ def calibrate(
         comparison=_fitted(comparisons, config, seed),
         ratings=_fitted(ratings, config, seed),
         frozen=frozen,
-        drift=find_drift(frozen, earlier, prompt_of, config.max_drift),
+        drift=drift_from(
+            reference_of(earlier, rubric_hash, accepted), frozen, prompt_of, config.max_drift
+        ),
     )
 
 

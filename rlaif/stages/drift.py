@@ -17,6 +17,7 @@ from rlaif.judges.agreement import CONFIDENCE, Estimate
 from rlaif.records import HumanLabel, Probability, Record
 
 FEWEST_PROMPTS = 10
+TO_ACCEPT = "to go on from the judge as it is: rlaif judge accept"
 
 
 class FrozenAgreement(Record):
@@ -54,6 +55,9 @@ class Drift(Record):
         change: Of the agreement on the labels that both cycles judged, with its interval.
         labels: How many these are.
         prompts: Their prompts.
+        basis: Which earlier cycles it is compared with and why these; empty where with none.
+        begins: Whether the rubric or the judge was changed, so that later cycles are compared with
+            this one.
     """
 
     found: bool
@@ -62,6 +66,13 @@ class Drift(Record):
     change: Estimate | None = None
     labels: int = 0
     prompts: int = 0
+    basis: str = ""
+    begins: bool = False
+
+    @property
+    def told(self) -> str:
+        """The reason, and with what it was compared."""
+        return f"{self.reason}; {self.basis}" if self.basis else self.reason
 
 
 def agreement_with(label: HumanLabel, said: float | None) -> float | None:
@@ -112,7 +123,7 @@ def find_drift(
     prompt_of: Mapping[str, str],
     max_drift: float,
 ) -> Drift:
-    """Compare a measurement with every earlier one.
+    """Compare a measurement with earlier ones, those that ``drift_reference`` leaves.
 
     What is unscored does not agree here: a judge that fell silent has drifted. Against the best of
     many measurements chance alone falls a little, so the level is shared among them (Bonferroni).

@@ -10,7 +10,7 @@ from rlaif.artifacts import MANIFEST, landing
 from rlaif.config import FeedbackConfig, GateConfig
 from rlaif.errors import StageError
 from rlaif.records import EvaluationReport, GateCheck, GateDecision, RewardModelReport
-from rlaif.stages.drift import Drift
+from rlaif.stages.drift import TO_ACCEPT, Drift
 
 LINEAGE = "lineage.json"
 CARD = "README.md"
@@ -79,7 +79,7 @@ def drift_check(config: FeedbackConfig, drift: Drift) -> GateCheck:
     fall = f"a sure fall by more than {config.max_drift:.3f}"
     if drift.found:
         words = f"{drift.reason}, which is {fall}"
-        warned = "" if config.on_drift == "hold" else ' (feedback.on_drift = "warn")'
+        warned = f"; {TO_ACCEPT}" if config.on_drift == "hold" else ' (feedback.on_drift = "warn")'
         return GateCheck(
             name="judge_drift", passed=config.on_drift != "hold", reason=words + warned
         )

@@ -58,7 +58,7 @@ def test_every_promised_command_is_there() -> None:
         *(f"rlaif {name}" for name in ("init", "run", "demo", "status", "report", "critiques")),
         *("rlaif policy", "rlaif policy list", "rlaif policy show", "rlaif policy sample"),
         *("rlaif policy promote", "rlaif policy rollback", "rlaif ledger", "rlaif ledger digest"),
-        *("rlaif judge", "rlaif judge audit"),
+        *("rlaif judge", "rlaif judge accept", "rlaif judge audit"),
         *("rlaif feedback", "rlaif feedback import", "rlaif feedback list"),
         "rlaif feedback report",
         *("rlaif export", "rlaif export preferences", "rlaif export policy"),
