@@ -232,6 +232,21 @@ FAULTS = {
         "return 1.0 - 2.0 * abs(said - 0.5)",
         "return 1.0 - abs(said - 0.5)",
     ),
+    "a-changed-rubric-is-drift": (
+        "rlaif/stages/drift_reference.py",
+        "if earlier[cycle].rubric_hash == rubric_hash]",
+        "if earlier[cycle].rubric_hash]",
+    ),
+    "acceptance-changes-nothing": (
+        "rlaif/stages/drift_reference.py",
+        "begin = 0 if accepted is None else accepted.cycle",
+        "begin = 0",
+    ),
+    "acceptance-hides-the-next-fall": (
+        "rlaif/stages/drift_reference.py",
+        "if cycle >= begin]",
+        "if cycle > begin]",
+    ),
     "the-least-fall-counts": (
         "rlaif/stages/drift.py",
         "reference = min(changes,",
