@@ -24,6 +24,8 @@ _MULTILINE = re.compile(r"\"{3}|'{3}")
 _DEEPEST = 64
 _WIDEST = 2**63
 LONGEST_FILE = 1_000_000
+LIKE_A_KEY = re.compile(r"key|token(?!s)|secret|password", re.IGNORECASE)
+_NEAR, _VERY_NEAR = 0.6, 0.8
 
 
 class Unshown:
@@ -113,10 +115,9 @@ class TomlFile:
         field = dotted((*self._within, *location)) or "the file"
         if first["type"] == "extra_forbidden":
             known = _known_keys(model, location[:-1])
-            near = difflib.get_close_matches(str(location[-1]), known, n=1)
             seen = f"unknown key {field!r}"
             wanted = f"one of: {', '.join(sorted(known))}" if known else "a known key"
-            action = f"write {near[0]!r}" if near else "remove it"
+            action = _instead(model, str(location[-1]), known)
         elif first["type"] == "missing":
             seen, wanted, action = f"{field!r} is missing", expected([first]), "add it"
         else:
@@ -243,6 +244,13 @@ def _indexed(names: list[str | int], counts: dict[Location, int]) -> Location:
 
 def _parts(name: str) -> Location:
     return tuple(part.strip().strip("\"'") for part in name.split("."))
+
+
+def _instead(model: type[BaseModel], name: str, known: list[str]) -> str:
+    """Say what to do about an unknown name: a model may say in ``keys_belong`` where keys do."""
+    where: str = getattr(model, "keys_belong", "") if LIKE_A_KEY.search(name) else ""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=_VERY_NEAR if where else _NEAR)
+    return f"write {near[0]!r}" if near else where or "remove it"
 
 
 def _known_keys(model: type[BaseModel], location: Location) -> list[str]:

@@ -7,7 +7,7 @@ overridden for one process by ``RLAIF_<SECTION>__<FIELD>``, for instance ``RLAIF
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -78,6 +78,11 @@ PLACES = frozenset({"path", "pools", "ptx_path", "python", "endpoints", "key_var
 
 class RlaifConfig(Section):
     """All settings of a project."""
+
+    keys_belong: ClassVar[str] = (
+        "take it out: a key stands in no setting, but in the variable of the environment that "
+        "key_variable of [judge.server] names, or in the file, mode 0600, that key_file names"
+    )
 
     run: RunConfig = RunConfig()
     policy: PolicyConfig = PolicyConfig()

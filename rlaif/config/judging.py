@@ -7,10 +7,9 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from rlaif.config.section import Section, Share
 from rlaif.config.serving import ServerConfig
-from rlaif.toml_source import ContradictionError
+from rlaif.toml_source import LIKE_A_KEY, ContradictionError
 
 Option = str | int | float | bool
-_SECRET = re.compile(r"key|token(?!s)|secret|password", re.IGNORECASE)
 
 
 class JudgeConfig(Section):
@@ -97,7 +96,7 @@ class JudgeConfig(Section):
                 f"= {self.backend!r} beside a table of servers",
                 'set backend = "openai", or remove the table',
             )
-        secret = next((name for name in self.options if _SECRET.search(name)), None)
+        secret = next((name for name in self.options if LIKE_A_KEY.search(name)), None)
         if secret is not None:
             raise ContradictionError(
                 (*section, "options", secret),
