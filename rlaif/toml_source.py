@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from rlaif.errors import ConfigError
 from rlaif.expectation import expected
 from rlaif.text import quoted
+from rlaif.toml_bounds import check_bounds, check_keys
 
 Location = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
@@ -21,8 +22,6 @@ M = TypeVar("M", bound=BaseModel)
 _HEADER = re.compile(r"^\s*(\[\[?)([^\[\]]+)\]\]?\s*(#.*)?$")
 _KEY = re.compile(r"""^\s*("[^"]+"|'[^']+'|[A-Za-z0-9_.-]+)\s*=""")
 _MULTILINE = re.compile(r"\"{3}|'{3}")
-_DEEPEST = 64
-_WIDEST = 2**63
 LONGEST_FILE = 1_000_000
 LIKE_A_KEY = re.compile(r"key|token(?!s)|secret|password", re.IGNORECASE)
 _NEAR, _VERY_NEAR = 0.6, 0.8
@@ -66,8 +65,9 @@ class TomlFile:
         self._lines = text.split("\n")
         self._error = error
         try:
+            check_keys(text)
             self.data: dict[str, Any] = tomllib.loads(text)
-            _check_bounds(self.data)
+            check_bounds(self.data)
         except (ValueError, RecursionError) as exc:
             found = re.search(r"line (\d+)", str(exc))
             line = int(found.group(1)) if found else None
@@ -173,27 +173,6 @@ def read_toml(path: Path, error: type[ConfigError] = ConfigError) -> TomlFile:
             path=path,
         )
     return TomlFile(path, text, error)
-
-
-def _check_bounds(document: dict[str, Any]) -> None:
-    """Refuse what TOML allows and nothing can use: numbers over 64 bits, tables 65 deep.
-
-    Raises:
-        ValueError: There is such a thing.
-    """
-    level: list[Any] = [document]
-    for _ in range(_DEEPEST):
-        if any(type(value) is int and not -_WIDEST <= value < _WIDEST for value in level):
-            raise ValueError("a whole number of more than 64 bits")
-        level = [inner for value in level for inner in _inside(value)]
-    if level:
-        raise ValueError(f"tables or lists within one another more than {_DEEPEST} deep")
-
-
-def _inside(value: Any) -> list[Any]:  # noqa: ANN401 - any TOML value
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
 
 
 def _marks(lines: list[str]) -> list[tuple[Location, int]]:
