@@ -66,7 +66,7 @@ class Asked(TypedDict, total=False):
 class UnknownValue(NamedTuple):
     """A value of a filter that no critique has, and those that there are."""
 
-    field: ValueField
+    field: ValueField | Literal["cycle"]
     value: str
     known: list[str]
 
@@ -172,14 +172,25 @@ class CritiqueReads(Connected):
         sql = "SELECT value FROM critique_values WHERE field = ? ORDER BY value"
         return [r["value"] for r in self._all(sql, field)]
 
+    def critique_cycles(self) -> list[int]:
+        """Return the cycles that critiques are of, last to first."""
+        sql = (
+            "SELECT number FROM cycles WHERE EXISTS "
+            "(SELECT 1 FROM critiques WHERE cycle = number) ORDER BY number DESC"
+        )
+        return [r["number"] for r in self._all(sql)]
+
     def unknown_values(self, asked: Asked) -> list[UnknownValue]:
-        """Return which stages, criteria, judges, policies and tags are asked for and never seen.
+        """Return which cycle, stage, criterion, judge, policy, tag is asked for and never seen.
 
         Whatever else is asked, nothing can match them.
         """
         given = {field: str(asked[field]) for field in _FIELDS if asked.get(field) is not None}
         ways = {"judge": self._judges, "policy": self._digests}
         found = []
+        cycle, cycles = asked.get("cycle"), self.critique_cycles()
+        if cycle is not None and cycle not in cycles:
+            found.append(UnknownValue("cycle", str(cycle), list(map(str, cycles))))
         for field, value in given.items():
             known = self.critique_values(field)
             if set(known).isdisjoint(ways[field](value) if field in ways else [value]):

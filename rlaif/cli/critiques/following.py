@@ -7,6 +7,7 @@ from typing import Literal
 import click
 
 from rlaif.cli.critiques.printing import csv_text, shown
+from rlaif.cli.critiques.unknown import warn_of_unknown
 from rlaif.cli.output import harmless_json
 from rlaif.ledger.critique_reads import Asked
 from rlaif.ledger.critique_view import CritiqueView
@@ -40,6 +41,8 @@ def follow(
     with LedgerReader.open(project.ledger_path) as reader:
         last = reader.last_critique()
         first = reader.critiques(prompt_or_id, limit=limit, **asked | {"before": last + 1})
+        if not first:
+            warn_of_unknown(reader, asked)
         _print(first[::-1], form, header=True)
         while True:
             running = lock_holder(project.lock_path) is not None

@@ -11,12 +11,13 @@ import click
 from rlaif.cli.critiques.following import follow
 from rlaif.cli.critiques.options import filter_options
 from rlaif.cli.critiques.printing import csv_text, shown
-from rlaif.cli.critiques.unknown import warn_of_unknown
+from rlaif.cli.critiques.unknown import say_how_many, say_why_no_words, warn_of_unknown
 from rlaif.cli.documented import Command
 from rlaif.cli.output import LARGEST, emit_json, json_option
 from rlaif.cli.place import Place
 from rlaif.ledger.critique_reads import Asked
 from rlaif.ledger.critique_view import CritiqueView
+from rlaif.ledger.search_words import search_terms
 
 SHOWN = 20
 
@@ -123,6 +124,7 @@ def list_critiques(
         found = reader.critiques(prompt_or_id, limit=page.limit, skip=skip, order=sort, **asked)
         if not found:
             warn_of_unknown(reader, asked)
+            say_how_many(reader, asked, prompt_or_id, page.number)
     _print(page, found, [None] * len(found), older=sort == "newest")
 
 
@@ -138,7 +140,11 @@ def _page(given: dict[str, Any]) -> Page:
 def _refuse_contradictions(
     page: Page, *, search: str | None, like: str | None, sort: str, follows: bool
 ) -> None:
-    if sort == "rank" and not search:
+    if search is not None and not search_terms(search):
+        raise click.UsageError("--search needs a word.")
+    if like is not None and not like.strip():
+        raise click.UsageError("--like needs a word.")
+    if sort == "rank" and search is None:
         raise click.UsageError("--sort rank needs --search.")
     if follows and (like is not None or sort == "rank" or page.before or page.number > 1):
         raise click.UsageError(
@@ -159,8 +165,10 @@ def _alike(
         wanted = page.number * page.limit
         found = critiques_alike(reader, vectors, embedder, like, wanted, prompt_or_id, asked)
         found = found[wanted - page.limit :]
-        if not found:
-            warn_of_unknown(reader, asked)
+        if not found and page.number > 1:
+            say_how_many(reader, asked, prompt_or_id, page.number)
+        elif not found:
+            say_why_no_words(reader, asked, "--like", prompt_or_id)
         return reader.critique_views([seq for seq, _ in found]), [score for _, score in found]
 
 

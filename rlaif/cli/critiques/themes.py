@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rlaif.cli.critiques.options import filter_options
-from rlaif.cli.critiques.unknown import warn_of_unknown
+from rlaif.cli.critiques.unknown import say_why_no_words
 from rlaif.cli.documented import Command
 from rlaif.cli.output import emit_json, hanging, json_option, visible
 from rlaif.cli.place import Place
@@ -71,7 +71,7 @@ def themes(place: Place, asked: Asked, count: int, as_json: bool) -> None:
         compared = compared_cycles(reader, asked)
         shown = [c.number for c in reader.cycles() if asked.get("cycle") in (None, c.number)]
         if not found:
-            warn_of_unknown(reader, asked)
+            say_why_no_words(reader, asked, "themes")
     if as_json:
         emit_json({"themes": [theme.model_dump(mode="json") for theme in found]})
     else:
