@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cli.rubric_samples import write
 from rlaif import toml_source
 from rlaif.cli import rubric_check
 from rlaif.cli.place import Place
@@ -20,12 +21,6 @@ def criterion(name: str, text: str = "The answer is right.", weight: str = "1.0"
         f'[[criteria]]\nname = "{name}"\nkind = "judge"\nweight = {weight}\n'
         f'text = "{text}"\nchoices = ["no", "yes"]\n'
     )
-
-
-def write(folder: Path, text: str) -> Path:
-    path = folder / "desk.toml"
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def check(path: Path) -> Report:
