@@ -116,14 +116,14 @@ WATCHERS = {
             ("limiter", "limiter"),
             ("breaker", "breaker_and_waits"),
             ("waits", "breaker_and_waits"),
-            ("keeping", "keeping", "openai_judge"),
+            ("keeping", "keeping", "stored_replies"),
             ("reading", "label_reading"),
-            ("asking", "openai_judge", "writing"),
+            ("asking", "openai_judge", "refused_fields", "reply_keys", "drawn_samples", "writing"),
             ("failures", "completions", "hostile_servers"),
             ("calling", "budgeted_judge", "hostile_servers"),
             ("endpoints", "endpoints"),
             ("completion", "completions"),
-            ("answers", "openai_judge", "writing"),
+            ("answers", "openai_judge", "reply_objects", "drawn_samples", "writing"),
         )
     },
     **{

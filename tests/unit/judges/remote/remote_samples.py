@@ -9,8 +9,10 @@ from rlaif.judges import PAIR_LABELS, JudgeReply, JudgeRequest
 from rlaif.judges.budget import Budget
 from rlaif.judges.remote import OpenAIJudge
 from rlaif.judges.replies import MemoryReplies, ReplyStore
-from tests.servers.loopback import Asked, Loopback, completion
+from tests.servers.hostile import refusing
+from tests.servers.loopback import Asked, Behaviour, Loopback, completion, replying
 
+KEY = "sk-0123456789abcdef"
 SPOKEN = "It is polite.\nVerdict: A"
 QUICK: Mapping[str, Any] = {
     "model": "m",
@@ -52,6 +54,36 @@ def judge_at(
 
 def spoken(_asked: Asked) -> dict[str, Any]:
     return completion(SPOKEN)
+
+
+def echo(asked: Asked) -> dict[str, Any]:
+    return completion(f"You said {asked.text}\nVerdict: A", usage=(asked.number, 3))
+
+
+def with_log_probs(_asked: Asked) -> dict[str, Any]:
+    pieces = [
+        piece("It is polite.\n"),
+        piece("Verdict:"),
+        piece(" A", 0.7, **{" B": 0.2, "B": 0.1}),
+    ]
+    return completion(SPOKEN, pieces=pieces)
+
+
+def refuses(name: str, status: int = 400, **error: Any) -> Behaviour:
+    """Refuse requests with a field, and answer the others."""
+    good = replying(spoken)
+    message = error.pop("message", f"Unsupported parameter: '{name}'")
+
+    async def behaviour(asked: Asked, writer: Any) -> None:
+        bad = refusing(status, {"message": message, **error})
+        await (bad if name in asked.body else good)(asked, writer)
+
+    return behaviour
+
+
+def only(replies: Sequence[JudgeReply]) -> JudgeReply:
+    (reply,) = replies
+    return reply
 
 
 def failures(replies: Sequence[JudgeReply]) -> list[str | None]:
