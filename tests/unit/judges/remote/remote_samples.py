@@ -56,6 +56,10 @@ def spoken(_asked: Asked) -> dict[str, Any]:
     return completion(SPOKEN)
 
 
+GOOD = replying(spoken)
+BUSY = {"message": "slow down", "code": "rate_limit_exceeded"}
+
+
 def echo(asked: Asked) -> dict[str, Any]:
     return completion(f"You said {asked.text}\nVerdict: A", usage=(asked.number, 3))
 
@@ -71,12 +75,11 @@ def with_log_probs(_asked: Asked) -> dict[str, Any]:
 
 def refuses(name: str, status: int = 400, **error: Any) -> Behaviour:
     """Refuse requests with a field, and answer the others."""
-    good = replying(spoken)
     message = error.pop("message", f"Unsupported parameter: '{name}'")
 
     async def behaviour(asked: Asked, writer: Any) -> None:
         bad = refusing(status, {"message": message, **error})
-        await (bad if name in asked.body else good)(asked, writer)
+        await (bad if name in asked.body else GOOD)(asked, writer)
 
     return behaviour
 

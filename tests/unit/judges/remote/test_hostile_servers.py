@@ -1,17 +1,12 @@
 """Whatever a server does, each request gets a verdict that it earned, or a reason."""
 
 import time
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from remote_samples import SPOKEN, failures, judge_at, request, requests, spoken
+from remote_samples import BUSY, GOOD, SPOKEN, failures, judge_at, only, request, requests
 
-from rlaif.errors import ModelError
-from rlaif.judges import JudgeReply
 from rlaif.judges.replies import MemoryReplies
-from rlaif.records import StoredReply
 from tests.servers.hostile import (
     Flood,
     cutting,
@@ -25,14 +20,6 @@ from tests.servers.hostile import (
 from tests.servers.loopback import Behaviour, Loopback, completion, in_turn, replying
 
 pytestmark = pytest.mark.enable_socket
-
-GOOD = replying(spoken)
-BUSY = {"message": "slow down", "code": "rate_limit_exceeded"}
-
-
-def only(replies: list[JudgeReply]) -> JudgeReply:
-    (reply,) = replies
-    return reply
 
 
 @pytest.mark.parametrize(
@@ -152,92 +139,6 @@ def test_a_bad_reply_costs_the_others_nothing(after: int) -> None:
     assert len(server.asked) == 6
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        lambda: {"Retry_After": "0.3"},
-        lambda: {"retry_after_ms": "300"},
-        lambda: {
-            "Date": format_datetime(datetime(2001, 1, 1, tzinfo=UTC), usegmt=True),
-            "Retry_After": format_datetime(
-                datetime(2001, 1, 1, tzinfo=UTC) + timedelta(seconds=1), usegmt=True
-            ),
-        },
-    ],
-)
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_server_that_asks_to_be_left_alone_is(status: int, header: Any) -> None:
-    with Loopback(in_turn(refusing(status, BUSY, **header()), GOOD)) as server:
-        reply = only(judge_at(server).judge([request()]))
-    assert reply.failure is None
-    first, second = server.asked
-    assert second.at - first.at >= 0.299
-
-
-def test_nobody_asks_a_server_that_asks_to_be_left_alone() -> None:
-    bad = refusing(429, BUSY, Retry_After="0.4")
-    with Loopback(in_turn(bad, GOOD)) as server:
-        judge = judge_at(server, max_in_flight=1)
-        replies = judge.judge(requests(5))
-    assert failures(replies) == [None] * 5
-    gaps = [later.at - server.asked[0].at for later in server.asked[1:]]
-    assert min(gaps) >= 0.399
-    assert len(server.asked) == 6
-
-
-def test_a_wait_that_is_longer_than_a_call_may_last_is_not_begun() -> None:
-    start = time.monotonic()
-    with Loopback(refusing(429, BUSY, Retry_After="3600")) as server:
-        judge = judge_at(server, max_in_flight=1)
-        replies = judge.judge(requests(20))
-    assert time.monotonic() - start < 2.0
-    assert len(server.asked) == 1
-    assert all("no endpoint takes calls" in str(reply.failure) for reply in replies)
-    assert "slow down" in str(replies[-1].failure)
-
-
-def test_a_storm_of_429_narrows_the_window_and_everyone_is_served() -> None:
-    with Loopback(replying(spoken, 0.02)) as server:
-        crowded = server.behaviour
-
-        async def at_most_four(asked: Any, writer: Any) -> None:
-            busy = server._at_once > 4
-            await (refusing(429, BUSY) if busy else crowded)(asked, writer)
-
-        server.behaviour = at_most_four
-        judge = judge_at(server, max_in_flight=32, attempts=1, backoff_seconds=0.02)
-        replies = judge.judge(requests(60))
-    assert failures(replies) == [None] * 60
-    assert judge.counts.retries > 0
-    assert judge.counts.calls == 60 + judge.counts.retries == len(server.asked)
-    assert judge._endpoints[0].limiter.limit < 32
-
-
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_storm_without_end_ends_with_the_calls_time(status: int) -> None:
-    start = time.monotonic()
-    with Loopback(refusing(status, BUSY)) as server:
-        judge = judge_at(server, total_seconds=0.5, attempts=1, max_backoff_seconds=0.1)
-        replies = judge.judge(requests(3))
-    assert 0.4 < time.monotonic() - start < 3.0
-    for failure in failures(replies):
-        assert "no reply within 0.5 s" in str(failure)
-        assert f"answered {status}: slow down" in str(failure)
-    assert judge.counts.calls == len(server.asked) > 6
-
-
-def test_a_server_that_refuses_even_one_call_at_a_time_is_left_alone() -> None:
-    start = time.monotonic()
-    with Loopback(refusing(429, BUSY)) as server:
-        judge = judge_at(
-            server, breaker_failures=3, breaker_seconds=60.0, max_in_flight=4, total_seconds=9.0
-        )
-        replies = judge.judge(requests(50))
-    assert time.monotonic() - start < 5.0
-    assert all("no endpoint takes calls" in str(failure) for failure in failures(replies))
-    assert len(server.asked) < 20
-
-
 @pytest.mark.parametrize("bad", [hanging, dripping])
 def test_time_is_bounded(bad: Behaviour) -> None:
     start = time.monotonic()
@@ -299,83 +200,6 @@ def test_log_probs_that_are_missing_or_broken_leave_the_words() -> None:
     assert all(reply.call is not None and reply.call.label_probs == {} for reply in replies)
 
 
-FATAL = [
-    (401, {"message": "bad key"}, "check the key"),
-    (403, {"message": "not yours"}, "check the key"),
-    (402, {"message": "no money"}, "pay the provider"),
-    (429, {"message": "quota", "code": "insufficient_quota"}, "pay the provider"),
-    (404, {"message": "no such route"}, "judge.server.model"),
-    (404, {"message": "the model m does not exist", "code": "model_not_found"}, "server.model"),
-    (400, {"message": "Server is pinned to 'x'; requested 'm'."}, "judge.server.model"),
-]
-
-
-@pytest.mark.parametrize(("status", "error", "advice"), FATAL)
-def test_what_no_call_can_survive_ends_the_run(status: int, error: Any, advice: str) -> None:
-    with Loopback(in_turn(GOOD, refusing(status, error))) as server:
-        judge = judge_at(server, max_in_flight=2)
-        with pytest.raises(ModelError) as raised:
-            judge.judge(requests(500))
-    assert str(status) in str(raised.value)
-    assert error["message"] in str(raised.value)
-    assert advice in str(raised.value)
-    assert len(server.asked) <= 3
-
-
-@pytest.mark.parametrize(("status", "error", "advice"), FATAL)
-def test_a_server_that_no_call_can_survive_is_left_out_and_the_others_go_on(
-    status: int, error: Any, advice: str
-) -> None:
-    told: list[str] = []
-    with Loopback(refusing(status, error)) as bad, Loopback(GOOD) as good:
-        judge = judge_at(bad, good, max_in_flight=3, attempts=1, tell=told.append)
-        assert failures(judge.judge(requests(30))) == [None] * 30
-        asked = len(bad.asked)
-        assert 1 <= asked <= 3
-        assert failures(judge.judge(requests(40))) == [None] * 40
-        assert len(bad.asked) == asked
-        (said,) = told
-        assert f"{bad.address} is left out from now on, the judge goes on at {good.address}" in said
-        assert f"answered {status}: {error['message']}" in said
-        assert advice in said
-
-
-def test_a_run_ends_once_every_server_was_left_out_with_the_reasons_of_all() -> None:
-    told: list[str] = []
-    keyless, gone = refusing(401, {"message": "bad key"}), refusing(404, "no such route")
-    with Loopback(in_turn(GOOD, keyless)) as one, Loopback(gone) as two:
-        judge = judge_at(one, two, max_in_flight=1, tell=told.append)
-        with pytest.raises(ModelError) as raised:
-            judge.judge(requests(50))
-        assert len(told) == 1
-        for words in ("401: bad key", "404: no such route", "check the key", "judge.server.model"):
-            assert words in str(raised.value)
-        asked = len(one.asked) + len(two.asked)
-        assert asked <= 4
-        with pytest.raises(ModelError, match="bad key"):
-            judge.judge(requests(50))
-        assert len(one.asked) + len(two.asked) == asked
-
-
-def test_a_server_left_out_is_no_other_one_to_ask() -> None:
-    """A wrong model's reply is paid for: it is asked for again only at servers that are left."""
-    wrong = replying(lambda _: completion(SPOKEN, model="another"))
-    with Loopback(refusing(403, "no")) as bad, Loopback(wrong) as other:
-        judge = judge_at(bad, other, max_in_flight=1, attempts=9)
-        replies = judge.judge(requests(3))
-        assert len(bad.asked) == 1
-        assert len(other.asked) == 3
-    assert all("'another', not of 'm'" in str(failure) for failure in failures(replies))
-
-
-def test_a_broken_server_is_tried_again_where_the_other_one_is_left_out() -> None:
-    broken = in_turn(refusing(500, "oops"), refusing(500, "oops"), GOOD)
-    with Loopback(refusing(401, "no")) as bad, Loopback(broken) as other:
-        replies = judge_at(bad, other, max_in_flight=1, attempts=3).judge(requests(1))
-        assert (len(bad.asked), len(other.asked)) == (1, 3)
-    assert failures(replies) == [None]
-
-
 def test_a_request_that_is_refused_is_not_sent_again() -> None:
     long = {"message": "maximum context length is 512 tokens", "param": "messages"}
     with Loopback(in_turn(refusing(400, long), GOOD)) as server:
@@ -385,24 +209,6 @@ def test_a_request_that_is_refused_is_not_sent_again() -> None:
     assert len(server.asked) == 2
 
 
-@pytest.mark.parametrize(
-    ("where", "said"),
-    [
-        ("http://me:secret@127.0.0.1:1/v1?key=secret", "it redirects to 127.0.0.1, which gets"),
-        ("/v2", "it redirects to another address, which gets"),
-    ],
-)
-def test_a_redirect_is_not_followed_and_its_host_is_named(where: str, said: str) -> None:
-    with (
-        Loopback(refusing(307, "elsewhere", Location=where)) as server,
-        pytest.raises(ModelError, match="answered 307") as raised,
-    ):
-        judge_at(server, max_in_flight=1).judge(requests(2))
-    assert said in str(raised.value)
-    assert "secret" not in str(raised.value)
-    assert len(server.asked) == 1
-
-
 def test_nobody_there() -> None:
     with Loopback(GOOD) as server:
         pass
@@ -410,82 +216,3 @@ def test_nobody_there() -> None:
     reply = only(judge.judge([request()]))
     assert "no reply from" in str(reply.failure)
     assert (judge.counts.calls, judge.counts.retries) == (3, 2)
-
-
-def test_calls_go_on_at_other_endpoints() -> None:
-    with Loopback(refusing(500, "oops")) as bad, Loopback(GOOD) as good:
-        judge = judge_at(bad, good, breaker_failures=3, breaker_seconds=60.0, max_in_flight=4)
-        replies = judge.judge(requests(40))
-    assert failures(replies) == [None] * 40
-    assert 3 <= len(bad.asked) <= 8
-    assert len(good.asked) == 40
-
-
-def test_a_wrong_model_or_a_flood_is_asked_elsewhere() -> None:
-    wrong = replying(lambda _: completion(SPOKEN, model="another"))
-    with (
-        Loopback(wrong) as one,
-        Loopback(Flood(10**7, announced=True)) as two,
-        Loopback(GOOD) as three,
-    ):
-        judge = judge_at(one, two, three, max_in_flight=1, max_reply_bytes=10**6)
-        replies = judge.judge(requests(4))
-    assert failures(replies) == [None] * 4
-    assert len(three.asked) == 4
-
-
-def test_a_broken_endpoint_is_left_alone_and_then_probed() -> None:
-    with Loopback(in_turn(*[refusing(500, "oops")] * 3, GOOD)) as server:
-        judge = judge_at(
-            server, breaker_failures=3, breaker_seconds=0.4, max_in_flight=4, attempts=9
-        )
-        replies = judge.judge(requests(1))
-    assert failures(replies) == [None]
-    assert len(server.asked) == 4
-    assert server.asked[3].at - server.asked[2].at >= 0.399
-
-
-def test_a_dead_server_costs_no_time_per_request_once_it_is_known() -> None:
-    start = time.monotonic()
-    with Loopback(refusing(500, "oops")) as server:
-        judge = judge_at(server, breaker_failures=2, breaker_seconds=30.0, max_in_flight=2)
-        replies = judge.judge(requests(200))
-    assert time.monotonic() - start < 3.0
-    assert len(server.asked) <= 4
-    assert all("no endpoint takes calls" in str(reply.failure) for reply in replies[4:])
-    assert "oops" in str(replies[-1].failure)
-
-
-PATIENT: dict[str, Any] = {
-    "max_in_flight": 2,
-    "total_seconds": 100.0,
-    "backoff_seconds": 90.0,
-    "max_backoff_seconds": 90.0,
-}
-
-
-def test_the_end_of_a_run_does_not_wait_for_those_who_wait() -> None:
-    start = time.monotonic()
-    ending = in_turn(refusing(500, "oops"), refusing(401, {"message": "bad key"}))
-    with Loopback(ending) as server:
-        judge = judge_at(server, **PATIENT)
-        with pytest.raises(ModelError, match="bad key"):
-            judge.judge(requests(10))
-    assert time.monotonic() - start < 10.0
-    assert len(server.asked) == 2
-
-
-def test_an_interrupt_does_not_wait_for_those_who_wait() -> None:
-    class Interrupted(MemoryReplies):
-        def put(self, replies: Any) -> list[StoredReply]:
-            super().put(replies)
-            raise KeyboardInterrupt
-
-    start = time.monotonic()
-    busy = refusing(429, BUSY, Retry_After="50")
-    with Loopback(in_turn(busy, replying(spoken, 0.2))) as server:
-        judge = judge_at(server, store=Interrupted(), **PATIENT)
-        with pytest.raises(KeyboardInterrupt):
-            judge.judge(requests(10))
-    assert time.monotonic() - start < 10.0
-    assert len(server.asked) == 2
