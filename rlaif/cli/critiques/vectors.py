@@ -8,7 +8,7 @@ Only what a judge wrote is embedded: the sentences of rules and other code say o
 over, and would be all that one finds. Rows are only ever added, by one process at a time. What lies
 beyond the rows that ``made.json`` vouches for is left over from a kill and is written over. Vectors
 of another ledger's critiques, which the last critique's id tells, are made anew, as are files that
-do not say that they hold judges' words alone.
+do not say that they hold judges' words alone: in files of their own, as others may read the old.
 """
 
 import json
@@ -67,21 +67,24 @@ class CritiqueVectors:
             made = self._made()
             if made["seq"] and _id_of(reads, made["seq"]) != made["id"]:
                 made = _NOTHING
+            if not made["rows"]:
+                self._begin_anew(made)
             total = reads.last_critique()
             while batch := reads.critique_texts(made["seq"], _AT_ONCE):
                 made = self._append(made, batch)
                 told(made["seq"], total)
 
     def load(self) -> tuple[Numbers, Floats]:
-        """Return the critiques' numbers and vectors, as they lie on the disk."""
-        made = self._made()
-        rows, width = made["rows"], made["dimensions"]
-        if not rows:
-            return np.zeros(0, np.int64), np.zeros((0, 1), np.float32)
-        return (
-            np.memmap(self._folder / "seqs", np.int64, "r", shape=(rows,)),
-            np.memmap(self._folder / "vectors", np.float32, "r", shape=(rows, width)),
-        )
+        """Return the critiques' numbers and vectors, as they lie on the disk after ``fill``."""
+        with waiting_lock(self._folder / "lock", _WAIT_SECONDS):
+            made = self._made()
+            rows, width = made["rows"], made["dimensions"]
+            if not rows:
+                return np.zeros(0, np.int64), np.zeros((0, 1), np.float32)
+            return (
+                np.memmap(self._folder / "seqs", np.int64, "r", shape=(rows,)),
+                np.memmap(self._folder / "vectors", np.float32, "r", shape=(rows, width)),
+            )
 
     def _made(self) -> dict[str, Any]:
         path = self._folder / "made.json"
@@ -89,6 +92,12 @@ class CritiqueVectors:
         if path.is_file():
             found = json.loads(path.read_text(encoding="utf-8"))
         return found if found.get("words_of") == _NOTHING["words_of"] else _NOTHING
+
+    def _begin_anew(self, made: dict[str, Any]) -> None:
+        """Let go of old files: who has mapped them keeps them, which a shorter file would kill."""
+        write_atomically(self._folder / "made.json", json.dumps(made))
+        for name in ("vectors", "seqs"):
+            (self._folder / name).unlink(missing_ok=True)
 
     def _append(
         self, made: dict[str, Any], batch: Sequence[tuple[int, str, str | None]]

@@ -6,7 +6,7 @@ import pytest
 from click.testing import Result
 
 from cli.conftest import Rlaif
-from cli.test_cli_critiques_meaning import begin, commit
+from cli.meanings import begin, commit
 from cli.test_cli_critiques_meaning import told as told
 from rlaif.ledger.reader import LedgerReader
 from rlaif.project import Project
