@@ -47,3 +47,13 @@ def commit(
             for i, (words, score) in enumerate(said)
         ]
         unit.add_judgements(RUBRIC, [j.model_copy(update={"method": method}) for j in judged])
+
+
+def begin(project: Project, number: int) -> None:
+    """End the cycle before this number, and begin to judge in this one."""
+    with Ledger.open(project.ledger_path) as ledger:
+        ledger.finish_stage(number - 1, "judging")
+        ledger.finish_cycle(number - 1)
+        hashes = {"config_hash": "c" * 64, "rubric_hash": RUBRIC}
+        ledger.begin_cycle(number, run_seed=7, config={}, incumbent="v0001", **hashes)
+        ledger.begin_stage(number, "judging")

@@ -7,7 +7,6 @@ from click.testing import Result
 
 from cli.conftest import Rlaif
 from cli.meanings import begin, commit
-from cli.test_cli_critiques_meaning import told as told
 from rlaif.ledger.reader import LedgerReader
 from rlaif.project import Project
 

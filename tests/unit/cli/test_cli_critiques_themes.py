@@ -7,7 +7,7 @@ import pytest
 
 from cli.conftest import Rlaif
 from cli.filled import RUBRIC, answer, judgement
-from cli.meanings import commit
+from cli.meanings import begin, commit
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
 from rlaif.project import Project
@@ -35,15 +35,6 @@ def test_themes_for_people(here: Rlaif) -> None:
     assert here("critiques", "themes", "--cycle", 2).stdout == "no complaint matches\n"
     few = json.loads(here("critiques", "themes", "--tag", "none", "--json").stdout)
     assert few == {"themes": []}
-
-
-def begin(project: Project, number: int) -> None:
-    with Ledger.open(project.ledger_path) as ledger:
-        ledger.finish_stage(number - 1, "judging")
-        ledger.finish_cycle(number - 1)
-        hashes = {"config_hash": "c" * 64, "rubric_hash": RUBRIC}
-        ledger.begin_cycle(number, run_seed=7, config={}, incumbent="v0001", **hashes)
-        ledger.begin_stage(number, "judging")
 
 
 def fates(here: Rlaif, *options: object) -> dict[str, str]:
