@@ -14,7 +14,15 @@ from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from rlaif.judges.foreign import line_in, printing_aside, shown, words_of, writable
+from rlaif.judges.foreign import (
+    ForeignError,
+    guarded,
+    line_in,
+    printing_aside,
+    shown,
+    words_of,
+    writable,
+)
 from rlaif.judges.rubric import PythonCriterion, Rubric
 from rlaif.records import Completion, Prompt, Rating, Record, Unscored
 
@@ -98,11 +106,10 @@ def judge_by_code(
         reference=rubric.reference_for(prompt.text),
     )
     try:
-        said: object = function.call(prompt, completion, context)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as exc:  # noqa: BLE001 - no exception of theirs is a score
-        return Unscored(reason=_raised(function, exc)), ""
+        with guarded():
+            said: object = function.call(prompt, completion, context)
+    except ForeignError as theirs:
+        return Unscored(reason=_raised(function, theirs.raised)), ""
     try:
         return _read(function, said)
     except (ValidationError, AttributeError) as exc:

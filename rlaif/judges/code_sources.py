@@ -15,7 +15,7 @@ from typing import Any
 from rlaif.errors import RubricError
 from rlaif.judges.code_criteria import LoadedFunction
 from rlaif.judges.entry_points import is_offered, names_in, take
-from rlaif.judges.foreign import line_in, printing_aside, words_of
+from rlaif.judges.foreign import ForeignError, guarded, line_in, printing_aside, words_of
 from rlaif.judges.rubric import Rubric
 from rlaif.records import digest_of
 from rlaif.toml_source import read_toml
@@ -80,18 +80,18 @@ class _OwnerFile:
         module.__file__ = str(self.path)
         sys.modules[module.__name__] = module
         try:
-            exec(compile(code, str(self.path), "exec", dont_inherit=True), vars(module))  # noqa: S102
-        except KeyboardInterrupt:
-            raise
-        except BaseException as exc:
+            with guarded():
+                program = compile(code, str(self.path), "exec", dont_inherit=True)
+                exec(program, vars(module))  # noqa: S102 - the owner's own file
+        except ForeignError as theirs:
             del sys.modules[module.__name__]
             raise RubricError(
-                f"cannot be run: {words_of(exc)}",
+                f"cannot be run: {words_of(theirs.raised)}",
                 "a Python file that runs without an error",
                 "mend it; what it imports must be an installed package",
                 path=self.path,
-                line=line_in(self.path, exc),
-            ) from exc
+                line=line_in(self.path, theirs.raised),
+            ) from theirs.raised
         return module
 
 

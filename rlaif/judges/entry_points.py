@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rlaif.errors import ConfigError
-from rlaif.judges.foreign import printing_aside, words_of
+from rlaif.judges.foreign import ForeignError, guarded, printing_aside, words_of
 from rlaif.records import digest_of
 
 Refuse = Callable[[str, str, str], ConfigError]
@@ -72,15 +72,14 @@ def take(group: str, name: str, refuse: Refuse) -> Offer | None:
     (entry,) = found
     origin = _origin(entry)
     try:
-        value = entry.load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as exc:
+        with guarded():
+            value = entry.load()
+    except ForeignError as theirs:
         raise refuse(
-            f"{name!r} of {origin} cannot be imported: {words_of(exc)}",
+            f"{name!r} of {origin} cannot be imported: {words_of(theirs.raised)}",
             "a package that imports without an error",
             "mend or reinstall that package",
-        ) from exc
+        ) from theirs.raised
     modules = dict.fromkeys((entry.module, getattr(value, "__module__", None) or entry.module))
     files = [_source(module) for module in modules]
     if files[0] is None:

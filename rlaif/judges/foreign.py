@@ -29,6 +29,39 @@ def printing_aside() -> Iterator[None]:
         yield
 
 
+class ForeignError(Exception):
+    """Code of others raised an exception.
+
+    Attributes:
+        raised: What it raised.
+    """
+
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__(str(type(raised)))
+        self.raised = raised
+
+
+@contextmanager
+def guarded(*ours: type[Exception]) -> Iterator[None]:
+    """Take what code of others raises, also what asks Python to exit, for its failure.
+
+    An interrupt is the user's, and goes through.
+
+    Args:
+        ours: Exceptions that such code may raise on purpose; they go through.
+
+    Raises:
+        ForeignError: Any other was raised.
+    """
+    passed: tuple[type[BaseException], ...] = (KeyboardInterrupt, *ours)
+    try:
+        yield
+    except passed:
+        raise
+    except BaseException as exc:
+        raise ForeignError(exc) from exc
+
+
 def words_of(exc: BaseException) -> str:
     """Say what an exception is: its type and message, at most 400 characters, always UTF-8.
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rlaif.errors import ModelError, RlaifError
 from rlaif.judges.backend import Judge, Writer
 from rlaif.judges.entry_points import Offer, names_in, take
-from rlaif.judges.foreign import printing_aside, shown, words_of, writable
+from rlaif.judges.foreign import ForeignError, guarded, printing_aside, shown, words_of, writable
 from rlaif.judges.protocol import (
     JudgeReply,
     JudgeRequest,
@@ -76,15 +76,14 @@ def make_judge(backend: str, settings: Mapping[str, Any], context: JudgeContext)
             f"correct it, or install the package that offers it in its {GROUP}",
         )
     try:
-        made = offer.value(settings, context)
-    except (KeyboardInterrupt, RlaifError):
-        raise
-    except BaseException as exc:
+        with guarded(RlaifError):
+            made = offer.value(settings, context)
+    except ForeignError as theirs:
         raise ModelError(
-            f"the judge {backend!r} of {offer.origin} cannot be made: {words_of(exc)}",
+            f"the judge {backend!r} of {offer.origin} cannot be made: {words_of(theirs.raised)}",
             "a factory (settings, context) -> Judge that raises no error",
             "correct its settings, or mend that package",
-        ) from exc
+        ) from theirs.raised
     kind = WritingPluginJudge if isinstance(made, Writer) else PluginJudge
     return kind(made, backend, offer)
 
@@ -143,14 +142,13 @@ class PluginJudge:
         failed: Callable[[str], Reply],
     ) -> list[Reply]:
         try:
-            replies = list(ask(requests))
-        except (KeyboardInterrupt, RlaifError):
-            raise
-        except BaseException as exc:  # noqa: BLE001 - theirs: a failure of the request
+            with guarded(RlaifError):
+                replies = list(ask(requests))
+        except ForeignError as theirs:
             if len(requests) > 1:
                 alone = (self._replies(ask, [request], kept, failed) for request in requests)
                 return [reply for (reply,) in alone]
-            return [failed(f"the judge raised {words_of(exc)}")] * len(requests)
+            return [failed(f"the judge raised {words_of(theirs.raised)}")] * len(requests)
         if len(replies) != len(requests):
             raise ModelError(
                 f"{self._what} gave {len(replies)} replies to {len(requests)} requests",
