@@ -4,8 +4,8 @@ import json
 
 from click.testing import Result
 
+from cli.calibrated import measured
 from cli.conftest import Rlaif
-from cli.test_cli_feedback import measured
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
 from rlaif.project import Project

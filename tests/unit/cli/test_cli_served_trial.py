@@ -1,54 +1,21 @@
 """Rubrics on trial where the judge is on a server: what is paid is kept, within budget."""
 
 import json
-import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cli.conftest import Rlaif
 from cli.judged_pairs import DRAFT, compare_pairs
-from rlaif.config import RlaifConfig
-from rlaif.config_file import render_config
+from cli.served import GOOD, labelled, sit_on
 from rlaif.ledger.lock import ProjectLock
 from rlaif.ledger.reader import LedgerReader
 from rlaif.project import Project
 from rlaif.records import Spent
 from tests.servers.hostile import refusing
-from tests.servers.loopback import Asked, Loopback, completion, replying
+from tests.servers.loopback import Loopback
 
 pytestmark = pytest.mark.enable_socket
-
-LINES = [
-    {"prompt": "2 + 3?", "first": "Four.", "second": "Five.", "better": "second"},
-    {"prompt": "\u6cd5\u56fd\uff1f \U0001f642", "answer": "\u5df4\u9ece\u3002", "rating": 1.0},
-]
-
-
-def liking_paris(asked: Asked) -> dict[str, Any]:
-    answers = re.findall(r"<answer>\n(.*?)\n</answer>", asked.text, re.DOTALL)
-    likes = ["Paris" in answer or "Five" in answer for answer in answers]
-    label = ("A" if likes[0] else "B") if len(answers) == 2 else ("3" if likes[0] else "1")
-    return completion(f"\u597d\u3002\nVerdict: {label}", model="judge-8b", usage=(400, 100))
-
-
-GOOD = replying(liking_paris)
-
-
-def sit_on(project: Project, *servers: Loopback, **budget: Any) -> None:
-    """Let the project's judge be one on servers; a call costs 0.0006."""
-    server = {
-        "endpoints": [one.address for one in servers],
-        "model": "judge-8b",
-        "prompt_price": 1.0,
-        "reply_price": 2.0,
-        "max_in_flight": 1,
-    }
-    judge = {"backend": "openai", "template": "detailed", "server": server}
-    sections = project.config.model_dump(mode="json") | {"judge": judge, "budget": budget}
-    config = RlaifConfig.model_validate(sections)
-    project.config_path.write_text(render_config(config), encoding="utf-8")
 
 
 def spent(project: Project) -> Spent:
@@ -60,14 +27,6 @@ def spent(project: Project) -> Spent:
 def draft(tmp_path: Path) -> Path:
     path = tmp_path / "draft.toml"
     path.write_text(DRAFT, encoding="utf-8")
-    return path
-
-
-def labelled(draft: Path) -> Path:
-    """Return a file of humans' labels, beside the draft."""
-    path = draft.with_name("human.jsonl")
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in LINES)
-    path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from cli.clocks import Clock
 from cli.conftest import Rlaif
 from cli.judged_pairs import DRAFT, compare_pairs
-from cli.test_cli_served_trial import GOOD, labelled, sit_on
-from cli.test_cli_watching import Clock
+from cli.served import GOOD, labelled, sit_on
 from rlaif.cli import watching
 from rlaif.cli.watching import Pace
 from rlaif.project import Project

@@ -5,17 +5,8 @@ from io import StringIO
 from rich.console import Console
 from rich.progress import Progress
 
+from cli.clocks import Clock
 from rlaif.cli.watching import LiveWatcher, Pace, PlainWatcher, watching
-
-
-class Clock:
-    """A clock that stands still until it is told to move."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def console(*, terminal: bool = False) -> Console:
