@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import pytest
-import torch
+from transformers_samples import CONFIG, load
 
-from rlaif.models.loading import LanguageModel, load_language_model
+from rlaif.judges import TransformersJudge
+from rlaif.models.loading import LanguageModel
 from rlaif.testing import make_tiny_lm
 
 
@@ -14,4 +15,9 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def tiny_lm(tiny_folder: Path) -> LanguageModel:
-    return load_language_model(str(tiny_folder), torch.device("cpu"))
+    return load(tiny_folder)
+
+
+@pytest.fixture
+def judge(tiny_lm: LanguageModel) -> TransformersJudge:
+    return TransformersJudge(tiny_lm, CONFIG)

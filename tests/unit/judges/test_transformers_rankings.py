@@ -1,16 +1,15 @@
 """A local judge writes its ranking itself: how much it may write, and where it stops."""
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from transformers_samples import load, reciting
 
 from rlaif.config import JudgeConfig
 from rlaif.judges import PAIR_LABELS, JudgeRequest, TransformersJudge, request_hash, verdict_of
 from rlaif.judges.verdict_forms import RANKING
-from rlaif.models.loading import LanguageModel, load_language_model
+from rlaif.models.loading import LanguageModel
 from rlaif.records import Ranking, Unscored
 from rlaif.testing import make_tiny_lm
 
@@ -18,28 +17,10 @@ LABELS = ("A", "B", "C")
 LIMIT = 24
 
 
-class Reciting(torch.nn.Module):
-    """A model that recites a text as its reply to a question of so many tokens."""
-
-    def __init__(self, lm: LanguageModel, said: str, start: int, *, ends: bool) -> None:
-        super().__init__()
-        self.inner = lm.model
-        self.config = lm.model.config
-        self.script = list(lm.tokenizer.encode(said))
-        self.script.append(min(lm.eos_ids) if ends else self.script[-1])
-        self.start = start
-
-    def forward(self, position_ids: torch.Tensor, **rest: Any) -> Any:
-        output = self.inner(position_ids=position_ids, **rest)
-        place = min(max(int(position_ids[0, -1]) - self.start, 0), len(self.script) - 1)
-        output.logits[..., self.script[place]] = 1e4
-        return output
-
-
 @pytest.fixture(scope="module")
 def lm(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
     folder: Path = make_tiny_lm(tmp_path_factory.mktemp("tiny") / "lm", context=512)
-    return load_language_model(str(folder), torch.device("cpu"))
+    return load(folder)
 
 
 def ranking(text: str = "Q", labels: tuple[str, ...] = LABELS, **fields: Any) -> JudgeRequest:
@@ -51,9 +32,7 @@ def config(limit: int = LIMIT, **fields: Any) -> JudgeConfig:
 
 
 def saying(lm: LanguageModel, said: str, *, ends: bool = False, **fields: Any) -> TransformersJudge:
-    start = len(lm.tokenizer.encode("<|user|>Q<|end|><|assistant|>")) - 1
-    model = Reciting(lm, said, start, ends=ends)
-    return TransformersJudge(dataclasses.replace(lm, model=model, lean=None), config(**fields))
+    return reciting(lm, said, config(**fields), ends=ends)
 
 
 def test_it_stops_after_the_line_of_its_ranking(lm: LanguageModel) -> None:
