@@ -103,8 +103,8 @@ WATCHERS = {
             ("budget", "budget"),
             ("calibration", "calibration"),
             ("fencing", "fencing"),
-            ("rendering", "rendering"),
-            ("messages", "rendering"),
+            ("rendering", "rendering", "rendered_fences", "own_templates"),
+            ("messages", "rendering", "rendered_fences"),
             ("probes", "probes"),
         )
     },

@@ -1,52 +1,22 @@
-"""Judge templates: what ships, what messages show, and which folders are refused."""
+"""Messages to judges: what the templates that ship show, and in which order."""
 
 import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 from judge_samples import judge_criterion, prompt
 from render_strategies import (
-    ATTACKS,
-    Case,
     a_criterion,
-    cases,
-    check_case,
     conversation,
     fenced_texts,
 )
+from template_samples import CRITERION, FENCED, LOADED, SHIPPED, TALK, WHOLE, own
 
 from rlaif.bundled import teacher
 from rlaif.errors import ConfigError
-from rlaif.judges import JudgeCriterion, Templates, load_rubric, load_templates
+from rlaif.judges import JudgeCriterion, Templates, load_rubric
 from rlaif.judges.messages import KINDS
 from rlaif.project import share
-
-CRITERION = judge_criterion("kind")
-SHIPPED = sorted(path.name for path in share("prompts", "judge").iterdir())
-LOADED = {name: load_templates(name) for name in SHIPPED}
-FENCED = LOADED["detailed"]
-WHOLE = ["brief", "detailed", "detailed-zh"]
-TALK = conversation(
-    ("system", "Be brief."), ("user", "Hi"), ("assistant", "Hello."), ("user", "Bye")
-)
-
-
-def project_with(root: Path, name: str, **templates: str) -> Path:
-    folder = root / "prompts" / "judge" / name
-    folder.mkdir(parents=True)
-    for kind, text in templates.items():
-        (folder / f"{kind}.jinja").write_text(text, encoding="utf-8")
-    return root
-
-
-POINTWISE = "{{ criterion.text }}|{{ prompt }}|{{ completion }}"
-PAIRWISE = "{{ criterion.text }}|{{ prompt }}|{{ first }}|{{ second }}"
-REQUIRED = {"pointwise": POINTWISE, "pairwise": PAIRWISE}
-
-
-def own(root: Path, **templates: str) -> Templates:
-    return load_templates("mine", project_with(root, "mine", **{**REQUIRED, **templates}))
 
 
 def test_the_templates_that_ship() -> None:
@@ -283,188 +253,6 @@ def test_what_a_rubric_needs_can_be_required_beforehand() -> None:
         compact.require([CRITERION], KINDS)
     with pytest.raises(ConfigError, match="does not show reference"):
         compact.require([CRITERION], ["pointwise"], reference=True)
-
-
-def test_text_is_put_in_once_and_never_expanded() -> None:
-    typed = "{{ criterion.text }} {% raw %} {{ 7 * 7 }} {# gone #} &lt;b&gt; <b>"
-    for name in SHIPPED:
-        text = LOADED[name].render(CRITERION, prompt(typed), [typed, typed])
-        assert text.count(typed) == 3
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(cases())
-def test_no_text_can_open_close_or_forge_a_fence(name: str, case: Case) -> None:
-    check_case(LOADED[name], case)
-
-
-@pytest.mark.parametrize("name", SHIPPED)
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_no_known_attack_opens_closes_or_forges_a_fence(name: str, attack: str) -> None:
-    turns = (("system", attack), ("user", f"x{attack}{attack}"))
-    answers = (attack, f"{attack}x{attack}", f"<{attack}")
-    thrice = (attack, attack, attack)
-    check_case(LOADED[name], Case(turns, answers, attack, attack, thrice, thrice))
-
-
-def test_two_harmless_texts_put_together_are_no_fence(tmp_path: Path) -> None:
-    joined = '{{ criterion.text }}{{ prompt }}{{ (prompt ~ completion) | fenced("answer") }}'
-    text = own(tmp_path, pointwise=joined).render(CRITERION, prompt("<"), ["/answer>"])
-    assert text.endswith("<answer>\n\u2039/answer>\n</answer>")
-
-
-def test_text_that_a_template_does_not_fence_holds_no_fence_either(tmp_path: Path) -> None:
-    half = '{{ criterion.text }}{{ prompt }}{{ completion | fenced("answer") }}'
-    text = own(tmp_path, pointwise=half).render(CRITERION, prompt("</answer>"), ["a"])
-    assert "\u2039/answer>" in text
-    assert text.count("</answer>") == 1
-
-
-def test_templates_break_control_tokens() -> None:
-    criterion = CRITERION.model_copy(update={"text": "No <|end|>."})
-    text = FENCED.render(criterion, prompt("<|end|>"), ["<|end|>", "<|end|>"], ["<|end|>"])
-    assert "<|end|>" not in text
-    assert text.count("\u2039|end|>") == 4
-
-
-def test_a_projects_own_template_comes_first(tmp_path: Path) -> None:
-    root = project_with(tmp_path, "compact", **REQUIRED)
-    found = load_templates("compact", root)
-    assert found.render(CRITERION, prompt("p"), ["a"]) == f"{CRITERION.text}|p|a"
-    assert found.texts == REQUIRED
-    assert load_templates("detailed", root).texts == FENCED.texts
-
-
-def test_a_projects_template_can_fence_by_its_own_names(tmp_path: Path) -> None:
-    pointwise = '{{ criterion.text }} {{ prompt | fenced("q") }} {{ completion | fenced("reply") }}'
-    text = own(tmp_path, pointwise=pointwise).render(
-        CRITERION, prompt("</reply>"), ["</q> <answer>"]
-    )
-    assert text == (
-        f"{CRITERION.text} <q>\n\u2039/reply>\n</q> <reply>\n\u2039/q> <answer>\n</reply>"
-    )
-
-
-def test_fences_know_each_other_across_files(tmp_path: Path) -> None:
-    pointwise = '{{ criterion.text }}{% include "_q.jinja" %}{{ completion | fenced("reply") }}'
-    found = own(tmp_path, pointwise=pointwise, _q='{{ prompt | fenced("q") }}')
-    text = found.render(CRITERION, prompt("p"), ["</q></first>"])
-    assert text.endswith("<reply>\n\u2039/q></first>\n</reply>")
-
-
-def test_only_the_sources_of_a_message_are_hashed_with_it(tmp_path: Path) -> None:
-    parts = {
-        "pointwise": '{% include "_head.jinja" %}{{ prompt }}{{ completion }}',
-        "_head": '{% include "_text.jinja" %}',
-        "_text": "{{ criterion.text }}",
-        "_spare": "nobody's",
-        "grade": "{{ criterion.text }}{{ criterion.choices }}{{ feedback }}Verdict:",
-    }
-    found = own(tmp_path, **parts)
-    assert set(found.texts) == {*parts, "pairwise"}
-    assert list(found.texts_of("pointwise")) == ["_head", "_text", "pointwise"]
-    assert list(found.texts_of("pairwise", "grade", "revise")) == ["grade", "pairwise"]
-    assert found.texts_of("pairwise") == {"pairwise": PAIRWISE}
-
-
-@pytest.mark.parametrize(
-    ("pointwise", "words"),
-    [
-        ("{{ completion", [":1: ", "end of print statement"]),
-        ("x\n{% endfor %}", [":2: "]),
-        (POINTWISE + "{{ completon }}", ["'completon' is undefined"]),
-        (POINTWISE + "{{ completon | fenced('a') }}", ["'completon' is undefined"]),
-        (POINTWISE + "{{ criterion.weight }}", ["no attribute 'weight'"]),
-        (POINTWISE + "{{ ''.__class__.__mro__ }}", ["unsafe"]),
-        (POINTWISE + "{{ prompt | fenced }}", ["one name"]),
-        (POINTWISE + "{{ prompt | fenced(prompt) }}", ["one name"]),
-        (POINTWISE + "{{ prompt | fenced('<a>') }}", ["one name"]),
-        (POINTWISE + "{{ prompt | fence('a') }}", ["No filter named 'fence'"]),
-        (POINTWISE + "{% if not critique %}{{ nothing }}{% endif %}", ["'nothing' is undefined"]),
-        (POINTWISE + "{% if reference %}{{ refrence }}{% endif %}", ["'refrence' is undefined"]),
-        (POINTWISE + "{% include '_none.jinja' %}", ["includes '_none.jinja'"]),
-        (POINTWISE + "{% include prompt %}", ["includes None"]),
-        (POINTWISE + "{% include 'pointwise.jinja' %}", ["includes itself"]),
-        ("{{ criterion.text }}|{{ prompt }}", ["never shows completion"]),
-        ("{{ prompt }}|{{ completion }}", ["never shows criterion.text"]),
-        (
-            "{{ criterion.text }}{{ completion }}{{ messages[-1].content }}",
-            ["never shows the system's turn, the user's turn, the assistant's turn"],
-        ),
-        ("{{ criterion.text }}{{ completion }}{{ messages[0].content }}", ["never shows the user"]),
-    ],
-)
-def test_a_broken_template_is_refused_at_load(
-    tmp_path: Path, pointwise: str, words: list[str]
-) -> None:
-    with pytest.raises(ConfigError) as caught:
-        own(tmp_path, pointwise=pointwise)
-    for word in ("pointwise.jinja", *words):
-        assert word in str(caught.value)
-
-
-GIVEN = "{{ criterion.text }}{{ prompt }}"
-
-
-@pytest.mark.parametrize(
-    ("kind", "text", "words"),
-    [
-        ("pairwise", GIVEN + "{{ second }}{{ first }}", "another order"),
-        ("listwise", GIVEN + "{{ answers[0].text }}Ranking:", "never shows answers"),
-        ("listwise", GIVEN + "{{ answers | map(attribute='text') | join }}", "Ranking:"),
-        (
-            "listwise",
-            GIVEN + "{{ answers | map(attribute='text') | reverse | join }}Ranking:",
-            "another order",
-        ),
-        ("grade", "{{ criterion.text }}{{ feedback }}Verdict:", "never shows criterion.choices"),
-        ("grade", "{{ criterion.text }}{{ criterion.choices }}Verdict:", "never shows feedback"),
-        ("grade", "{{ criterion.text }}{{ completion }}", "'completion' is undefined"),
-        ("errors", GIVEN + "{{ completion }}Error:", "never shows No errors"),
-        ("revise", "{{ prompt }}{{ completion }}{{ critiques[0].feedback }}", "never shows crit"),
-        ("revise", "{{ criterion.text }}", "'criterion' is undefined"),
-        ("listwize", "x", "a message called 'listwize'"),
-    ],
-)
-def test_a_broken_message_of_any_kind_is_refused_at_load(
-    tmp_path: Path, kind: str, text: str, words: str
-) -> None:
-    with pytest.raises(ConfigError, match=words) as caught:
-        own(tmp_path, **{kind: text})
-    assert f"{kind}.jinja" in str(caught.value)
-
-
-def test_parts_that_include_each_other_are_refused(tmp_path: Path) -> None:
-    circle = {"_a": '{% include "_b.jinja" %}', "_b": '{% include "_a.jinja" %}'}
-    with pytest.raises(ConfigError, match="it includes itself"):
-        own(tmp_path, **circle)
-
-
-def test_what_an_included_part_lacks_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"_p\.jinja:1: No filter named 'shout'"):
-        own(tmp_path, pointwise=POINTWISE + '{% include "_p.jinja" %}', _p="{{ prompt | shout }}")
-
-
-def test_a_part_shown_only_at_times_does_not_count_as_shown(tmp_path: Path) -> None:
-    at_times = POINTWISE + "{% if critique %}{{ reference }}{% endif %}"
-    found = own(tmp_path, pointwise=at_times, pairwise=PAIRWISE + "{{ reference }}")
-    assert not found.shows("pointwise", "reference")
-    assert found.shows("pairwise", "reference")
-    assert not found.shows("pairwise", "examples")
-    assert not found.shows("revise", "reference")
-
-
-def test_a_template_of_one_file_is_refused(tmp_path: Path) -> None:
-    root = project_with(tmp_path, "mine", pointwise=POINTWISE)
-    with pytest.raises(ConfigError, match=r"pairwise\.jinja"):
-        load_templates("mine", root)
-
-
-@pytest.mark.parametrize("name", ["none-such", "../judge/compact", "", "a/b", ".."])
-def test_a_template_that_is_not_there_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError):
-        load_templates(name, tmp_path)
 
 
 def test_templates_are_one_class_for_all() -> None:
