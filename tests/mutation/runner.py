@@ -92,7 +92,7 @@ WATCHERS = {
             ("protocol", "protocol", "second_asking", "ranking_judge"),
             ("verdict_forms", "verdict_forms", "protocol"),
             ("samples", "samples"),
-            ("aggregation", "aggregation", "rubric_judge"),
+            ("aggregation", "aggregation", "rubric_judge", "panel_failures"),
             ("weighing", "aggregation", "combining", "lists"),
             ("combining", "combining"),
             ("jury", "jury"),

@@ -3,9 +3,7 @@
 from pathlib import Path
 
 from judge_samples import judge_criterion
-from render_strategies import (
-    conversation,
-)
+from render_strategies import conversation
 
 from rlaif.judges import Templates, load_templates
 from rlaif.project import share

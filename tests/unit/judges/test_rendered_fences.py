@@ -5,12 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from judge_samples import prompt
-from render_strategies import (
-    ATTACKS,
-    Case,
-    cases,
-    check_case,
-)
+from render_strategies import ATTACKS, Case, cases, check_case
 from template_samples import CRITERION, FENCED, LOADED, SHIPPED, own
 
 

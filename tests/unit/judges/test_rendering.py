@@ -5,11 +5,7 @@ from pathlib import Path
 
 import pytest
 from judge_samples import judge_criterion, prompt
-from render_strategies import (
-    a_criterion,
-    conversation,
-    fenced_texts,
-)
+from render_strategies import a_criterion, conversation, fenced_texts
 from template_samples import CRITERION, FENCED, LOADED, SHIPPED, TALK, WHOLE, own
 
 from rlaif.bundled import teacher

@@ -11,10 +11,7 @@ from transformers_samples import CONFIG, load, reciting, request
 
 from rlaif.config import JudgeConfig
 from rlaif.errors import ModelError
-from rlaif.judges import (
-    PAIR_LABELS,
-    TransformersJudge,
-)
+from rlaif.judges import PAIR_LABELS, TransformersJudge
 from rlaif.judges.transformers_judge import find_label_form
 from rlaif.models.loading import LanguageModel
 from rlaif.testing import make_tiny_lm

@@ -5,11 +5,7 @@ from pathlib import Path
 import pytest
 from transformers_samples import CONFIG, load, reciting, without_stepping_back, written_by_hand
 
-from rlaif.judges import (
-    TransformersJudge,
-    Writer,
-    WriteRequest,
-)
+from rlaif.judges import TransformersJudge, Writer, WriteRequest
 from rlaif.judges.protocol import cut_off, write_hash
 from rlaif.models.loading import LanguageModel
 from rlaif.testing import make_tiny_lm

@@ -11,9 +11,7 @@ from remote_samples import BUSY, GOOD, failures, judge_at, only, request, reques
 from rlaif.errors import ModelError
 from rlaif.judges.replies import MemoryReplies
 from rlaif.records import StoredReply
-from tests.servers.hostile import (
-    refusing,
-)
+from tests.servers.hostile import refusing
 from tests.servers.loopback import Loopback, in_turn, replying
 
 pytestmark = pytest.mark.enable_socket

@@ -3,12 +3,7 @@
 from typing import Any
 
 import pytest
-from remote_samples import (
-    judge_at,
-    only,
-    request,
-    spoken,
-)
+from remote_samples import judge_at, only, request, spoken
 
 from rlaif.judges.replies import MemoryReplies
 from tests.servers.hostile import refusing

@@ -4,14 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
-from remote_samples import (
-    KEY,
-    echo,
-    judge_at,
-    request,
-    settings,
-    spoken,
-)
+from remote_samples import KEY, echo, judge_at, request, settings, spoken
 
 from rlaif.config.secrets import Secret
 from rlaif.config.serving import ServerConfig

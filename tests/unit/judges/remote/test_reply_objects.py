@@ -5,13 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from remote_samples import (
-    SPOKEN,
-    judge_at,
-    only,
-    piece,
-    request,
-)
+from remote_samples import SPOKEN, judge_at, only, piece, request
 
 from rlaif.judges import rating_labels, verdict_of
 from rlaif.judges.verdict_forms import VerdictForm

@@ -7,10 +7,7 @@ import pytest
 from remote_samples import GOOD, SPOKEN, failures, judge_at, requests
 
 from rlaif.errors import ModelError
-from tests.servers.hostile import (
-    Flood,
-    refusing,
-)
+from tests.servers.hostile import Flood, refusing
 from tests.servers.loopback import Loopback, completion, in_turn, replying
 
 pytestmark = pytest.mark.enable_socket
