@@ -17,11 +17,10 @@ from rlaif.models.loading import LanguageModel
 from rlaif.testing import make_tiny_lm
 
 
-def test_a_critique_stops_at_the_judges_own_cue(tmp_path: Path) -> None:
-    lm = load(make_tiny_lm(tmp_path, context=512))
+def test_a_critique_stops_at_the_judges_own_cue(tiny_lm: LanguageModel) -> None:
     said = "It is so.\nVerdict: A and much more besides"
     long = JudgeConfig(max_critique_tokens=40, min_label_mass=0.0)
-    (reply,) = reciting(lm, said, long).judge([request("Q")])
+    (reply,) = reciting(tiny_lm, said, long).judge([request("Q")])
     assert reply.critique == "It is so."
     assert reply.call is not None
     assert "besides" not in reply.call.reply

@@ -11,16 +11,14 @@ from rlaif.judges import PAIR_LABELS, JudgeRequest, TransformersJudge, request_h
 from rlaif.judges.verdict_forms import RANKING
 from rlaif.models.loading import LanguageModel
 from rlaif.records import Ranking, Unscored
-from rlaif.testing import make_tiny_lm
 
 LABELS = ("A", "B", "C")
 LIMIT = 24
 
 
 @pytest.fixture(scope="module")
-def lm(tmp_path_factory: pytest.TempPathFactory) -> LanguageModel:
-    folder: Path = make_tiny_lm(tmp_path_factory.mktemp("tiny") / "lm", context=512)
-    return load(folder)
+def lm(tiny_folder: Path) -> LanguageModel:
+    return load(tiny_folder)
 
 
 def ranking(text: str = "Q", labels: tuple[str, ...] = LABELS, **fields: Any) -> JudgeRequest:

@@ -1,14 +1,11 @@
 """A local judge writes free text."""
 
-from pathlib import Path
-
 import pytest
-from transformers_samples import CONFIG, load, reciting, without_stepping_back, written_by_hand
+from transformers_samples import CONFIG, reciting, without_stepping_back, written_by_hand
 
 from rlaif.judges import TransformersJudge, Writer, WriteRequest
 from rlaif.judges.protocol import cut_off, write_hash
 from rlaif.models.loading import LanguageModel
-from rlaif.testing import make_tiny_lm
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 64])
@@ -23,11 +20,10 @@ def test_free_text_is_what_the_model_writes_alone(tiny_lm: LanguageModel, batch_
         assert found.failure == (None if ended else cut_off(one.max_tokens))
 
 
-def test_free_text_ends_with_the_model_and_not_with_a_verdict(tmp_path: Path) -> None:
-    lm = load(make_tiny_lm(tmp_path, context=512))
+def test_free_text_ends_with_the_model_and_not_with_a_verdict(tiny_lm: LanguageModel) -> None:
     said = "Right.\nVerdict: A, I say"
-    judge = reciting(lm, said, CONFIG, "Mend it", ends=True)
-    tokens = len(lm.tokenizer.encode(said)) + 1
+    judge = reciting(tiny_lm, said, CONFIG, "Mend it", ends=True)
+    tokens = len(tiny_lm.tokenizer.encode(said)) + 1
     (whole,) = judge.write([WriteRequest("Mend it", 40)])
     assert (whole.text, whole.failure) == (said, None)
     assert whole.call is not None
