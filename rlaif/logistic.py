@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlaif.clusters import Clusters, cluster_sums
+
 Array = NDArray[np.float64]
 
 NEWTON_STEPS = 100
@@ -35,17 +37,21 @@ def logit(probability: float) -> float:
     return math.log(probability / (1.0 - probability))
 
 
-def fit_logistic(design: Array, target: Array, ridge: float) -> LogisticFit:
+def fit_logistic(
+    design: Array, target: Array, ridge: float, clusters: Clusters | None = None
+) -> LogisticFit:
     """Fit P = sigmoid(design @ coefficients) by Newton's method with halved steps.
 
     The covariance is the sandwich H^-1 G H^-1 (Huber 1967; White 1982): soft outcomes vary less
-    than coins, and this holds for both.
+    than coins, and this holds for both. With clusters, G is of scores summed over each (Liang &
+    Zeger 1986).
 
     Args:
         design: Explaining variables [n, k].
         target: Outcomes in [0, 1] [n].
         ridge: Half of it times the squared coefficients is added to the loss: above 0, it keeps
             data finite that a line separates.
+        clusters: The cluster of each outcome [n]; None where each is its own.
     """
     weights = np.zeros(design.shape[1])
     loss = _loss(design, target, ridge, weights)
@@ -63,9 +69,11 @@ def fit_logistic(design: Array, target: Array, ridge: float) -> LogisticFit:
         weights, loss = weights - step, lower
         if float(np.abs(step).max()) < TOLERANCE:
             break
-    residual = (_probabilities(design, weights) - target)[:, None] * design
+    scores = (_probabilities(design, weights) - target)[:, None] * design
+    if clusters is not None:
+        scores = cluster_sums(scores, clusters)
     inverse = np.linalg.inv(hessian)
-    return LogisticFit(weights, inverse @ (residual.T @ residual) @ inverse)
+    return LogisticFit(weights, inverse @ (scores.T @ scores) @ inverse)
 
 
 def _probabilities(design: Array, weights: Array) -> Array:

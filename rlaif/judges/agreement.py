@@ -1,6 +1,8 @@
 """How far a judge can be trusted: figures of agreement and bias, each with its interval.
 
-What is unscored is counted apart in every figure, and never scored.
+What is unscored is counted apart in every figure, and never scored. Observations of one cluster,
+such as several judgements of one prompt, are worth fewer independent ones in every interval
+(``rlaif.clusters``).
 """
 
 import math
@@ -10,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlaif.clusters import Clusters, effective_size, numbered, usual_size
 from rlaif.intervals import clipped, normal_quantile, wilson
 from rlaif.logistic import fit_logistic
 from rlaif.records import Probability, Record
@@ -18,6 +21,7 @@ CONFIDENCE = 0.95
 RIDGE = 1e-2
 Weighting = Literal["none", "linear", "quadratic"]
 Array = NDArray[np.float64]
+Names = Sequence[Hashable] | None
 _NOTHING = 1e-12
 
 
@@ -75,11 +79,15 @@ class Kappa(Record):
 
 
 class _Agreement(NamedTuple):
-    """Agreement in a table of shares; kappa's variance is that of one item."""
+    """Agreement in a table of shares; kappa's variance is that of one item.
+
+    ``influence`` is by cell what an item of it adds to kappa's deviation; its mean is 0.
+    """
 
     observed: float
     expected: float
     kappa: float
+    influence: Array
     variance: float
 
 
@@ -133,14 +141,38 @@ class LengthFigures(Record):
     deviation: float
 
 
-def proportion(outcomes: Sequence[bool | None], confidence: float = CONFIDENCE) -> Proportion:
-    """Count a share with its interval; None among the outcomes is unscored."""
-    scored = [outcome for outcome in outcomes if outcome is not None]
-    return _share(sum(scored), len(scored), len(outcomes) - len(scored), confidence)
+def proportion(
+    outcomes: Sequence[float | None],
+    confidence: float = CONFIDENCE,
+    clusters: Names = None,
+) -> Proportion:
+    """Count a share with its interval.
+
+    Args:
+        outcomes: True or False, or how far something is so, in [0, 1]; None is unscored.
+        confidence: Of the interval.
+        clusters: What each outcome hangs together with; None where they are independent.
+    """
+    numbers = numbered(clusters, len(outcomes))
+    scored = [
+        (float(o), n) for o, n in zip(outcomes, numbers.tolist(), strict=True) if o is not None
+    ]
+    rate = min(math.fsum(o for o, _ in scored) / len(scored), 1.0) if scored else None
+    trials = 0.0
+    if scored:
+        values, own = zip(*scored, strict=True)
+        trials = effective_size(np.array(values), numbered(own, len(own)), (0.0, 1.0))
+    low, high = wilson(rate or 0.0, trials, confidence)
+    return Proportion(
+        rate=rate, low=low, high=high, count=len(scored), unscored=len(outcomes) - len(scored)
+    )
 
 
 def accuracy(
-    said: Sequence[Hashable | None], truth: Sequence[Hashable], confidence: float = CONFIDENCE
+    said: Sequence[Hashable | None],
+    truth: Sequence[Hashable],
+    confidence: float = CONFIDENCE,
+    clusters: Names = None,
 ) -> Proportion:
     """Return the share of verdicts that are right.
 
@@ -148,9 +180,10 @@ def accuracy(
         said: The judge's verdicts by item; None is unscored.
         truth: The right ones.
         confidence: Of the interval.
+        clusters: What each item hangs together with; None where they are independent.
     """
     pairs = zip(said, truth, strict=True)
-    return proportion([None if s is None else s == t for s, t in pairs], confidence)
+    return proportion([None if s is None else s == t for s, t in pairs], confidence, clusters)
 
 
 def cohen_kappa(
@@ -159,6 +192,7 @@ def cohen_kappa(
     levels: Sequence[Hashable] | None = None,
     weighting: Weighting = "none",
     confidence: float = CONFIDENCE,
+    clusters: Names = None,
 ) -> Kappa:
     """Return Cohen's kappa of two judges (Cohen 1960; weighted, Cohen 1968).
 
@@ -177,47 +211,62 @@ def cohen_kappa(
         levels: All categories in order, which weights need; by default those that occur.
         weighting: How near a miss is: not at all, or by steps, or by squared steps.
         confidence: Of the intervals.
+        clusters: What each item hangs together with; None where they are independent. Then what
+            each item adds to kappa is summed over clusters, in the error and in the interval.
 
     Raises:
         ValueError: A verdict is none of ``levels``; or weights were asked for without them.
     """
-    pairs = [(a, b) for a, b in zip(first, second, strict=True) if None not in (a, b)]
+    both = list(zip(first, second, strict=True))
+    kept = [place for place, pair in enumerate(both) if None not in pair]
+    pairs, names_of = [both[place] for place in kept], numbered(clusters, len(both)).tolist()
+    own = numbered([names_of[place] for place in kept], len(kept))
     if levels is None and weighting != "none":
         raise ValueError("weights need the levels in their order")
     names = list(levels) if levels is not None else sorted({x for p in pairs for x in p}, key=repr)
     index = {name: place for place, name in enumerate(names)}
-    table = np.zeros((len(names), len(names)))
     for a, b in pairs:
         if a not in index or b not in index:
             raise ValueError(f"{a!r} or {b!r} is none of the levels {names}")
-        table[index[a], index[b]] += 1
-    missing = len(first) - len(pairs)
+    cells = np.array([(index[a], index[b]) for a, b in pairs], dtype=np.int64).reshape(-1, 2).T
     credit = _credits(len(names), weighting)
-    observed, expected, kappa = _kappa(table, credit, confidence)
+    expected, kappa = _kappa(cells, credit, own, confidence)
+    observed = proportion(credit[tuple(cells)].tolist(), confidence, own.tolist())
     return Kappa(
-        observed=_share(observed * len(pairs), len(pairs), missing, confidence),
+        observed=observed.model_copy(update={"unscored": len(both) - len(kept)}),
         expected=expected,
         kappa=kappa,
         items=len(pairs),
-        unscored=missing,
+        unscored=len(both) - len(kept),
     )
 
 
-def order_figures(pairs: Sequence[OrderedPair], confidence: float = CONFIDENCE) -> OrderFigures:
-    """Return what the order of the answers does to a judge."""
-    scored = [
-        (p.forward, p.backward) for p in pairs if p.forward is not None and p.backward is not None
-    ]
-    sides = [(_side(forward), _side(backward)) for forward, backward in scored]
-    missing = len(pairs) - len(scored)
-    kept = sum(a == b != 0 for a, b in sides)
-    first = sum(a == 1 and b == -1 for a, b in sides)
-    last = sum(a == -1 and b == 1 for a, b in sides)
+def order_figures(
+    pairs: Sequence[OrderedPair], confidence: float = CONFIDENCE, clusters: Names = None
+) -> OrderFigures:
+    """Return what the order of the answers does to a judge.
+
+    Args:
+        pairs: What it says in both orders.
+        confidence: Of the intervals.
+        clusters: What each pair hangs together with; None where they are independent.
+    """
+    names = numbered(clusters, len(pairs)).tolist()
+    sides = [_sides(pair) for pair in pairs]
+    placed = [n for n, both in enumerate(sides) if both is None or both[0] == -both[1] != 0]
     return OrderFigures(
-        consistent=_share(kept, len(sides), missing, confidence),
-        same_position=_share(first + last, len(sides), missing, confidence),
-        first_position=_share(first, first + last, missing, confidence),
-        undecided=sum(0 in both for both in sides),
+        consistent=proportion(
+            [None if both is None else both[0] == both[1] != 0 for both in sides], confidence, names
+        ),
+        same_position=proportion(
+            [None if both is None else both[0] == -both[1] != 0 for both in sides],
+            *(confidence, names),
+        ),
+        first_position=proportion(
+            [None if (both := sides[n]) is None else both[0] == 1 for n in placed],
+            *(confidence, [names[n] for n in placed]),
+        ),
+        undecided=sum(both is not None and 0 in both for both in sides),
     )
 
 
@@ -226,6 +275,7 @@ def length_figures(
     differences: Sequence[float],
     quality: Sequence[float] | None = None,
     confidence: float = CONFIDENCE,
+    clusters: Names = None,
 ) -> LengthFigures:
     """Return how far a judge follows length, by a logistic regression without intercept.
 
@@ -234,8 +284,9 @@ def length_figures(
 
     The interval is that of the same pairs and two more of the usual difference in length, one that
     follows length and one that does not, even in quality (as Agresti & Coull 1998 add successes
-    and failures to a share): few pairs, or pairs that all say the same, are never certainty. It is
-    widened to hold the slope itself.
+    and failures to a share): few pairs, or pairs that all say the same, are never certainty. Of
+    pairs that hang together, two more clusters of the usual size. It is widened to hold the slope
+    itself.
 
     Args:
         verdicts: P(first is better); None is unscored.
@@ -243,6 +294,7 @@ def length_figures(
         quality: What the verdict should be, P(first is better) of humans or an oracle: then the
             slope is what length does beyond it.
         confidence: Of the intervals.
+        clusters: What each pair hangs together with; None where they are independent.
 
     Raises:
         ValueError: There are more of one than of another.
@@ -250,45 +302,52 @@ def length_figures(
     if not len(verdicts) == len(differences) == len(quality if quality is not None else verdicts):
         raise ValueError(f"{len(verdicts)} verdicts and {len(differences)} differences")
     kept = [i for i, p in enumerate(verdicts) if p is not None]
+    names = numbered(clusters, len(verdicts)).tolist()
+    own = numbered([names[i] for i in kept], len(kept))
     target = np.array([verdicts[i] for i in kept], dtype=np.float64)
     gap = np.array([differences[i] for i in kept], dtype=np.float64)
     followed = (target - 0.5) * gap
-    decided = followed != 0
     deviation = float(np.sqrt(np.mean(gap**2))) if len(gap) else 0.0
     columns = [gap / deviation] if deviation else []
     if quality is not None:
         columns.append(2.0 * np.array([quality[i] for i in kept], dtype=np.float64) - 1.0)
     slope = None
     if deviation:
-        slope = _slope(np.stack(columns, axis=1), target, confidence)
-    missing = len(verdicts) - len(kept)
+        slope = _slope(np.stack(columns, axis=1), target, own, confidence)
+    decided = followed != 0
+    longer = proportion((followed > 0)[decided].tolist(), confidence, own[decided].tolist())
     return LengthFigures(
-        longer=_share(int((followed > 0).sum()), int(decided.sum()), missing, confidence),
+        longer=longer.model_copy(update={"unscored": len(verdicts) - len(kept)}),
         slope=slope,
         deviation=deviation,
     )
 
 
-def _share(part: float, count: int, unscored: int, confidence: float) -> Proportion:
-    rate = min(part / count, 1.0) if count else 0.0
-    low, high = wilson(rate, count, confidence)
-    return Proportion(
-        rate=rate if count else None, low=low, high=high, count=count, unscored=unscored
-    )
-
-
-def _slope(design: Array, target: Array, confidence: float) -> Estimate:
+def _slope(design: Array, target: Array, clusters: Clusters, confidence: float) -> Estimate:
     """Return the first coefficient of a regression, whose column is in deviations."""
-    fit = fit_logistic(design, target, RIDGE)
-    both_ways = np.zeros((2, design.shape[1]))
+    fit = fit_logistic(design, target, RIDGE, clusters)
+    copies = math.ceil(usual_size(clusters) - _NOTHING)
+    both_ways = np.zeros((2 * copies, design.shape[1]))
     both_ways[:, 0] = 1.0
-    wider = fit_logistic(np.vstack([design, both_ways]), np.append(target, [0.0, 1.0]), RIDGE)
+    sides = np.repeat([0, 1], copies)
+    wider = fit_logistic(
+        np.vstack([design, both_ways]),
+        np.append(target, sides),
+        RIDGE,
+        np.append(clusters, clusters.max() + 1 + sides),
+    )
     value, centre = float(fit.coefficients[0]), float(wider.coefficients[0])
     half = normal_quantile(confidence) * math.sqrt(wider.covariance[0, 0])
     error = math.sqrt(fit.covariance[0, 0])
     return Estimate(
         value=value, error=error, low=min(value, centre - half), high=max(value, centre + half)
     )
+
+
+def _sides(pair: OrderedPair) -> tuple[int, int] | None:
+    if pair.forward is None or pair.backward is None:
+        return None
+    return _side(pair.forward), _side(pair.backward)
 
 
 def _side(p: float) -> int:
@@ -304,21 +363,25 @@ def _credits(levels: int, weighting: Weighting) -> Array:
 
 
 def _kappa(
-    table: Array, credit: Array, confidence: float
-) -> tuple[float, float | None, Estimate | None]:
-    """Return observed and expected agreement, and kappa with its interval."""
-    items = table.sum()
+    cells: NDArray[np.int64], credit: Array, clusters: Clusters, confidence: float
+) -> tuple[float | None, Estimate | None]:
+    """Return agreement by chance, and kappa with its interval, of items in cells [2, items]."""
+    items = cells.shape[1]
     if not items:
-        return 0.0, None, None
+        return None, None
+    table = np.zeros_like(credit)
+    np.add.at(table, tuple(cells), 1.0)
     found = _agreement(table / items, credit)
     if 1.0 - found.expected < _NOTHING:
-        return found.observed, min(found.expected, 1.0), None
+        return min(found.expected, 1.0), None
     filled = _agreement((table + 0.5) / (table + 0.5).sum(), credit)
-    trials = items * (1.0 - filled.kappa**2) / filled.variance
+    spread = math.sqrt(filled.variance)
+    independent = effective_size(found.influence[tuple(cells)], clusters, (-spread, spread))
+    trials = independent * (1.0 - filled.kappa**2) / filled.variance
     low, high = wilson(clipped((1.0 + found.kappa) / 2.0), trials, confidence)
-    error = math.sqrt(found.variance / items) if found.variance > _NOTHING else None
+    error = math.sqrt(found.variance / independent) if found.variance > _NOTHING else None
     kappa = Estimate(value=found.kappa, error=error, low=2.0 * low - 1.0, high=2.0 * high - 1.0)
-    return found.observed, found.expected, kappa
+    return found.expected, kappa
 
 
 def _agreement(share: Array, credit: Array) -> _Agreement:
@@ -327,9 +390,11 @@ def _agreement(share: Array, credit: Array) -> _Agreement:
     observed = float((share * credit).sum())
     expected = float(rows @ credit @ columns)
     if 1.0 - expected < _NOTHING:
-        return _Agreement(observed, expected, math.nan, math.nan)
+        return _Agreement(observed, expected, math.nan, np.zeros_like(share), math.nan)
     margins = (credit @ columns)[:, None] + (rows @ credit)[None, :]
-    spread = (share * (credit * (1.0 - expected) - margins * (1.0 - observed)) ** 2).sum()
     excess = observed * expected - 2.0 * expected + observed
-    variance = max(float(spread - excess**2), 0.0) / (1.0 - expected) ** 4
-    return _Agreement(observed, expected, (observed - expected) / (1.0 - expected), variance)
+    influence = credit * (1.0 - expected) - margins * (1.0 - observed) - excess
+    influence /= (1.0 - expected) ** 2
+    variance = float((share * influence**2).sum())
+    kappa = (observed - expected) / (1.0 - expected)
+    return _Agreement(observed, expected, kappa, influence, variance)

@@ -202,18 +202,19 @@ def calibrate(
     frozen = measure_frozen(usable, heard)
     prompt_of = {label.id: label.prompt_id for label in usable}
     comparisons, ratings = _fitting_pairs(usable, said)
-    orders = [
-        OrderedPair(v.p_forward, v.p_backward)
-        for v in said.verdicts.values()
+    asked = {x.first_id: x.prompt_id for x in labels}
+    orders = {
+        pair: OrderedPair(v.p_forward, v.p_backward)
+        for pair, v in said.verdicts.items()
         if v.p_forward is not None or v.unscored is not None
-    ]
+    }
     return JudgeCalibration(
         rubric_hash=rubric_hash,
         labels=len(labels),
         raters=len({label.rater for label in labels if label.rater}),
         passed_over=len(labels) - len(usable),
         agreements=tuple(agreements(usable, said)),
-        order=order_figures(orders),
+        order=order_figures(list(orders.values()), clusters=[asked[first] for first, _ in orders]),
         comparison=_fitted(comparisons, config, seed),
         ratings=_fitted(ratings, config, seed),
         frozen=frozen,
@@ -251,12 +252,13 @@ def _agree_on_pairs(
     sided = [label for label in labels if label.value != 0.5]
     heard = [_side(said.of(label, criterion)) for label in sided]
     truth = [_side(label.value) for label in sided]
+    prompts = [label.prompt_id for label in sided]
     return Agreement(
         criterion=criterion,
         about=about,
         kind="pairs",
-        accuracy=accuracy(heard, truth),
-        kappa=cohen_kappa(heard, truth),
+        accuracy=accuracy(heard, truth, clusters=prompts),
+        kappa=cohen_kappa(heard, truth, clusters=prompts),
         ties=len(labels) - len(sided),
     )
 
@@ -267,12 +269,13 @@ def _agree_on_ratings(
     levels = said.levels.get(criterion, LEVELS)
     heard = [_level(said.of(label, criterion), levels) for label in labels]
     truth = [_level(label.value, levels) for label in labels]
+    prompts = [label.prompt_id for label in labels]
     return Agreement(
         criterion=criterion,
         about=about,
         kind="ratings",
-        accuracy=accuracy(heard, truth),
-        kappa=cohen_kappa(heard, truth, range(levels), "quadratic"),
+        accuracy=accuracy(heard, truth, clusters=prompts),
+        kappa=cohen_kappa(heard, truth, range(levels), "quadratic", clusters=prompts),
         ties=0,
     )
 

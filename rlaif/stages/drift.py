@@ -9,9 +9,11 @@ is Student's.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 from pydantic import Field
 from scipy.special import stdtrit
 
+from rlaif.clusters import error_of_mean, numbered
 from rlaif.intervals import wilson
 from rlaif.judges.agreement import CONFIDENCE, Estimate
 from rlaif.records import HumanLabel, Probability, Record
@@ -177,14 +179,11 @@ def change_of_mean(
         prompt_of: Label id -> prompt id; two prompts or more.
         confidence: Of the two-sided interval.
     """
-    mean = _mean(changes.values())
-    sums: dict[str, float] = {}
-    for name, change in changes.items():
-        sums[prompt_of[name]] = sums.get(prompt_of[name], 0.0) + change - mean
-    prompts = len(sums)
-    squares = max(math.fsum(total * total for total in sums.values()), 1.0 - 1.0 / len(changes))
-    error = math.sqrt(prompts / (prompts - 1) * squares) / len(changes)
-    half = float(stdtrit(prompts - 1, 0.5 + confidence / 2.0)) * error
+    mean, clusters = _mean(changes.values()), [prompt_of[name] for name in changes]
+    deviations = np.array(list(changes.values())) - mean
+    least = 1.0 - 1.0 / len(changes)
+    error = error_of_mean(deviations, numbered(clusters, len(changes)), least)
+    half = float(stdtrit(len(set(clusters)) - 1, 0.5 + confidence / 2.0)) * error
     return Estimate(value=mean, error=error, low=mean - half, high=mean + half)
 
 

@@ -204,7 +204,10 @@ def preview(panel: RubricJudge, tried: Tried, stored: Stored, config: RlaifConfi
         pairs=len(stored.pairs),
         outcomes_current=_counts([old for old, _ in outcomes]),
         outcomes_draft=_counts([new for _, new in outcomes]),
-        same_winner=proportion([_same(old, new) for old, new in outcomes]),
+        same_winner=proportion(
+            [_same(old, new) for old, new in outcomes],
+            clusters=[pair.prompt.id for pair in stored.pairs],
+        ),
         changes=_changes(stored.pairs, tried.verdicts, outcomes),
         scores=_beside(
             {i: stored.scores[i].score for i in tried.scores},
@@ -302,6 +305,7 @@ def _criteria(
             same_side=_same_side(
                 [orders.get(name) for orders in old_orders],
                 [orders.get(name) for orders in new_orders],
+                [pair.prompt.id for pair in stored.pairs],
             ),
         )
         for name in names
@@ -335,14 +339,18 @@ def _orders(first_id: str, judgements: Sequence[Judgement]) -> dict[str, Ordered
 
 
 def _same_side(
-    old: Sequence[OrderedPair | None], new: Sequence[OrderedPair | None]
+    old: Sequence[OrderedPair | None], new: Sequence[OrderedPair | None], prompts: Sequence[str]
 ) -> Proportion | None:
-    both = [(x, y) for x, y in zip(old, new, strict=True) if x is not None and y is not None]
-    if not both:
+    triples = zip(old, new, prompts, strict=True)
+    sides = [
+        (_side(x.mean), _side(y.mean), p) for x, y, p in triples if x is not None and y is not None
+    ]
+    if not sides:
         return None
-    sides = [(_side(x.mean), _side(y.mean)) for x, y in both]
+    sided = [(x, y, p) for x, y, p in sides if 0 not in (x, y)]
     return proportion(
-        [None if x is None or y is None else x == y for x, y in sides if 0 not in (x, y)]
+        [None if x is None or y is None else x == y for x, y, _ in sided],
+        clusters=[p for *_, p in sided],
     )
 
 

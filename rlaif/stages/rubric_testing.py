@@ -113,7 +113,7 @@ class CriterionTrial(Record):
 
 
 class RubricTest(Record):
-    """A rubric held against humans' labels; intervals are at 95%.
+    """A rubric held against humans' labels; intervals are at 95%, prompts being what varies.
 
     Attributes:
         labels: How many.
@@ -230,23 +230,38 @@ def _part(
 ) -> CriterionTrial:
     asked = {c.name for c in panel.rubric.judge_criteria if name in (WHOLE, c.name)}
     own = [j for j in tried.judgements if name in (WHOLE, j.criterion)]
+    judged = [j for j in own if j.criterion in asked]
+    prompt_of = _prompts(tried)
     reasons = {j.verdict.reason: None for j in own if isinstance(j.verdict, Unscored)}
     return CriterionTrial(
         criterion=name,
         agreements=tuple(a for a in agreed if a.criterion == name),
-        order=_order(name, panel, said),
-        failures=proportion([isinstance(j.verdict, Unscored) for j in own if j.criterion in asked]),
+        order=_order(name, panel, said, prompt_of),
+        failures=proportion(
+            [isinstance(j.verdict, Unscored) for j in judged],
+            clusters=[prompt_of[j.completion_ids[0]] for j in judged],
+        ),
         reasons=tuple(reasons)[:REASONS],
         probes=tuple(probes),
     )
 
 
-def _order(name: str, panel: RubricJudge, said: Said) -> OrderFigures | None:
+def _prompts(tried: Tried) -> dict[str, str]:
+    """Return the prompt id of each answer."""
+    answers = [(prompt, answer) for prompt, *both in tried.pairs for answer in both]
+    return {answer.id: prompt.id for prompt, answer in (*tried.answers, *answers)}
+
+
+def _order(
+    name: str, panel: RubricJudge, said: Said, prompt_of: Mapping[str, str]
+) -> OrderFigures | None:
     if name == WHOLE:
-        pairs = [OrderedPair(v.p_forward, v.p_backward) for v in said.verdicts.values()]
-        return order_figures(pairs) if panel.compares and pairs else None
-    own = [orders[name] for orders in said.orders.values() if name in orders]
-    return order_figures(own) if own else None
+        verdicts = said.verdicts.items() if panel.compares else ()
+        own = {ids: OrderedPair(v.p_forward, v.p_backward) for ids, v in verdicts}
+    else:
+        own = {ids: orders[name] for ids, orders in said.orders.items() if name in orders}
+    clusters = [prompt_of[first] for first, _ in own]
+    return order_figures(list(own.values()), clusters=clusters) if own else None
 
 
 def _length(labelled: Labelled, said: Said) -> LengthFigures:
@@ -257,6 +272,7 @@ def _length(labelled: Labelled, said: Said) -> LengthFigures:
         [said.of(label, WHOLE) for label in labels],
         [float(words[label.first_id] - words[label.second_id or ""]) for label in labels],
         [label.value for label in labels],
+        clusters=[label.prompt_id for label in labels],
     )
 
 

@@ -254,7 +254,8 @@ def test_order_figures_are_those_of_the_labelled_pairs() -> None:
     never = PairVerdict(first_id="n/a", second_id="n/b", p_first=0.5)
     more = {**heard.verdicts, ("f/a", "f/b"): flipped, ("n/a", "n/b"): never}
     wider = Said(heard.scores, more, heard.orders, heard.levels, heard.temperature)
-    order = measure(labels, wider).order
+    marked = [said(name, 1.0, prompt=name, criterion="gone") for name in ("f", "n")]
+    order = measure([*labels, *marked], wider).order
     assert (order.consistent.rate, order.consistent.count) == (0.8, 5)
     assert (order.same_position.rate, order.first_position.rate) == (0.2, 1.0)
 
