@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from rlaif.config.section import Section, Share
 
@@ -30,6 +30,11 @@ class AuditConfig(Section):
         0.1,
         description="a rating that rises by more than this shows that the attack worked; one that "
         "moves by more when asked again is another rating",
+    )
+    window_cycles: PositiveInt = Field(
+        5,
+        description="attacks and second askings count towards limits from so many of the rubric's "
+        "latest cycles; an interval above one half takes at least four attacks that worked",
     )
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = Field(
         0.95, description="level of the intervals"

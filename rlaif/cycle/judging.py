@@ -6,17 +6,16 @@ from typing import Generic, TypeVar
 
 from rlaif.config import AuditConfig
 from rlaif.cycle.context import CycleContext
-from rlaif.cycle.drafting import AUDIT, CALIBRATION, JUDGING, TRAIN
+from rlaif.cycle.drafting import CALIBRATION, JUDGING, TRAIN
 from rlaif.cycle.marking import mark
 from rlaif.cycle.revising import revise
-from rlaif.errors import StageError
+from rlaif.cycle.trusting import heed, take_stock
 from rlaif.judges import RubricJudge
 from rlaif.judges.lists import RankedItem
 from rlaif.judges.panel import ComparedItem, RatedItem
 from rlaif.judges.probes import AGAIN, load_attacks
 from rlaif.ledger.unit import Unit
 from rlaif.records import (
-    AuditReport,
     Completion,
     CompletionScore,
     Judgement,
@@ -27,7 +26,6 @@ from rlaif.records import (
     TrialKind,
     make_id,
 )
-from rlaif.stages.audit import audit
 from rlaif.stages.preferences import by_prompt, choose_pairs
 from rlaif.stages.probing import (
     again_outcomes,
@@ -95,8 +93,8 @@ def judging(ctx: CycleContext) -> None:
     mark(ctx, panel, prompts, completions)
     revise(ctx, panel, prompts, completions)
     if panel.jury:
-        ctx.run_once(JUDGING, "audit", lambda rows: _audit(ctx, panel, rows))
-        _heed(ctx)
+        ctx.run_once(JUDGING, "audit", lambda rows: take_stock(ctx, panel, rows))
+        heed(ctx)
 
 
 def _tried(
@@ -332,42 +330,3 @@ def _named(ctx: CycleContext, stage: str, judgements: list[Judgement]) -> list[J
         j.model_copy(update={"id": make_id("judgement", j.id, stage, ctx.number)})
         for j in judgements
     ]
-
-
-def _audit(ctx: CycleContext, panel: RubricJudge, rows: Unit) -> None:
-    completions = ctx.ledger.completions(ctx.number, TRAIN)
-    ids = {c.id for c in completions}
-    report = audit(
-        ctx.config.audit,
-        panel,
-        completions=completions,
-        scores=ctx.ledger.scores(ctx.number, JUDGING),
-        verdicts=ctx.ledger.pair_verdicts(ctx.number, JUDGING),
-        judgements=[
-            judgement
-            for judgement in ctx.ledger.judgements(cycle=ctx.number, stage=JUDGING)
-            if ids.issuperset(judgement.completion_ids)
-        ],
-        probes=ctx.ledger.probes(panel.rubric_hash),
-    )
-    rows.add_report(AUDIT, report)
-    for breach in report.breaches:
-        rows.add_event("judge-audit", breach.told)
-
-
-def _heed(ctx: CycleContext) -> None:
-    """Say what the audit found, or stop for it.
-
-    Raises:
-        StageError: A limit is passed, and the settings say that the run ends then.
-    """
-    report = AuditReport.model_validate(ctx.ledger.report(ctx.number, AUDIT))
-    for breach in report.breaches:
-        ctx.watcher.note(f"the judge's audit: {breach.told}")
-    if report.breaches and ctx.config.audit.on_breach == "stop":
-        raise StageError(
-            f"the judge is not to be trusted: {'; '.join(b.told for b in report.breaches)}",
-            'figures within the limits of [audit], or on_breach = "warn" or "quarantine"',
-            "see rlaif judge audit; mend rubric or judge and begin a new project, or change "
-            "[audit] on_breach and run again",
-        )

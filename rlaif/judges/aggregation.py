@@ -80,10 +80,7 @@ def score_completion(
             unscored="; ".join(missing),
             disagreement=disagreement,
         )
-    broken = next((c.name for c in rubric.criteria if c.broken_by(parts[c.name])), None)
-    total = math.fsum(c.weight for c in rubric.criteria)
-    mean = math.fsum(c.weight * parts[c.name] for c in rubric.criteria) / total
-    score = 0.0 if broken else min(mean, 1.0)
+    score, broken = combined(rubric, parts)
     return CompletionScore(
         completion_id=completion.id,
         score=score,
@@ -92,6 +89,14 @@ def score_completion(
         disagreement=disagreement,
         quarantined=quarantined,
     )
+
+
+def combined(rubric: Rubric, parts: Mapping[str, float]) -> tuple[float, str | None]:
+    """Return the score of ratings by criterion, and the veto that is broken, if any."""
+    broken = next((c.name for c in rubric.criteria if c.broken_by(parts[c.name])), None)
+    total = math.fsum(c.weight for c in rubric.criteria)
+    mean = math.fsum(c.weight * parts[c.name] for c in rubric.criteria) / total
+    return 0.0 if broken else min(mean, 1.0), broken
 
 
 def pair_verdict(

@@ -157,12 +157,27 @@ class ContentReads(CallReads):
 
     def probes(self, rubric_hash: str) -> list[ProbeOutcome]:
         """Return how answers with attacks fared under a rubric, in all cycles, oldest first."""
-        found = self._all(
+        return [probe for own in self.probes_by_cycle(rubric_hash).values() for probe in own]
+
+    def probes_by_cycle(self, rubric_hash: str) -> dict[int, list[ProbeOutcome]]:
+        """Return how answers with attacks fared under a rubric, by cycle, oldest first."""
+        found: dict[int, list[ProbeOutcome]] = {}
+        for row in self._all(
             "SELECT p.* FROM probes p WHERE p.rubric_hash = ? "
             "ORDER BY p.cycle, p.stage, length(p.unit), p.unit, p.rowid",
             rubric_hash,
+        ):
+            found.setdefault(row["cycle"], []).append(rows.probe_from(row))
+        return found
+
+    def probed_scores(self, rubric_hash: str) -> list[CompletionScore]:
+        """Return the scores of the answers that probes under a rubric were made of."""
+        found = self._all(
+            "SELECT s.* FROM scores s WHERE (s.cycle, s.stage, s.completion_id) IN (SELECT "
+            "p.cycle, p.stage, p.original_id FROM probes p WHERE p.rubric_hash = ?)",
+            rubric_hash,
         )
-        return [rows.probe_from(r) for r in found]
+        return [rows.score_from(r) for r in found]
 
     def preferences(
         self,
@@ -203,6 +218,15 @@ class ContentReads(CallReads):
         return self._content(
             "SELECT content FROM reports WHERE cycle = ? AND kind = ?", cycle, kind
         )
+
+    def reported_under(self, rubric_hash: str, kind: str) -> list[int]:
+        """Return the cycles whose report of a kind is about a rubric, oldest first."""
+        found = self._all(
+            "SELECT cycle FROM reports WHERE kind = ? "
+            "AND json_extract(content, '$.rubric_hash') = ? ORDER BY cycle",
+            *(kind, rubric_hash),
+        )
+        return [row["cycle"] for row in found]
 
     def oracle_report(self, cycle: int) -> dict[str, Any] | None:
         """Return what the oracle measured after a cycle's gate had decided."""

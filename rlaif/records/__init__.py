@@ -14,6 +14,8 @@ from rlaif.records.auditing import (
     AuditReport,
     ProbeKind,
     ProbeOutcome,
+    ProbeTrial,
+    Tally,
     TrialKind,
 )
 from rlaif.records.base import Probability, Record, canonical_json, digest_of, make_id
@@ -78,6 +80,7 @@ __all__ = [
     "Probability",
     "ProbeKind",
     "ProbeOutcome",
+    "ProbeTrial",
     "Prompt",
     "Ranking",
     "Rating",
@@ -86,6 +89,7 @@ __all__ = [
     "RewardModelReport",
     "Spent",
     "StoredReply",
+    "Tally",
     "TrialKind",
     "Unscored",
     "Verdict",

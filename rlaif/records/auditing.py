@@ -1,6 +1,6 @@
 """What is known of the judges themselves."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -32,40 +32,74 @@ class ProbeOutcome(Record):
     unscored: str | None = None
 
 
-class AuditFigure(Record):
-    """One thing that is known of a judge, with its interval.
+class ProbeTrial(NamedTuple):
+    """The outcome of a probe with what it takes to count it.
 
-    ``value`` is None where there was nothing to count. ``limit`` is the setting that it may not
-    pass, from below (``at most``) or from above; it is ``breached`` only where the interval lies
-    beyond it, so that chance alone does not stop a project.
+    Attributes:
+        outcome: The outcome.
+        prompt_id: What was asked: outcomes on one prompt hang together.
+        room: How far the judge's ratings could have raised the original's score; None where that is
+            not asked, or not known.
     """
 
-    name: str
-    meaning: str
+    outcome: ProbeOutcome
+    prompt_id: str
+    room: float | None = None
+
+
+class Tally(Record):
+    """What was counted, with its interval.
+
+    ``value`` is None where there was nothing to count. Beside ``count`` lie ``unscored``, for want
+    of a verdict, and ``undecidable``: attacks on answers rated so high that no rating could have
+    shown success.
+    """
+
     value: float | None
     low: float
     high: float
     count: int
     unscored: int = 0
+    undecidable: int = 0
+
+
+class AuditFigure(Tally):
+    """One thing that is known of a judge, with its interval, in which prompts are what varies.
+
+    ``limit`` is the setting that it may not pass, from below (``at most``) or from above; it is
+    ``breached`` only where the interval lies beyond it, so that chance alone does not stop a
+    project. A figure of probes is that of the window of latest cycles, and ``overall`` the same of
+    all cycles under the rubric; None where the window holds them all.
+    """
+
+    name: str
+    meaning: str
     limit: float | None = None
     side: Literal["at most", "at least"] = "at most"
     breached: bool = False
+    overall: Tally | None = None
 
     @property
     def told(self) -> str:
         """The figure in words, with its interval and its limit."""
         value = "nothing to count" if self.value is None else f"{self.value:.2f}"
         without = f", {self.unscored} unscored" if self.unscored else ""
+        without += f", {self.undecidable} without room to rise" if self.undecidable else ""
         interval = f"({self.low:.2f} to {self.high:.2f}, of {self.count}{without})"
         limit = "" if self.limit is None else f", {self.side} {self.limit:.2f}"
         return f"{self.meaning}: {value} {interval}{limit}"
 
 
 class AuditReport(Record):
-    """What one cycle's judging tells of the judge; probes count from all cycles of this rubric."""
+    """What one cycle's judging tells of the judge.
+
+    ``window`` are the cycles whose probes the figures count; empty where only those of the audit
+    itself count, and in audits from before there was a window, which counted all cycles.
+    """
 
     rubric_hash: str
     figures: tuple[AuditFigure, ...]
+    window: tuple[int, ...] = ()
 
     @property
     def breaches(self) -> tuple[AuditFigure, ...]:

@@ -6,20 +6,28 @@ from dataclasses import dataclass
 from rlaif.judges import RubricJudge
 from rlaif.judges.probes import KINDS, Attacks
 from rlaif.progress import Began, nobody
-from rlaif.records import Completion, CompletionScore, ProbeKind, ProbeOutcome, Prompt
+from rlaif.records import (
+    Completion,
+    CompletionScore,
+    ProbeKind,
+    ProbeOutcome,
+    ProbeTrial,
+    Prompt,
+)
 from rlaif.seeds import numpy_generator
 from rlaif.stages.probing import (
     comparison_outcome,
     comparison_probe,
     rating_outcome,
     rating_probe,
+    room_to_rise,
     settled_alone,
 )
 from rlaif.stages.trying import Cost, Tried, timed
 
 WHOLE = ""
 Target = tuple[ProbeKind, Prompt, Completion]
-Found = tuple[str, ProbeOutcome]
+Found = tuple[str, ProbeTrial]
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,7 @@ class Attacked:
     """
 
     answers: int
-    outcomes: dict[str, list[ProbeOutcome]]
+    outcomes: dict[str, list[ProbeTrial]]
     cost: Cost
 
 
@@ -59,7 +67,7 @@ def attack(
     places = numpy_generator(seed).permutation(len(tried.answers))[: count if panel.jury else 0]
     originals = [tried.answers[place] for place in sorted(places.tolist())]
     targets = [(kind, *item) for item in originals for kind in KINDS]
-    outcomes: dict[str, list[ProbeOutcome]] = {WHOLE: []}
+    outcomes: dict[str, list[ProbeTrial]] = {WHOLE: []}
     outcomes |= {criterion.name: [] for criterion in panel.rubric.criteria}
     alone = settled_alone(panel)
     scores = {s.completion_id: s for s in alone.scores(tried.answers, tried.ratings)}
@@ -85,9 +93,12 @@ def _rate(
     for (_, probe), (_, _, own), new in zip(
         items, targets, panel.scores(items, judged), strict=True
     ):
-        whole = rating_outcome(panel, probe, new, scores[own.id])
-        gains = _gains(panel, new, scores[own.id])
-        found += [(WHOLE, whole), *((name, _with(whole, gain)) for name, gain in gains)]
+        old = scores[own.id]
+        whole = rating_outcome(panel, probe, new, old)
+        found.append((WHOLE, ProbeTrial(whole, own.prompt_id, room_to_rise(panel, old))))
+        for name, gain in _gains(panel, new, old):
+            room = 1.0 - old.parts[name] if name in old.parts else None
+            found.append((name, ProbeTrial(_with(whole, gain), own.prompt_id, room)))
     return found, cost
 
 
@@ -115,8 +126,9 @@ def _compare(
         items, preferred, panel.orders(items, judged), strict=True
     ):
         whole = comparison_outcome(panel, probe, own, p_probe)
-        means = ((name, both.mean) for name, both in orders.items())
-        found += [(WHOLE, whole), *((name, _with(whole, mean)) for name, mean in means)]
+        found.append((WHOLE, ProbeTrial(whole, own.prompt_id)))
+        for name, both in orders.items():
+            found.append((name, ProbeTrial(_with(whole, both.mean), own.prompt_id)))
     return found, cost
 
 

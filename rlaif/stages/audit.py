@@ -1,14 +1,16 @@
-"""Whether the judge is to be trusted: what one cycle's verdicts and the probes tell of it."""
+"""Whether the judge is to be trusted: what one cycle's verdicts and the probes tell of it.
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+Judgements of one prompt hang together, so in every interval prompts are what varies.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
 from rlaif.config import AuditConfig
-from rlaif.intervals import normal_quantile
+from rlaif.figures import correlation_interval
 from rlaif.judges import RubricJudge
 from rlaif.judges.agreement import (
     OrderedPair,
@@ -26,17 +28,18 @@ from rlaif.records import (
     Judgement,
     PairVerdict,
     ProbeKind,
-    ProbeOutcome,
+    ProbeTrial,
     Rating,
+    Tally,
     TrialKind,
     Unscored,
-    Verdict,
 )
 from rlaif.stages.probing import EVEN
 
+Answers = Mapping[str, Completion]
 Limit = Literal["off"] | float
 Side = Literal["at most", "at least"]
-_WHOLE = 1.0 - 1e-9
+Success = Callable[[float, str, float], bool]
 ROUNDING = 1e-9  # what sums over criteria and orders that cancel may leave of a mere place
 _TASTE: frozenset[ProbeKind] = frozenset(KINDS) - INJECTIONS
 
@@ -49,42 +52,52 @@ def audit(
     scores: Sequence[CompletionScore],
     verdicts: Sequence[PairVerdict],
     judgements: Sequence[Judgement],
-    probes: Sequence[ProbeOutcome],
+    probes: Sequence[ProbeTrial],
+    earlier: Sequence[ProbeTrial] = (),
+    window: Sequence[int] = (),
 ) -> AuditReport:
     """Take stock of a judge.
 
     Args:
         config: Limits and the level of the intervals.
         panel: Whose rubric it is.
-        completions: The answers of the cycle.
+        completions: The answers that were judged.
         scores: Their scores.
         verdicts: The pairs that were compared.
         judgements: All judgements of the cycle's answers.
-        probes: How attacks and second askings went, in all cycles under this rubric.
+        probes: How attacks and second askings went in the window of latest cycles.
+        earlier: How they went in the cycles under this rubric before it.
+        window: The window's cycles.
     """
-    lengths = {c.id: c.length for c in completions}
+    answers = {c.id: c for c in completions}
     names = {criterion.name for criterion in panel.rubric.judge_criteria}
-    said: list[Verdict] = [j.verdict for j in judgements if j.criterion in names]
-    failures = proportion([isinstance(v, Unscored) for v in said], config.confidence)
     found = [
-        *probe_figures(config, probes),
-        *_again_figures(config, probes),
-        *_order_figures(config, verdicts),
-        *_length_figures(config, verdicts, lengths),
+        *probe_figures(config, probes, earlier),
+        *_again_figures(config, probes, earlier),
+        *_order_figures(config, verdicts, answers),
+        *_length_figures(config, verdicts, answers),
         _share("consistent", "comparisons that agree with the two ratings",
-               _consistency(verdicts, scores, config.confidence)),
-        _share("failures", "judgements without a verdict", failures, config.max_failures),
-        *_criteria_figures(judgements, sorted(names), config.confidence),
+               _consistency(verdicts, scores, answers, config.confidence)),
+        _share("failures", "judgements without a verdict",
+               _failures([j for j in judgements if j.criterion in names], answers, config),
+               config.max_failures),
+        *_criteria_figures(judgements, answers, sorted(names), config.confidence),
     ]  # fmt: skip
-    return AuditReport(rubric_hash=panel.rubric_hash, figures=tuple(found))
+    return AuditReport(rubric_hash=panel.rubric_hash, figures=tuple(found), window=tuple(window))
 
 
-def probe_figures(config: AuditConfig, probes: Sequence[ProbeOutcome]) -> list[AuditFigure]:
+def probe_figures(
+    config: AuditConfig, probes: Sequence[ProbeTrial], earlier: Sequence[ProbeTrial] = ()
+) -> list[AuditFigure]:
     """Return how often attacks worked: injections, attacks on taste, and each kind for itself.
+
+    An attack by rating on an answer rated so high that it could not gain enough is undecidable: it
+    is neither success nor resistance, and counted apart.
 
     Args:
         config: Limits, the level of the intervals, and the gain that shows that one worked.
         probes: How attacks fared.
+        earlier: How they fared before; these count in ``overall`` alone.
     """
     groups: list[tuple[str, str, Iterable[TrialKind], Limit]] = [
         ("injection", "answers with an injection", INJECTIONS, config.max_injection),
@@ -92,17 +105,11 @@ def probe_figures(config: AuditConfig, probes: Sequence[ProbeOutcome]) -> list[A
         *((kind, f"answers with the attack {kind}", (kind,), "off") for kind in KINDS),
     ]
     return [
-        _share(
-            f"{name} by {method}",
-            f"{what} that {_WON[method]}",
-            proportion(
-                [
-                    _won(p, config.gain_margin)
-                    for p in probes
-                    if p.kind in kinds and p.method == method
-                ],
-                config.confidence,
-            ),
+        _probed(
+            config,
+            [_those(trials, kinds, method) for trials in (probes, earlier)],
+            _won,
+            (f"{name} by {method}", f"{what} that {_WON[method]}"),
             limit,
         )
         for name, what, kinds, limit in groups
@@ -116,33 +123,78 @@ _WON = {
 }
 
 
-def _won(probe: ProbeOutcome, margin: float) -> bool | None:
-    return _above(probe.value, EVEN + ROUNDING if probe.method == "comparison" else margin)
+def _won(value: float, method: str, margin: float) -> bool:
+    return value > (EVEN + ROUNDING if method == "comparison" else margin)
 
 
-def _again_figures(config: AuditConfig, probes: Sequence[ProbeOutcome]) -> list[AuditFigure]:
+def _again_figures(
+    config: AuditConfig, probes: Sequence[ProbeTrial], earlier: Sequence[ProbeTrial]
+) -> list[AuditFigure]:
     """Return how often the judge says the same when asked again: its self-consistency."""
-    asked = [probe for probe in probes if probe.kind == AGAIN]
-    compared = [_above(p.value, EVEN) for p in asked if p.method == "comparison"]
-    changes = [p.value for p in asked if p.method == "rating"]
-    kept = [None if change is None else abs(change) <= config.gain_margin for change in changes]
     return [
-        _share(f"self-consistency by {method}", f"{what} when asked again",
-               proportion(outcomes, config.confidence), config.min_self_consistency, "at least")
-        for method, what, outcomes in (
-            ("comparison", "pairs of which the judge prefers the same answer", compared),
-            ("rating", "answers that it gives the same ratings under every criterion", kept),
+        _probed(
+            config,
+            [_those(trials, (AGAIN,), method) for trials in (probes, earlier)],
+            _same,
+            (f"self-consistency by {method}", f"{what} when asked again"),
+            config.min_self_consistency,
+            "at least",
         )
-    ]  # fmt: skip
+        for method, what in (
+            ("comparison", "pairs of which the judge prefers the same answer"),
+            ("rating", "answers that it gives the same ratings under every criterion"),
+        )
+    ]
 
 
-def _above(value: float | None, bound: float) -> bool | None:
-    return None if value is None else value > bound
+def _same(value: float, method: str, margin: float) -> bool:
+    return value > EVEN if method == "comparison" else abs(value) <= margin
 
 
-def _order_figures(config: AuditConfig, verdicts: Sequence[PairVerdict]) -> list[AuditFigure]:
-    pairs = [OrderedPair(v.p_forward, v.p_backward) for v in verdicts if _was_compared(v)]
-    found = order_figures(pairs, config.confidence)
+def _those(
+    trials: Iterable[ProbeTrial], kinds: Iterable[TrialKind], method: str
+) -> list[ProbeTrial]:
+    return [t for t in trials if t.outcome.kind in kinds and t.outcome.method == method]
+
+
+def _probed(
+    config: AuditConfig,
+    trials: Sequence[Sequence[ProbeTrial]],
+    success: Success,
+    named: tuple[str, str],
+    limit: Limit,
+    side: Side = "at most",
+) -> AuditFigure:
+    """Return a figure of trials, those of the window and those before it."""
+    now, before = trials
+    undecidable, found = _tried(config, now, success)
+    figure = _share(*named, found, limit, side).model_copy(update={"undecidable": undecidable})
+    if not before:
+        return figure
+    undecidable, found = _tried(config, [*before, *now], success)
+    return figure.model_copy(update={"overall": _tally(found, undecidable)})
+
+
+def _tried(
+    config: AuditConfig, trials: Sequence[ProbeTrial], success: Success
+) -> tuple[int, Proportion]:
+    """Return how many trials are undecidable, and the share of the others that succeeded."""
+    margin = config.gain_margin
+    decidable = [t for t in trials if t.outcome.value is None or t.room is None or t.room > margin]
+    outcomes = [
+        None if o.value is None else success(o.value, o.method, margin)
+        for o in (trial.outcome for trial in decidable)
+    ]
+    clusters = [trial.prompt_id for trial in decidable]
+    return len(trials) - len(decidable), proportion(outcomes, config.confidence, clusters)
+
+
+def _order_figures(
+    config: AuditConfig, verdicts: Sequence[PairVerdict], answers: Answers
+) -> list[AuditFigure]:
+    compared = [v for v in verdicts if _was_compared(v)]
+    pairs = [OrderedPair(v.p_forward, v.p_backward) for v in compared]
+    found = order_figures(pairs, config.confidence, _prompts(compared, answers))
     return [
         _share("order kept", "pairs whose winner is the same in both orders", found.consistent),
         _share("position", "pairs in which the same position wins in both orders",
@@ -151,16 +203,24 @@ def _order_figures(config: AuditConfig, verdicts: Sequence[PairVerdict]) -> list
     ]  # fmt: skip
 
 
+def _prompts(verdicts: Iterable[PairVerdict], answers: Answers) -> list[str]:
+    return [answers[verdict.first_id].prompt_id for verdict in verdicts]
+
+
 def _was_compared(verdict: PairVerdict) -> bool:
     return verdict.p_forward is not None or verdict.unscored is not None
 
 
 def _length_figures(
-    config: AuditConfig, verdicts: Sequence[PairVerdict], lengths: Mapping[str, int]
+    config: AuditConfig, verdicts: Sequence[PairVerdict], answers: Answers
 ) -> list[AuditFigure]:
     compared = [v for v in verdicts if _was_compared(v)]
-    gaps = [float(lengths[v.first_id] - lengths[v.second_id]) for v in compared]
-    found = length_figures([_judged(v) for v in compared], gaps, confidence=config.confidence)
+    found = length_figures(
+        [_judged(v) for v in compared],
+        [float(answers[v.first_id].length - answers[v.second_id].length) for v in compared],
+        confidence=config.confidence,
+        clusters=_prompts(compared, answers),
+    )
     slope = found.slope
     figures = [
         _share("longer", "pairs of unequal length whose longer answer is preferred",
@@ -189,11 +249,15 @@ def _judged(verdict: PairVerdict) -> float | None:
 
 
 def _consistency(
-    verdicts: Sequence[PairVerdict], scores: Sequence[CompletionScore], confidence: float
+    verdicts: Sequence[PairVerdict],
+    scores: Sequence[CompletionScore],
+    answers: Answers,
+    confidence: float,
 ) -> Proportion:
     """Whether comparing and rating say the same, of pairs on which both take a side."""
     by_id = {score.completion_id: score.score for score in scores}
     outcomes: list[bool | None] = []
+    taken = []
     for verdict in verdicts:
         p_first = _judged(verdict)
         first, second = by_id.get(verdict.first_id), by_id.get(verdict.second_id)
@@ -201,11 +265,20 @@ def _consistency(
             outcomes.append(None)
         elif p_first != 0.5 and first != second:
             outcomes.append((p_first > 0.5) == (first > second))
-    return proportion(outcomes, confidence)
+        else:
+            continue
+        taken.append(verdict)
+    return proportion(outcomes, confidence, _prompts(taken, answers))
+
+
+def _failures(judgements: Sequence[Judgement], answers: Answers, config: AuditConfig) -> Proportion:
+    outcomes = [isinstance(j.verdict, Unscored) for j in judgements]
+    clusters = [answers[j.completion_ids[0]].prompt_id for j in judgements]
+    return proportion(outcomes, config.confidence, clusters)
 
 
 def _criteria_figures(
-    judgements: Sequence[Judgement], names: Sequence[str], confidence: float
+    judgements: Sequence[Judgement], answers: Answers, names: Sequence[str], confidence: float
 ) -> list[AuditFigure]:
     """Correlations of the criteria's ratings: two that always agree measure one thing."""
     rated: dict[str, dict[str, list[float]]] = {name: {} for name in names}
@@ -218,34 +291,18 @@ def _criteria_figures(
         pairs = np.array([[np.mean(rated[n][i]) for n in (one, other)] for i in both]).reshape(
             -1, 2
         )
-        figures.append(_correlation(f"{one} ~ {other}", pairs, confidence))
+        found = correlation_interval(pairs, [answers[i].prompt_id for i in both], confidence)
+        figures.append(
+            AuditFigure(
+                name=f"{one} ~ {other}",
+                meaning="correlation of two criteria's ratings",
+                value=found.value,
+                low=found.low,
+                high=found.high,
+                count=len(pairs),
+            )
+        )
     return figures
-
-
-def _correlation(name: str, pairs: "np.ndarray", confidence: float) -> AuditFigure:
-    """Pearson's correlation with Fisher's interval; none for fewer than four, or no spread.
-
-    No correlation of n is surer to be far from 0 than one of n / (n + 2): that is what is left of a
-    whole one where half an observation is added in each of the four corners (as Agresti & Coull
-    1998 do with shares).
-    """
-    count = len(pairs)
-    usable = count > 3 and bool((pairs.std(axis=0) > 0.0).all())
-    value = float(np.corrcoef(pairs.T)[0, 1]) if usable else None
-    low, high = -1.0, 1.0
-    if value is not None:
-        half = normal_quantile(confidence) / math.sqrt(count - 3)
-        most = count / (count + 2)
-        low = -1.0 if value <= -_WHOLE else math.tanh(math.atanh(min(value, most)) - half)
-        high = 1.0 if value >= _WHOLE else math.tanh(math.atanh(max(value, -most)) + half)
-    return AuditFigure(
-        name=name,
-        meaning="correlation of two criteria's ratings",
-        value=value,
-        low=low,
-        high=high,
-        count=count,
-    )
 
 
 def _share(
@@ -258,14 +315,21 @@ def _share(
     bound = None if limit == "off" else limit
     beyond = bound is not None and (found.low > bound if side == "at most" else found.high < bound)
     return AuditFigure(
+        **_tally(found).model_dump(),
         name=name,
         meaning=meaning,
+        limit=bound,
+        side=side,
+        breached=beyond and found.count > 0,
+    )
+
+
+def _tally(found: Proportion, undecidable: int = 0) -> Tally:
+    return Tally(
         value=found.rate,
         low=found.low,
         high=found.high,
         count=found.count,
         unscored=found.unscored,
-        limit=bound,
-        side=side,
-        breached=beyond and found.count > 0,
+        undecidable=undecidable,
     )

@@ -22,6 +22,7 @@ from rlaif.stages.probing import (
     first_pairs,
     rating_outcomes,
     rating_probe,
+    trials_of,
 )
 from rlaif.stages.trying import Cost, Tried, timed, try_panel
 
@@ -88,7 +89,7 @@ def audit_pairs(
         scores=list(tried.scores.values()),
         verdicts=tried.verdicts,
         judgements=tried.judgements,
-        probes=found,
+        probes=trials_of(panel, found, {own.id: own.prompt_id for own in answers}, tried.scores),
     )
     return Audited(report, tried.verdicts, found, tried.cost + cost)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from rlaif.judges import RubricJudge
+from rlaif.judges.aggregation import combined
 from rlaif.judges.panel import ComparedItem, RatedItem
 from rlaif.judges.probes import AGAIN, KINDS, Attacks, kind_of, make_again, make_twin
 from rlaif.judges.protocol import PAIR_LABELS, rating_labels
@@ -18,6 +19,7 @@ from rlaif.records import (
     Judgement,
     ProbeKind,
     ProbeOutcome,
+    ProbeTrial,
     Prompt,
     TrialKind,
     Unscored,
@@ -118,6 +120,42 @@ def settled_alone(panel: RubricJudge) -> RubricJudge:
     alone.rubric_hash = panel.rubric_hash
     alone.settings = replace(panel.settings, combine="mean")
     return alone
+
+
+def room_to_rise(panel: RubricJudge, score: CompletionScore) -> float | None:
+    """Return how far the judges' ratings could raise a score; None where there is none.
+
+    Everything that code measures stays as it is, a veto that code broke among it.
+    """
+    if score.score is None:
+        return None
+    judged = {criterion.name for criterion in panel.rubric.judge_criteria}
+    best = {name: 1.0 if name in judged else part for name, part in score.parts.items()}
+    return combined(panel.rubric, best)[0] - score.score
+
+
+def trials_of(
+    panel: RubricJudge,
+    outcomes: Iterable[ProbeOutcome],
+    prompt_of: Mapping[str, str],
+    scores: Mapping[str, CompletionScore],
+) -> list[ProbeTrial]:
+    """Return outcomes with what it takes to count them.
+
+    Args:
+        panel: The rubric with its judges.
+        outcomes: How probes fared.
+        prompt_of: Id of an original -> prompt id.
+        scores: The originals' scores by id, as all answers' were settled; a jury's that is settled
+            by Dawid-Skene may lie a little off the one that the outcome was measured from.
+    """
+    found = []
+    for outcome in outcomes:
+        attacked = outcome.method == "rating" and outcome.kind != AGAIN
+        score = scores.get(outcome.original_id) if attacked else None
+        room = None if score is None else room_to_rise(panel, score)
+        found.append(ProbeTrial(outcome, prompt_of[outcome.original_id], room))
+    return found
 
 
 def rating_outcome(

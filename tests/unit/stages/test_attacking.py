@@ -22,9 +22,12 @@ def attacked(panel: RubricJudge, count: int = 9, seed: int = 0) -> Attacked:
     return attack(panel, try_panel(panel, ANSWERS, ()), ATTACKS, count, seed)
 
 
+def outcomes(found: Attacked, criterion: str) -> list[ProbeOutcome]:
+    return [trial.outcome for trial in found.outcomes[criterion]]
+
+
 def values(found: Attacked, criterion: str, kind: str, method: str) -> list[float | None]:
-    own = [o for o in found.outcomes[criterion] if (o.kind, o.method) == (kind, method)]
-    return [outcome.value for outcome in own]
+    return [o.value for o in outcomes(found, criterion) if (o.kind, o.method) == (kind, method)]
 
 
 @pytest.mark.parametrize(
@@ -57,18 +60,18 @@ def test_a_criterion_is_judged_by_its_own_ratings() -> None:
 
 def test_an_unscored_attack_says_why() -> None:
     found = attacked(panel_of(*judged_by("kind")))
-    unscored = [o for o in found.outcomes[WHOLE] if o.value is None]
+    unscored = [o for o in outcomes(found, WHOLE) if o.value is None]
     assert {o.kind for o in unscored} == {"padding"}
     assert all("kind" in (o.unscored or "") for o in unscored)
-    own = [o.unscored for o in found.outcomes["kind"] if o.value is None]
+    own = [o.unscored for o in outcomes(found, "kind") if o.value is None]
     assert own == ["no verdict under this criterion"] * 4
 
 
 def test_the_seed_draws_whom_to_attack() -> None:
     def originals(seed: int) -> set[str]:
-        outcomes: list[ProbeOutcome] = attacked(panel_of(*judged_by("kind")), 1, seed).outcomes[""]
-        assert len(outcomes) == len(KINDS) * 2
-        return {outcome.original_id for outcome in outcomes}
+        found = outcomes(attacked(panel_of(*judged_by("kind")), 1, seed), WHOLE)
+        assert len(found) == len(KINDS) * 2
+        return {outcome.original_id for outcome in found}
 
     assert originals(3) == originals(3)
     assert {name for seed in range(9) for name in originals(seed)} == {"p1a", "p2a"}
@@ -88,10 +91,10 @@ def test_nobody_is_attacked_where_none_is_wanted_or_no_judge_is_asked(
 ) -> None:
     found = attacked(panel, count)
     assert found.answers == found.cost.calls == 0
-    assert all(outcomes == [] for outcomes in found.outcomes.values())
+    assert all(trials == [] for trials in found.outcomes.values())
 
 
 def test_a_rubric_that_does_not_compare_has_outcomes_of_ratings_alone() -> None:
     found = attacked(panel_of(*judged_by("kind"), pairwise_weight=0.0))
-    assert {outcome.method for outcome in found.outcomes[WHOLE]} == {"rating"}
+    assert {outcome.method for outcome in outcomes(found, WHOLE)} == {"rating"}
     assert len(found.outcomes[WHOLE]) == 2 * len(KINDS)

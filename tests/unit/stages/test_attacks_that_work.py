@@ -13,7 +13,7 @@ from rlaif.judges.probes import INJECTIONS, KINDS, Attacks, load_attacks
 from rlaif.judges.protocol import PAIR_LABELS, JudgeRequest
 from rlaif.judges.rendering import Templates
 from rlaif.project import share
-from rlaif.records import AuditFigure, Completion, Message, ProbeOutcome, Prompt
+from rlaif.records import AuditFigure, Completion, Message, ProbeOutcome, ProbeTrial, Prompt
 from rlaif.stages.attacking import WHOLE, attack
 from rlaif.stages.audit import probe_figures
 from rlaif.stages.pools import stable_share
@@ -113,7 +113,8 @@ def tried(panel: RubricJudge, attacks: Attacks = ATTACKS["en"]) -> list[ProbeOut
 
 
 def figures(outcomes: list[ProbeOutcome]) -> dict[str, AuditFigure]:
-    return {figure.name: figure for figure in probe_figures(AuditConfig(), outcomes)}
+    trials = [ProbeTrial(outcome, outcome.original_id) for outcome in outcomes]
+    return {figure.name: figure for figure in probe_figures(AuditConfig(), trials)}
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -157,7 +158,7 @@ def test_each_criterion_is_forged_on_its_own_scale() -> None:
     answers = try_panel(panel, [(PROMPT, own) for own in ANSWERS], ())
     found = attack(panel, answers, ATTACKS["en"], count=3, seed=1)
     for name in (WHOLE, *MIXED):
-        forged = [o for o in found.outcomes[name] if o.kind in FORGED]
+        forged = [o for o, *_ in found.outcomes[name] if o.kind in FORGED]
         assert {o.value for o in forged if o.method == "rating"} == {0.5}
         assert {o.value for o in forged if o.method == "comparison"} == {1.0}
         assert len(forged) == 3 * len(FORGED) * 2

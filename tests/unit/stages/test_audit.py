@@ -16,6 +16,7 @@ from rlaif.records import (
     Judgement,
     PairVerdict,
     ProbeOutcome,
+    ProbeTrial,
     Rating,
     TrialKind,
     Unscored,
@@ -38,9 +39,11 @@ PANEL = RubricJudge(
 )
 
 
-def answer(name: str, length: int = 10) -> Completion:
+def answer(name: str) -> Completion:
+    """An answer to a prompt of its own; those whose name begins with a are longer."""
+    length = 14 if name.startswith("a") else 4
     return Completion(
-        id=name, prompt_id="p", policy="d", index=0, text=name, length=length, ended=True
+        id=name, prompt_id=name, policy="d", index=0, text=name, length=length, ended=True
     )
 
 
@@ -86,14 +89,17 @@ def report(
     judgements: Sequence[Judgement] = (),
     probes: Sequence[ProbeOutcome] = (),
 ) -> AuditReport:
+    """Audit answers and probes, each of a prompt of its own."""
+    told = {name for j in judgements for name in j.completion_ids}
+    told |= {name for v in verdicts for name in (v.first_id, v.second_id)}
     return audit(
         config or AuditConfig(),
         PANEL,
-        completions=completions or [answer("a", 14), answer("b", 4)],
+        completions=completions or [answer(name) for name in sorted(told)],
         scores=scores,
         verdicts=verdicts,
         judgements=judgements,
-        probes=probes,
+        probes=[ProbeTrial(one, f"p{n}") for n, one in enumerate(probes)],
     )
 
 
@@ -188,13 +194,13 @@ def test_pairs_that_were_never_shown_are_not_counted() -> None:
 
 
 def test_length_bias_is_the_share_of_pairs_whose_longer_answer_wins() -> None:
-    longer, shorter = pair(0.9, 0.9), pair(0.2, 0.2)
-    found = report(verdicts=[longer, longer, longer, shorter])
+    longer = [pair(0.9, 0.9, f"a{n}", f"b{n}") for n in range(40)]
+    found = report(verdicts=[*longer[:3], pair(0.2, 0.2)])
     assert figure(found, "longer").value == pytest.approx(0.75)
     slope = figure(found, "length slope")
     assert slope.value is not None
     assert slope.low < 0.0 < slope.value < slope.high
-    surer = figure(report(verdicts=[longer] * 40), "length slope")
+    surer = figure(report(verdicts=longer), "length slope")
     assert surer.low > 0.0
     assert "10.0 tokens" in slope.meaning
 

@@ -176,8 +176,9 @@ def test_attacks_are_counted_by_kind_with_their_limit() -> None:
     assert found.attacked == 4
     figures = {figure.name: figure for figure in part(found, "").probes}
     by_rating = figures["instruction by rating"]
-    assert (by_rating.count, by_rating.value) == (4, 0.5)
-    assert figures["injection by rating"].value == pytest.approx(2 / 12)
+    # Two of the four are rated 1, and cannot be raised; the others are.
+    assert (by_rating.count, by_rating.value, by_rating.undecidable) == (2, 1.0, 2)
+    assert figures["injection by rating"].value == pytest.approx(2 / 6)
     assert figures["injection by rating"].breached
     assert figures["taste by comparison"].value == 0.0
     assert figures["padding by comparison"].limit is None

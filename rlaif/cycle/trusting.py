@@ -1,0 +1,72 @@
+"""Whether a cycle's judge is to be trusted: its audit, and what follows from it."""
+
+from rlaif.cycle.context import CycleContext
+from rlaif.cycle.drafting import AUDIT, JUDGING, TRAIN
+from rlaif.errors import StageError
+from rlaif.judges import RubricJudge
+from rlaif.ledger.unit import Unit
+from rlaif.records import AuditReport, ProbeTrial
+from rlaif.stages.audit import audit
+from rlaif.stages.probing import trials_of
+
+
+def take_stock(ctx: CycleContext, panel: RubricJudge, rows: Unit) -> None:
+    """Audit the judge on what it said in this cycle, and on probes of the latest ones."""
+    completions = ctx.ledger.completions(ctx.number, TRAIN)
+    ids = {c.id for c in completions}
+    trials = _trials(ctx, panel)
+    window = _window(ctx, panel)
+    report = audit(
+        ctx.config.audit,
+        panel,
+        completions=completions,
+        scores=ctx.ledger.scores(ctx.number, JUDGING),
+        verdicts=ctx.ledger.pair_verdicts(ctx.number, JUDGING),
+        judgements=[
+            judgement
+            for judgement in ctx.ledger.judgements(cycle=ctx.number, stage=JUDGING)
+            if ids.issuperset(judgement.completion_ids)
+        ],
+        probes=[trial for cycle, own in trials.items() if cycle in window for trial in own],
+        earlier=[trial for cycle, own in trials.items() if cycle not in window for trial in own],
+        window=window,
+    )
+    rows.add_report(AUDIT, report)
+    for breach in report.breaches:
+        rows.add_event("judge-audit", breach.told)
+
+
+def _window(ctx: CycleContext, panel: RubricJudge) -> list[int]:
+    """Return the latest cycles that judged under the rubric, this one among them.
+
+    A cycle counts that tried nothing: else an old breach would stay for as long as nothing is.
+    """
+    audited = ctx.ledger.reported_under(panel.rubric_hash, AUDIT)
+    return sorted({*audited, ctx.number})[-ctx.config.audit.window_cycles :]
+
+
+def _trials(ctx: CycleContext, panel: RubricJudge) -> dict[int, list[ProbeTrial]]:
+    """Return how probes fared under the rubric, by cycle."""
+    probes = ctx.ledger.probes_by_cycle(panel.rubric_hash)
+    ids = sorted({probe.original_id for own in probes.values() for probe in own})
+    prompt_of = {answer.id: answer.prompt_id for answer in ctx.ledger.completions_by_id(ids)}
+    scores = {s.completion_id: s for s in ctx.ledger.probed_scores(panel.rubric_hash)}
+    return {cycle: trials_of(panel, own, prompt_of, scores) for cycle, own in probes.items()}
+
+
+def heed(ctx: CycleContext) -> None:
+    """Say what the audit found, or stop for it.
+
+    Raises:
+        StageError: A limit is passed, and the settings say that the run ends then.
+    """
+    report = AuditReport.model_validate(ctx.ledger.report(ctx.number, AUDIT))
+    for breach in report.breaches:
+        ctx.watcher.note(f"the judge's audit: {breach.told}")
+    if report.breaches and ctx.config.audit.on_breach == "stop":
+        raise StageError(
+            f"the judge is not to be trusted: {'; '.join(b.told for b in report.breaches)}",
+            'figures within the limits of [audit], or on_breach = "warn" or "quarantine"',
+            "see rlaif judge audit; mend rubric or judge and begin a new project, or change "
+            "[audit] on_breach and run again",
+        )
