@@ -23,7 +23,7 @@ from rlaif.config import hide_model_hub_noise
 from rlaif.errors import UsageError
 from rlaif.ledger.reads import LedgerReads
 from rlaif.ledger.rows import AuditRow
-from rlaif.records import AuditFigure, AuditReport
+from rlaif.records import AuditFigure, AuditReport, Tally
 
 AUDIT = "judge_audit"
 PAIRS = 20
@@ -74,10 +74,12 @@ def audit(
     """Show a cycle's audit of its judge, or make one now.
 
     Answers with attacks are judged among the others and never trained on: the share that the judge
-    prefers to the same answers without, or grades higher, is counted over all cycles under this
-    rubric, as is how often it says the same when asked again. The other figures are of the cycle's
-    own verdicts. Each has its interval; a limit of [audit] counts as passed only where the whole
-    interval lies beyond it.
+    prefers to the same answers without, or grades higher, is counted over the latest cycles under
+    this rubric ([audit] window_cycles), as is how often it says the same when asked again; below
+    stands the same of all cycles under it. Answers rated too high to be graded higher are counted
+    apart. The other figures are of the cycle's own verdicts. Each has its interval, in which
+    several judgements of one prompt count for less than as many of several prompts; a limit of
+    [audit] counts as passed only where the whole interval lies beyond it.
 
     Order, position, length, and whether comparing and rating agree, are figures of the pairs that
     cycles compare: those whose ratings lie farthest apart, which are the easiest. Of answers that
@@ -156,6 +158,12 @@ def print_audit(title: str, report: AuditReport) -> None:
     for figure in report.figures:
         shown.add_row(*_cells(figure))
     stdout().print(shown)
+    if any(figure.overall is not None for figure in report.figures):
+        cycles = ", ".join(map(str, report.window))
+        click.echo(
+            f"attacks and second askings: of cycle {cycles}, which limits go by; "
+            "below, of all cycles under this rubric"
+        )
     for breach in report.breaches:
         click.echo(visible(f"beyond its limit: {breach.told}"))
 
@@ -175,11 +183,14 @@ def _find(reader: LedgerReads, cycle: int | None) -> tuple[int, AuditReport]:
 
 
 def _cells(figure: AuditFigure) -> tuple[str | Lines, ...]:
+    counted: list[Tally] = [figure] if figure.overall is None else [figure, figure.overall]
+    high = figure.undecidable
+    without = f"\nwithout {high} that were rated too high to rise" if high else ""
     return (
-        Lines(cell(figure.name), Padding(cell(figure.meaning), (0, 0, 0, 2))),
-        measured(figure.value, figure.low, figure.high),
-        str(figure.count),
-        str(figure.unscored),
+        Lines(cell(figure.name), Padding(cell(figure.meaning + without), (0, 0, 0, 2))),
+        "\n".join(measured(each.value, each.low, each.high) for each in counted),
+        "\n".join(str(each.count) for each in counted),
+        "\n".join(str(each.unscored) for each in counted),
         _limit(figure) + (" !" if figure.breached else ""),
     )
 

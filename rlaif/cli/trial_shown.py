@@ -225,6 +225,7 @@ def _attacks(found: RubricTest, group: str) -> Table:
 def _figure(figure: AuditFigure) -> str:
     mark = " !" if figure.breached else ""
     without = f", {figure.unscored} unscored" if figure.unscored else ""
+    without += f", {figure.undecidable} no room" if figure.undecidable else ""
     return interval(figure.value, figure.low, figure.high) + mark + without
 
 
