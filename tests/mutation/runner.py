@@ -128,8 +128,20 @@ WATCHERS = {
     },
     **{
         f"rlaif/stages/{file}.py": (f"tests/unit/stages/test_{file}.py",)
-        for file in ("audit", "drift", "human_pairs", "probing", "ranked_lists", "revision")
+        for file in ("drift", "human_pairs", "ranked_lists", "revision")
     },
+    **{
+        f"rlaif/stages/{file}.py": (
+            f"tests/unit/stages/test_{file}.py",
+            "tests/unit/stages/test_room_to_rise.py",
+        )
+        for file in ("audit", "probing")
+    },
+    "rlaif/clusters.py": ("tests/unit/test_clusters.py",),
+    "rlaif/logistic.py": ("tests/unit/judges/test_agreement_by_prompt.py",),
+    "rlaif/figures.py": ("tests/unit/judges/test_agreement_by_prompt.py",),
+    "rlaif/judges/agreement.py": ("tests/unit/judges/test_agreement_by_prompt.py",),
+    "rlaif/cycle/trusting.py": ("tests/cycle/test_audit_window.py",),
     "rlaif/stages/ppo/": (
         "tests/unit/stages/test_ppo_plain.py",
         "tests/unit/stages/test_ppo_settings.py",

@@ -133,8 +133,8 @@ FAULTS = {
     ),
     "a-broken-veto-costs-its-weight-alone": (
         "rlaif/judges/aggregation.py",
-        "score = 0.0 if broken else min(mean, 1.0)",
-        "score = min(mean, 1.0)",
+        "return 0.0 if broken else min(mean, 1.0), broken",
+        "return min(mean, 1.0), broken",
     ),
     "every-flip-is-quarantined": (
         "rlaif/judges/aggregation.py",

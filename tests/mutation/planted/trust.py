@@ -169,13 +169,13 @@ FAULTS = {
     ),
     "an-attack-without-verdict-failed": (
         "rlaif/stages/audit.py",
-        "return None if value is None else value > bound",
-        "return False if value is None else value > bound",
+        "None if o.value is None else success(",
+        "False if o.value is None else success(",
     ),
     "any-gain-is-a-success": (
         "rlaif/stages/audit.py",
-        'if probe.method == "comparison" else margin',
-        'if probe.method == "comparison" else 0.0',
+        'if method == "comparison" else margin)',
+        'if method == "comparison" else 0.0)',
     ),
     "the-label-is-taken-for-the-judge": (
         "rlaif/stages/audit.py",
@@ -184,18 +184,18 @@ FAULTS = {
     ),
     "the-shorter-is-the-longer": (
         "rlaif/stages/audit.py",
-        "float(lengths[v.first_id] - lengths[v.second_id])",
-        "float(lengths[v.second_id] - lengths[v.first_id])",
+        "float(answers[v.first_id].length - answers[v.second_id].length)",
+        "float(answers[v.second_id].length - answers[v.first_id].length)",
     ),
     "failures-of-code-are-the-judges": (
         "rlaif/stages/audit.py",
-        "[j.verdict for j in judgements if j.criterion in names]",
-        "[j.verdict for j in judgements]",
+        "_failures([j for j in judgements if j.criterion in names]",
+        "_failures(list(judgements)",
     ),
     "fishers-interval-of-all": (
-        "rlaif/stages/audit.py",
-        "half = normal_quantile(confidence) / math.sqrt(count - 3)",
-        "half = normal_quantile(confidence) / math.sqrt(count)",
+        "rlaif/figures.py",
+        "half = normal_quantile(confidence) / math.sqrt(size - 3.0)",
+        "half = normal_quantile(confidence) / math.sqrt(size)",
     ),
     "pairs-never-shown-were-unscored": (
         "rlaif/stages/audit.py",
@@ -214,8 +214,43 @@ FAULTS = {
     ),
     "labels-of-a-prompt-vary-alone": (
         "rlaif/stages/drift.py",
-        "sums[prompt_of[name]] = sums.get(prompt_of[name], 0.0) + change - mean",
-        "sums[name] = sums.get(name, 0.0) + change - mean",
+        "[prompt_of[name] for name in changes]",
+        "list(changes)",
+    ),
+    "judgements-of-a-prompt-are-independent": (
+        "rlaif/clusters.py",
+        "return float(count / max(1.0, summed / alone))",
+        "return float(count)",
+    ),
+    "few-prompts-that-agree-show-independence": (
+        "rlaif/clusters.py",
+        "summed = (within**2).sum() + ((size * ends) ** 2).sum()",
+        "summed = (within**2).sum() + size * (ends**2).sum()",
+    ),
+    "kappas-items-are-independent": (
+        "rlaif/judges/agreement.py",
+        "effective_size(found.influence[tuple(cells)], clusters, (-spread, spread))",
+        "float(items)",
+    ),
+    "pairs-of-a-prompt-follow-length-alone": (
+        "rlaif/logistic.py",
+        "scores = cluster_sums(scores, clusters)",
+        "scores = scores * 1.0",
+    ),
+    "the-ceiling-resists": (
+        "rlaif/stages/audit.py",
+        "or t.room > margin",
+        "or t.room > -1.0",
+    ),
+    "code-can-be-talked-up": (
+        "rlaif/stages/probing.py",
+        "name: 1.0 if name in judged else part",
+        "name: 1.0",
+    ),
+    "limits-go-by-all-cycles": (
+        "rlaif/cycle/trusting.py",
+        "[-ctx.config.audit.window_cycles :]",
+        "",
     ),
     "each-cycle-at-the-full-level": (
         "rlaif/stages/drift.py",
