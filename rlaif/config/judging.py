@@ -162,7 +162,9 @@ class JudgingConfig(Section):
         "Constitutional AI takes 0.4 after a chain of thought",
     )
     combine: Literal["mean", "majority", "dawid_skene"] = Field(
-        "mean", description="how the verdicts of several judges become one"
+        "mean",
+        description="how the verdicts of several judges become one; dawid_skene learns from their "
+        "votes how each errs, and is the mean where fewer than 64 were asked together",
     )
     max_disagreement: Share = Field(
         0.5,

@@ -1,12 +1,13 @@
 """Judging: answers are rated, compared or ranked, the judge itself tried; each batch is a unit."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from rlaif.config import AuditConfig
 from rlaif.cycle.context import CycleContext
 from rlaif.cycle.drafting import CALIBRATION, JUDGING, TRAIN
+from rlaif.cycle.judging_units import Attacked, JudgingUnit, again_in, cuts, units_of
 from rlaif.cycle.marking import mark
 from rlaif.cycle.revising import revise
 from rlaif.cycle.trusting import heed, take_stock
@@ -20,7 +21,6 @@ from rlaif.records import (
     CompletionScore,
     Judgement,
     PairVerdict,
-    ProbeKind,
     ProbeOutcome,
     Prompt,
     TrialKind,
@@ -34,7 +34,6 @@ from rlaif.stages.probing import (
     choose_again,
     choose_originals,
     comparison_outcomes,
-    first_pairs,
     rating_outcomes,
     rating_probe,
 )
@@ -42,22 +41,7 @@ from rlaif.stages.ranked_lists import choose_list
 
 PROBED = {"rating": "probe-rated", "comparison": "probe-compared"}
 Tries = Sequence[tuple[TrialKind, Completion]]
-Attacked = Sequence[tuple[ProbeKind, Completion]]
 Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class JudgingUnit(Generic[Item]):
-    """Answers, pairs or lists that are judged together, twins of some answers beside.
-
-    ``tried`` are answers that get a twin with an attack, or one that is asked about again;
-    ``again`` are the places of pairs that are compared again.
-    """
-
-    name: str
-    items: tuple[Item, ...]
-    tried: tuple[tuple[TrialKind, Completion], ...] = ()
-    again: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -180,8 +164,8 @@ def rate(
 
     size = 2 * ctx.config.judge.batch_size
     units = []
-    for number, start in enumerate(range(0, len(items), size)):
-        part = tuple(items[start : start + size])
+    for number, cut in enumerate(_cuts(panel, len(items), size)):
+        part = tuple(items[cut])
         ids = {completion.id for _, completion in part}
         own = tuple((kind, original) for kind, original in tried if original.id in ids)
         units.append(JudgingUnit(f"ratings-{purpose}-{number:04d}", part, own))
@@ -231,9 +215,9 @@ def compare(
         )
 
     usable, size = (attacked if panel.compares else ()), ctx.config.judge.batch_size
-    units = _units(f"comparisons-{purpose}", pairs, size, usable)
+    units = units_of(f"comparisons-{purpose}", pairs, _cuts(panel, len(pairs), size), usable)
     if panel.compares:
-        units = _again_in(units, drawn)
+        units = again_in(units, drawn)
     ctx.run_units(stage, units, work, _recorder(ctx, panel, stage), "batches of comparisons")
 
 
@@ -275,37 +259,8 @@ def rank(
         )
 
     size = max(1, ctx.config.judge.batch_size // ctx.config.judging.list_size)
-    units = _units(f"rankings-{purpose}", lists, size, attacked)
+    units = units_of(f"rankings-{purpose}", lists, _cuts(panel, len(lists), size), attacked)
     ctx.run_units(stage, units, work, _recorder(ctx, panel, stage), "batches of rankings")
-
-
-def _units(
-    name: str, items: Sequence[Item], size: int, attacked: Attacked
-) -> list[JudgingUnit[Item]]:
-    """Cut items into units of a size, and deal the attacked answers to them in turn."""
-    starts = range(0, len(items), size)
-    return [
-        JudgingUnit(
-            f"{name}-{number:04d}",
-            tuple(items[start : start + size]),
-            tuple(attacked[number :: len(starts)]),
-        )
-        for number, start in enumerate(starts)
-    ]
-
-
-def _again_in(
-    units: Sequence[JudgingUnit[ComparedItem]], drawn: Collection[str]
-) -> list[JudgingUnit[ComparedItem]]:
-    """Mark the first pair of each prompt drawn as one that is compared again."""
-    pairs = [item for unit in units for item in unit.items]
-    chosen = [place for place in first_pairs(pairs) if pairs[place][0].id in drawn]
-    marked, start = [], 0
-    for unit in units:
-        places = (place - start for place in chosen)
-        marked.append(replace(unit, again=tuple(p for p in places if 0 <= p < len(unit.items))))
-        start += len(unit.items)
-    return marked
 
 
 def _recorder(ctx: CycleContext, panel: RubricJudge, stage: str) -> Callable[[Unit, Judged], None]:
@@ -320,6 +275,10 @@ def _recorder(ctx: CycleContext, panel: RubricJudge, stage: str) -> Callable[[Un
         rows.add_probes(found.outcomes)
 
     return record
+
+
+def _cuts(panel: RubricJudge, count: int, size: int) -> list[slice]:
+    return cuts(count, size, whole=panel.settings.learns_of(len(panel.jury)))
 
 
 def _named(ctx: CycleContext, stage: str, judgements: list[Judgement]) -> list[Judgement]:

@@ -17,11 +17,13 @@ from rlaif.judges.jury import (
     majority_opinion,
     mean_opinion,
     outliers,
+    votes,
 )
 from rlaif.judges.rubric import JudgeCriterion
 from rlaif.records import Choice, Judgement, Rating, Unscored, Verdict
 
 Combine = Literal["mean", "majority", "dawid_skene"]
+FEWEST_QUESTIONS = 64  # under which Dawid-Skene is right less often than the mean (docs/LOG.md)
 Opinions = Mapping[str, Opinion | None]
 
 
@@ -76,8 +78,8 @@ def merge(
             neighbours. Judgements under other criteria pass through.
         criteria: The judge criteria.
         how: ``mean`` of the distributions; ``majority`` of the likeliest labels; ``dawid_skene``
-            weighs jurors by how they err, fitted to all items here, criterion by criterion: so it
-            wants many items.
+            weighs jurors by how their likeliest labels err, fitted to all items here, criterion by
+            criterion: so it wants many items, and is the mean of fewer than ``FEWEST_QUESTIONS``.
         outlier_distance: How far from every other a juror stands that stands apart; 1: none does.
 
     Returns:
@@ -138,14 +140,23 @@ def _verdicts(questions: Sequence[_Question], how: Combine) -> list[Verdict]:
 
 
 def _by_reliability(questions: Sequence[_Question]) -> list[Verdict]:
-    """Combine by Dawid & Skene's posteriors, each criterion and kind of question for itself."""
+    """Combine by Dawid & Skene's posteriors, each criterion and kind of question for itself.
+
+    They are fitted to the jurors' votes, as in the paper: fitted to how sure jurors are, EM learned
+    no juror's worth in simulations, and was the surer of itself the more it had. Where too few
+    questions were asked to learn from, the mean stands in.
+    """
     found: dict[Hashable, Verdict] = {}
     groups: dict[tuple[str, str], list[_Question]] = {}
     for question in questions:
         of = (question.criterion.name, question.judgements[0].kind)
         groups.setdefault(of, []).append(question)
     for (_, kind), members in groups.items():
-        fitted = dawid_skene([q.opinions for q in members], symmetric=kind == "pairwise")
+        if len(members) < FEWEST_QUESTIONS:
+            found |= {_key(q): _settled(q, mean_opinion(q.opinions)) for q in members}
+            continue
+        cast = [votes(q.opinions) for q in members]
+        fitted = dawid_skene(cast, symmetric=kind == "pairwise")
         for question, posterior in zip(members, fitted.posteriors, strict=True):
             found[_key(question)] = _settled(question, posterior)
     return [found[_key(question)] for question in questions]

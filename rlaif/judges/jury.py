@@ -72,6 +72,13 @@ def mean_opinion(
     return tuple((weight @ table / weight.sum()).tolist())
 
 
+def votes(opinions: Mapping[str, Opinion | None]) -> dict[str, Opinion | None]:
+    """Return each juror's one vote, for its likeliest label; even between labels, it is split."""
+    table, names = _table(opinions)
+    cast = {} if table is None else dict(zip(names, map(_leaders, table), strict=True))
+    return {name: tuple(cast[name].tolist()) if name in cast else None for name in opinions}
+
+
 def majority_opinion(opinions: Mapping[str, Opinion | None]) -> tuple[float, ...] | Unscored:
     """Return certainty for the label with most votes; labels that share the lead share it evenly.
 

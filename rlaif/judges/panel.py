@@ -131,7 +131,7 @@ class RubricJudge:
         silent = [juror.name for juror in self.jury if not juror.critique]
         if silent:
             settings["without critique"] = ", ".join(silent) if len(self.jury) > 1 else "all"
-        if self._together and self.settings.combine == "dawid_skene" and len(self.jury) > 1:
+        if self._together and self.settings.learns_of(len(self.jury)):
             settings["judged together"] = self._together
         if set(self._messages) - {"listwise"}:
             settings["max_feedback_tokens"] = self._feedback_tokens

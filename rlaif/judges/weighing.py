@@ -50,6 +50,10 @@ class VerdictSettings:
             list_min_tau=judging.list_min_tau,
         )
 
+    def learns_of(self, jurors: int) -> bool:
+        """Whether what so many jurors are worth is learned from what is judged together."""
+        return self.combine == "dawid_skene" and jurors > 1
+
     def for_hashing(self, jurors: int) -> dict[str, float | str]:
         """Return what can change a label: settings that change nothing here are left out.
 

@@ -94,7 +94,7 @@ WATCHERS = {
             ("samples", "samples"),
             ("aggregation", "aggregation", "rubric_judge", "panel_failures"),
             ("weighing", "aggregation", "combining", "lists"),
-            ("combining", "combining"),
+            ("combining", "combining", "jurors_worth"),
             ("jury", "jury"),
             ("lists", "lists", "ranking_judge"),
             ("ranking", "ranking"),

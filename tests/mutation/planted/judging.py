@@ -316,4 +316,14 @@ FAULTS = {
         "2 * len(lost) <= len(replies)",
         "2 * len(lost) < len(replies)",
     ),
+    "sureness-is-a-jurors-vote": (
+        "rlaif/judges/combining.py",
+        "cast = [votes(q.opinions) for q in members]",
+        "cast = [q.opinions for q in members]",
+    ),
+    "jurors-worth-is-learned-from-any-few": (
+        "rlaif/judges/combining.py",
+        "if len(members) < FEWEST_QUESTIONS:",
+        "if not members:",
+    ),
 }

@@ -10,7 +10,7 @@ from judge_samples import completion, judge_criterion, prompt, rubric, rule_crit
 
 from rlaif.config import JudgingConfig
 from rlaif.errors import ConfigError
-from rlaif.judges import Juror, RubricJudge, load_templates
+from rlaif.judges import Juror, RubricJudge, jury, load_templates
 from rlaif.judges.combining import merge, opinion_of, verdict_from_opinion
 from rlaif.judges.jury import dawid_skene
 from rlaif.judges.protocol import PAIR_LABELS, JudgeRequest
@@ -103,7 +103,7 @@ def test_a_juror_without_a_verdict_abstains_where_most_have_one() -> None:
 
 def test_a_juror_that_errs_at_random_counts_less_than_two_that_agree() -> None:
     """x and y always agree, z says the same whatever is shown: on z's side alone nobody wins."""
-    items = [votes(0.9, 0.9, 0.9) if i % 2 else votes(0.1, 0.1, 0.9) for i in range(40)]
+    items = [votes(0.9, 0.9, 0.9) if i % 2 else votes(0.1, 0.1, 0.9) for i in range(80)]
     contested = votes(0.4, 0.4, 0.95)
     merged = merge([*items, contested], [KIND], "dawid_skene")
     verdict, mean = only(merged[-1].judgements), only(merge([contested], [KIND], "mean")[0][0])
@@ -113,7 +113,7 @@ def test_a_juror_that_errs_at_random_counts_less_than_two_that_agree() -> None:
 
 
 def test_jurors_may_err_at_the_top_of_a_scale_otherwise_than_at_its_bottom() -> None:
-    told = [{"x": 1.0, "y": 1.0, "z": 1.0}] * 8 + [{"x": 1.0, "y": 0.0, "z": 0.25}]
+    told = [{"x": 1.0, "y": 1.0, "z": 1.0}] * 80 + [{"x": 1.0, "y": 0.0, "z": 0.25}]
     items = [
         [said("kind", name, Rating(score=score), (f"a{place}",)) for name, score in own.items()]
         for place, own in enumerate(told)
@@ -123,7 +123,7 @@ def test_jurors_may_err_at_the_top_of_a_scale_otherwise_than_at_its_bottom() -> 
         {name: opinion_of(Rating(score=score), levels) for name, score in own.items()}
         for own in told
     ]
-    posterior = dawid_skene(opinions, symmetric=False).posteriors[-1]
+    posterior = dawid_skene([jury.votes(own) for own in opinions], symmetric=False).posteriors[-1]
     assert not isinstance(posterior, Unscored)
     verdict = only(merge(items, [KIND], "dawid_skene")[-1].judgements)
     assert isinstance(verdict, Rating)

@@ -185,15 +185,15 @@ def test_an_answer_of_which_all_jurors_say_the_same_again_has_not_moved_whatever
 ):
     panel = fitted_panel()
     alone = settled_alone(panel)
-    items = [(PROMPT, answer(f"{n}", f"Answer {n}.")) for n in range(12)]
+    items = [(PROMPT, answer(f"{n}", f"Answer {n}.")) for n in range(72)]
     twins = [(PROMPT, rating_probe(panel, AGAIN, own, ATTACKS)) for _, own in items[:4]]
     judged = panel.rate([*items, *twins])
     told = alone.scores([*items, *twins], judged)
-    first = {score.completion_id: score for score in alone.scores(items, judged[:12])}
-    for (_, twin), (_, own), score in zip(twins, items, told[12:], strict=False):
+    first = {score.completion_id: score for score in alone.scores(items, judged[:72])}
+    for (_, twin), (_, own), score in zip(twins, items, told[72:], strict=False):
         found = rating_outcome(alone, twin, score, first[own.id])
         assert (found.value, found.rubric_hash) == (0.0, panel.rubric_hash)
-    fits = panel.scores(items, judged[:12]), panel.scores(twins, judged[12:])
+    fits = panel.scores(items, judged[:72]), panel.scores(twins, judged[72:])
     assert [s.score for s in fits[0][:4]] != [s.score for s in fits[1]]  # else nothing was tried
 
 
