@@ -19,6 +19,7 @@ from rlaif.judges.jury import (
     outliers,
     votes,
 )
+from rlaif.judges.quorum import is_quorum
 from rlaif.judges.rubric import JudgeCriterion
 from rlaif.records import Choice, Judgement, Rating, Unscored, Verdict
 
@@ -168,9 +169,10 @@ def _settled(question: _Question, opinion: Opinion | Unscored) -> Verdict:
         for j in question.judgements
         if isinstance(verdict := j.verdict, Unscored)
     }
-    if isinstance(opinion, Unscored) or 2 * len(reasons) >= len(question.judgements):
+    asked = len(question.judgements)
+    if isinstance(opinion, Unscored) or not is_quorum(asked - len(reasons), asked):
         told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        return Unscored(reason=f"{len(reasons)} of {len(question.judgements)} judges: {told}")
+        return Unscored(reason=f"{len(reasons)} of {asked} judges: {told}")
     return verdict_from_opinion(opinion, question.judgements[0].kind)
 
 

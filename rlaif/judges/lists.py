@@ -17,6 +17,7 @@ from rlaif.errors import ConfigError, StageError
 from rlaif.judges.combining import Outlier
 from rlaif.judges.juror import Juror
 from rlaif.judges.jury import disagreement, outliers
+from rlaif.judges.quorum import is_quorum
 from rlaif.judges.ranking import PlackettLuce, plackett_luce
 from rlaif.judges.rubric import JudgeCriterion, Rubric
 from rlaif.judges.weighing import (
@@ -262,7 +263,7 @@ def _is_above(pair: Pair, ids: Sequence[str]) -> bool:
 def _reasons(judgements: Sequence[Judgement]) -> list[str]:
     """Say why an order has no ranking, if no more than half of the jurors have ranked it."""
     failed = [(j, v.reason) for j in judgements if isinstance(v := j.verdict, Unscored)]
-    if not failed or 2 * len(failed) < len(judgements):
+    if is_quorum(len(judgements) - len(failed), len(judgements)):
         return []
     return [
         f"{j.criterion}, {j.completion_ids[0]} first"

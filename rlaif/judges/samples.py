@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from rlaif.judges.quorum import is_quorum
 from rlaif.judges.verdict_forms import DEFAULT, VerdictForm, spoken_labels
 from rlaif.records import Choice, Rating, Unscored, Verdict
 from rlaif.text import quoted
@@ -115,13 +116,13 @@ def verdict_from_samples(
     2203.11171), for a rating the mean score. The arguments are those of ``verdict_from_reply``.
 
     Returns:
-        A verdict; unscored where more than half of the replies have none.
+        A verdict; unscored where no more than half of the replies have one.
     """
     verdicts = [
         verdict_from_reply(sample, labels, parse, form, critique=critique) for sample in samples
     ]
     reasons = [verdict.reason for verdict in verdicts if isinstance(verdict, Unscored)]
-    if 2 * len(reasons) > len(samples) or not samples:
+    if not is_quorum(len(samples) - len(reasons), len(samples)):
         first = f"; the first: {reasons[0]}" if reasons else ""
         return Unscored(reason=f"{len(reasons)} of {len(samples)} samples have no verdict{first}")
     shares = [verdict.p_first for verdict in verdicts if isinstance(verdict, Choice)]

@@ -86,10 +86,10 @@ FAULTS = {
         "if sorted(ranked) != sorted(labels):",
         "if len(set(ranked)) != len(ranked):",
     ),
-    "half-of-the-samples-is-too-few": (
+    "one-sample-with-a-verdict-will-do": (
         "rlaif/judges/samples.py",
-        "if 2 * len(reasons) > len(samples)",
-        "if 2 * len(reasons) >= len(samples)",
+        "if not is_quorum(len(samples) - len(reasons), len(samples)):",
+        "if len(reasons) == len(samples):",
     ),
     "samples-without-a-verdict-are-ties": (
         "rlaif/judges/samples.py",
@@ -187,9 +187,9 @@ FAULTS = {
         "tuple(rubric.judge_criteria)",
     ),
     "half-of-a-jury-will-do": (
-        "rlaif/judges/combining.py",
-        "2 * len(reasons) >= len(question.judgements)",
-        "2 * len(reasons) > len(question.judgements)",
+        "rlaif/judges/quorum.py",
+        "2 * verdicts > asked",
+        "2 * verdicts >= asked",
     ),
     "who-abstains-is-in-doubt": (
         "rlaif/judges/combining.py",

@@ -32,11 +32,9 @@ def test_ratings_are_averaged() -> None:
 
 @pytest.mark.parametrize(
     ("samples", "share"),
-    [([A, NONE], 1.0), ([A, B, NONE, NONE], 0.5), ([NONE, NONE, A], None), ([], None)],
+    [([A, A, NONE], 1.0), ([A, B, A, B, NONE], 0.5), ([A, NONE], None), ([], None)],
 )
-def test_more_than_half_without_a_verdict_is_unscored(
-    samples: list[str], share: float | None
-) -> None:
+def test_half_without_a_verdict_is_unscored(samples: list[str], share: float | None) -> None:
     verdict = verdict_from_samples(samples, PAIR_LABELS, parse_verdict)
     if share is None:
         assert isinstance(verdict, Unscored)
