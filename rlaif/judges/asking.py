@@ -45,7 +45,7 @@ def messages_of(criteria: Sequence[JudgeCriterion]) -> tuple[str, ...]:
     return tuple(kind for how, kind in MESSAGES.items() if how in used)
 
 
-def require_messages(juror: Juror, rubric: Rubric, kinds: Sequence[JudgementKind]) -> None:
+def require_questions(juror: Juror, rubric: Rubric, kinds: Sequence[JudgementKind]) -> None:
     """Check before anything is judged that a juror can be asked all that a rubric asks.
 
     Args:
@@ -55,7 +55,8 @@ def require_messages(juror: Juror, rubric: Rubric, kinds: Sequence[JudgementKind
 
     Raises:
         ConfigError: Its template lacks a message, or cannot show a part of the rubric.
-        ModelError: A criterion is graded by what it writes, and it writes no free text.
+        ModelError: A criterion is graded by what it writes, and it writes no free text; or it
+            cannot tell the labels of a verdict apart.
     """
     criteria, reference = rubric.judge_criteria, bool(rubric.references)
     juror.templates.require(criteria, kinds, reference=reference)
@@ -63,6 +64,17 @@ def require_messages(juror: Juror, rubric: Rubric, kinds: Sequence[JudgementKind
         kind = MESSAGES.get(criterion.graded_by)
         if kind is not None:
             juror.require_writing(f"the criterion {criterion.name!r}", kind, reference)
+    for labels in _labels_of(criteria, kinds):
+        juror.require_labels(labels)
+
+
+def _labels_of(
+    criteria: Sequence[JudgeCriterion], kinds: Sequence[JudgementKind]
+) -> list[tuple[str, ...]]:
+    """Return the sets of labels that verdicts are read off, each once; rankings are words."""
+    rated = [c for c in criteria if c.graded_by not in MESSAGES]
+    found = [rating_labels(len(c.choices)) for c in rated] if "pointwise" in kinds else []
+    return list(dict.fromkeys([*found, *([PAIR_LABELS] if "pairwise" in kinds else [])]))
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,19 @@ class Writer(Protocol):
         ...
 
 
+@runtime_checkable
+class LabelReader(Protocol):
+    """What a judge may be beside: one that reads verdicts off tokens, and may lack some labels'."""
+
+    def require_labels(self, labels: Sequence[str]) -> None:
+        """Refuse labels that it cannot tell apart, before it is asked for them.
+
+        Raises:
+            ModelError: It cannot.
+        """
+        ...
+
+
 class SentenceEncoder(Protocol):
     """An embedder: texts -> unit rows [texts, dimensions], with the digest of its weights."""
 

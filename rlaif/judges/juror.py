@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rlaif.errors import ConfigError, ModelError
-from rlaif.judges.backend import Judge, Writer
+from rlaif.judges.backend import Judge, LabelReader, Writer
 from rlaif.judges.protocol import WriteReply, WriteRequest
 from rlaif.judges.rendering import Templates
 from rlaif.judges.verdict_forms import VerdictForms
@@ -55,6 +55,15 @@ class Juror:
         """
         self._writer(what)
         self.templates.require((), (kind,), reference=reference)
+
+    def require_labels(self, labels: Sequence[str]) -> None:
+        """Refuse a juror that cannot tell verdict labels apart, before it is asked for them.
+
+        Raises:
+            ModelError: They are not single distinct tokens of its tokenizer.
+        """
+        if isinstance(self.judge, LabelReader):
+            self.judge.require_labels(labels)
 
     def _writer(self, what: str) -> Writer:
         if isinstance(self.judge, Writer):

@@ -17,7 +17,7 @@ from rlaif.judges.aggregation import (
     score_completion,
 )
 from rlaif.judges.agreement import OrderedPair
-from rlaif.judges.asking import Question, Said, ask, messages_of, require_messages
+from rlaif.judges.asking import Question, Said, ask, messages_of, require_questions
 from rlaif.judges.backend import SentenceEncoder
 from rlaif.judges.code_criteria import LoadedFunction, digests_of, judge_by_code
 from rlaif.judges.combining import Merged, merge
@@ -64,7 +64,7 @@ class RubricJudge:
         together: How many items are judged together, where labels depend on it (Dawid-Skene).
 
     Raises:
-        ModelError: The rubric needs a judge, an embedder or a function that was not given.
+        ModelError: The rubric needs a judge, an embedder, a function or labels that are not there.
         ConfigError: Two jurors have the same name, or a juror's template cannot show a part of the
             rubric, or cannot ask for a ranking where lists are to be ranked.
     """
@@ -90,7 +90,7 @@ class RubricJudge:
         for juror in self.jury:
             if self.ranks:
                 refuse_without_ranking(juror)
-            require_messages(juror, rubric, self._kinds)
+            require_questions(juror, rubric, self._kinds)
         if rubric.embedding_criteria and encoder is None:
             raise _lacks("embedder", rubric.embedding_criteria)
         self._encoder = encoder if rubric.embedding_criteria else None

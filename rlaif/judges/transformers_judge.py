@@ -22,20 +22,18 @@ from rlaif.judges.cached_batch import (
     read_together,
     shared_length,
 )
+from rlaif.judges.label_forms import LabelForm, LabelForms
 from rlaif.judges.protocol import (
     CUE,
-    PAIR_LABELS,
     JudgeReply,
     JudgeRequest,
     WriteReply,
     WriteRequest,
     critique_of,
     cut_off,
-    rating_labels,
     request_hash,
     write_hash,
 )
-from rlaif.judges.rubric import MAX_CHOICES
 from rlaif.judges.verdict_forms import before_ranking
 from rlaif.models.encoding import encode_answer, encode_conversation, special_tokens
 from rlaif.models.loading import LanguageModel
@@ -43,20 +41,10 @@ from rlaif.models.parallel import on_all_cores
 from rlaif.progress import Answered, nobody
 from rlaif.records import JudgeCall, Message, digest_of
 
-_FORMS = ((f"\n{CUE}", " "), (f"\n{CUE} ", ""), (f"\n{CUE} (", ""))
-_BEFORE = "Good."
 _NEUTRAL = "word"
 _STOP_WINDOW = 8
 _RANKING_SLACK = 2
 _SPELLINGS = 4096
-
-
-@dataclass(frozen=True)
-class LabelForm:
-    """How a tokenizer spells verdicts: the cue after the critique, and one token per label."""
-
-    cue: str
-    token_ids: dict[str, int]
 
 
 Request = TypeVar("Request", JudgeRequest, WriteRequest)
@@ -104,16 +92,12 @@ class TransformersJudge:
         special_tokens: Control tokens of its tokenizer, as strings.
 
     Raises:
-        ModelError: The tokenizer has no single distinct tokens for the verdict labels, or the
-            context has no room for a critique.
+        ModelError: The context has no room for a critique.
     """
 
     def __init__(self, lm: LanguageModel, config: JudgeConfig, answered: Answered = nobody) -> None:
         self._lm, self._config, self._answered = lm, config, answered
-        before = _BEFORE if config.critique else ""
-        self._pair = find_label_form(lm, PAIR_LABELS, before)
-        self._rating = find_label_form(lm, rating_labels(MAX_CHOICES), before)
-        self._label_ids = sorted({*self._pair.token_ids.values(), *self._rating.token_ids.values()})
+        self._forms = LabelForms(lm, critique=config.critique)
         self._steps_back = not getattr(lm.model, "_is_stateful", False)
         self._most_written = config.max_critique_tokens if config.critique else 0
         room = lm.context - self._most_written
@@ -122,15 +106,7 @@ class TransformersJudge:
         self._expected_special = self._count_special(self._tokens(_NEUTRAL))
         self.name = lm.name
         self.model_digest = lm.digest
-        self.digest = digest_of(
-            [
-                "transformers",
-                lm.digest,
-                self._most_written,
-                self._pair.cue,
-                self._rating.cue,
-            ]
-        )
+        self.digest = digest_of(["transformers", lm.digest, self._most_written, *self._forms.cues])
         self.special_tokens = tuple(special.values())
         self._may_end_cue = cache(lambda token: CUE[-1] in lm.tokenizer.decode([token]))
         self._spelled = lru_cache(_SPELLINGS)(lambda text: encode_answer(lm, text, ended=False))
@@ -142,8 +118,22 @@ class TransformersJudge:
                 "lower [judge] max_critique_tokens, or take a judge with more context",
             )
 
+    def require_labels(self, labels: Sequence[str]) -> None:
+        """Refuse labels that are not single distinct tokens of its tokenizer.
+
+        Raises:
+            ModelError: They are not, with the tokens that they become.
+        """
+        self._forms.of(tuple(labels))
+
     def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
-        """Answer requests in their order; those that begin alike share a batch."""
+        """Answer requests in their order; those that begin alike share a batch.
+
+        Raises:
+            ModelError: As for :meth:`require_labels`, before anything is written.
+        """
+        for labels in dict.fromkeys(one.labels for one in requests if one.asks == "verdict"):
+            self.require_labels(labels)
         rows = [self._row(i, one, self._most_tokens(one)) for i, one in enumerate(requests)]
         replies: dict[int, JudgeReply] = {}
         for asks, answer in (("verdict", self._ask), ("ranking", self._rank)):
@@ -282,10 +272,12 @@ class TransformersJudge:
             batch.forget(known)
         else:
             batch = CachedBatch(self._lm, len(drafts))
-        probs = batch.extend(pieces).float().softmax(-1)[:, self._label_ids].tolist()
+        forms = [self._form(draft.row.request) for draft in drafts]
+        label_ids = sorted({token for form in forms for token in form.token_ids.values()})
+        probs = batch.extend(pieces).float().softmax(-1)[:, label_ids].tolist()
         for draft, values in zip(drafts, probs, strict=True):
             if draft.failure is None:
-                self._keep(draft, dict(zip(self._label_ids, values, strict=True)))
+                self._keep(draft, dict(zip(label_ids, values, strict=True)))
 
     def _ending(self, draft: _Draft[JudgeRequest]) -> list[int]:
         """Return the tokens of critique and cue; none where there can be no verdict."""
@@ -336,7 +328,7 @@ class TransformersJudge:
         )
 
     def _form(self, request: JudgeRequest) -> LabelForm:
-        return self._pair if request.labels == PAIR_LABELS else self._rating
+        return self._forms.of(request.labels)
 
     def _tokens(self, text: str) -> list[int]:
         """Encode a message; a model without a chat template reads it and a line break."""
@@ -367,33 +359,3 @@ def _in_reading_order(rows: Sequence[_Row[Request]]) -> list[_Row[Request]]:
     groups = group_by_beginning([row.ids for row in sorted_rows])
     groups.sort(key=lambda group: (max(len(sorted_rows[i].ids) for i in group), group[0]))
     return [sorted_rows[i] for group in groups for i in group]
-
-
-def find_label_form(lm: LanguageModel, labels: Sequence[str], before: str = _BEFORE) -> LabelForm:
-    """Find a cue after which each label is exactly one token of its own.
-
-    A label of two tokens, or two labels that begin with the same token, would silently make all
-    verdicts alike.
-
-    Args:
-        lm: The judge's model.
-        labels: The labels, two or more.
-        before: A critique that the cue may follow; empty where the cue comes first.
-
-    Raises:
-        ModelError: No form of the cue does it in this tokenizer.
-    """
-    for form, space in _FORMS:
-        cue = form if before else form.lstrip()
-        known = encode_answer(lm, before + cue, ended=False)
-        after = [encode_answer(lm, f"{before}{cue}{space}{x}", ended=False) for x in labels]
-        single = all(ids[:-1] == known for ids in after)
-        different = {ids[-1] for ids in after if ids} - {lm.tokenizer.unk_token_id}
-        if single and len(different) == len(labels):
-            return LabelForm(cue, {x: ids[-1] for x, ids in zip(labels, after, strict=True)})
-    raise ModelError(
-        f"judge {lm.name}: the verdict labels {', '.join(labels)} are not single distinct tokens "
-        f"after {CUE!r}",
-        "a tokenizer in which each label is one token of its own",
-        "take another judge, or add the labels to its tokenizer and train it",
-    )

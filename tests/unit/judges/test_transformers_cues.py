@@ -12,7 +12,7 @@ from transformers_samples import CONFIG, load, reciting, request
 from rlaif.config import JudgeConfig
 from rlaif.errors import ModelError
 from rlaif.judges import PAIR_LABELS, TransformersJudge
-from rlaif.judges.transformers_judge import find_label_form
+from rlaif.judges.label_forms import find_label_form
 from rlaif.models.loading import LanguageModel
 from rlaif.testing import make_tiny_lm
 
@@ -90,4 +90,4 @@ class Doubling(PreTrainedTokenizerFast):
 def test_labels_of_two_tokens_are_refused(tiny_folder: Path, tiny_lm: LanguageModel) -> None:
     lm = dataclasses.replace(tiny_lm, tokenizer=Doubling.from_pretrained(tiny_folder))
     with pytest.raises(ModelError, match="labels A, B are not single distinct tokens"):
-        TransformersJudge(lm, CONFIG)
+        TransformersJudge(lm, CONFIG).judge([request("Q")])
