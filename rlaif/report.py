@@ -120,7 +120,8 @@ class Report(Record):
     """The whole project: ``cycles`` in figures, ``evaluations`` in full, ``samples`` to read.
 
     ``policy`` is the version of the live policy, None before the first cycle. ``notes`` say what
-    the figures do not: training that stopped early, prompts that the oracle does not know.
+    the figures do not: what the judge's replies often lack, training that stopped early, prompts
+    that the oracle does not know.
     """
 
     cycles: tuple[CycleFigures, ...]
@@ -215,6 +216,8 @@ def _notes(reads: LedgerReads, cycle: int) -> list[str]:
             notes.append(f"cycle {cycle}: {done}: {ppo.stopped}")
         if ppo.memory:
             notes.append(f"cycle {cycle}: {ppo.memory}")
+    advice = (reads.report(cycle, "judge_audit") or {}).get("advice", ())
+    notes += [f"cycle {cycle}: {told}" for told in advice]
     notes += _near_ceiling(reads, cycle)
     left_out = (reads.oracle_report(cycle) or {}).get("left_out", 0)
     if left_out:

@@ -186,6 +186,7 @@ class ScriptedWriter(ScriptedJudge):
             request=request.text,
             reply=said,
             label_probs={},
+            cut=int(over),
             prompt_tokens=len(request.text.split()),
             reply_tokens=len(said.split()),
             latency=0.0,

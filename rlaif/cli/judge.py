@@ -13,6 +13,7 @@ from rlaif.cli.output import (
     json_option,
     measured,
     number,
+    one_line,
     stderr,
     stdout,
     table,
@@ -166,6 +167,8 @@ def print_audit(title: str, report: AuditReport) -> None:
         )
     for breach in report.breaches:
         click.echo(visible(f"beyond its limit: {breach.told}"))
+    for advice in report.advice:
+        click.echo(visible(f"advice: {one_line(advice)}"))
 
 
 def _find(reader: LedgerReads, cycle: int | None) -> tuple[int, AuditReport]:

@@ -52,6 +52,7 @@ def print_preview(head: dict[str, Any], found: RubricPreview) -> None:
         click.echo(visible(f"note: {note}"))
     console = stdout()
     console.print(_outcomes(found), "")
+    _print_advice(found.advice)
     decided = found.same_winner.count
     click.echo(f"flips: {len(found.flips)} of the {decided} pairs that both decide\n")
     console.print(_criteria(found))
@@ -85,6 +86,9 @@ def print_test(head: dict[str, Any], found: RubricTest) -> None:
     for part in found.parts:
         for reason in part.reasons if part.criterion else ():
             click.echo(visible(f"no verdict under {part.criterion}: {one_line(reason)}"))
+    if found.cut is not None and found.cut.count:
+        click.echo(f"critiques cut off at their limit: {share(found.cut)} of {found.cut.count}\n")
+    _print_advice(found.advice)
     slope = found.length.slope
     if slope is not None:
         click.echo(
@@ -100,6 +104,11 @@ def print_test(head: dict[str, Any], found: RubricTest) -> None:
     console.print(costs)
     _print_paid(head)
     _print_misses(found.misses)
+
+
+def _print_advice(advice: Iterable[str]) -> None:
+    for told in advice:
+        click.echo(visible(f"advice: {one_line(told)}\n"))
 
 
 def _outcomes(found: RubricPreview) -> Table:

@@ -63,6 +63,8 @@ def heed(ctx: CycleContext) -> None:
     report = AuditReport.model_validate(ctx.ledger.report(ctx.number, AUDIT))
     for breach in report.breaches:
         ctx.watcher.note(f"the judge's audit: {breach.told}")
+    for advice in report.advice:
+        ctx.watcher.note(advice)
     if report.breaches and ctx.config.audit.on_breach == "stop":
         raise StageError(
             f"the judge is not to be trusted: {'; '.join(b.told for b in report.breaches)}",

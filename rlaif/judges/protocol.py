@@ -41,6 +41,7 @@ from rlaif.records import (
 VERSION = "1"
 CUE = "Verdict:"
 PAIR_LABELS = ("A", "B")
+_LOW_MASS = "of the probability, under"
 
 
 @dataclass(frozen=True)
@@ -197,13 +198,20 @@ def verdict_from_labels(
     mass = math.fsum(values)
     if mass <= 0.0 or mass < min_label_mass:
         return Unscored(
-            reason=f"the labels hold {mass:.3g} of the probability, under {min_label_mass:.3g} "
-            f"({shown})"
+            reason=f"the labels hold {mass:.3g} {_LOW_MASS} {min_label_mass:.3g} ({shown})"
         )
     if tuple(labels) == PAIR_LABELS:
         return Choice(p_first=clipped(values[0] / mass))
     levels = [value * index for index, value in enumerate(values)]
     return Rating(score=clipped(math.fsum(levels) / (len(labels) - 1) / mass))
+
+
+def lacks_mass(verdict: Verdict) -> bool:
+    """Whether there is no verdict because its labels hold too little probability.
+
+    The reason's words tell it, which stay when a second asking, or the ledger, hands them on.
+    """
+    return isinstance(verdict, Unscored) and _LOW_MASS in verdict.reason
 
 
 def parse_verdict(reply: str, labels: Sequence[str], form: VerdictForm = DEFAULT) -> Verdict:

@@ -69,6 +69,7 @@ class _Draft(Generic[Request]):
     tokens: list[int] = field(default_factory=list)
     text: str = ""
     live: bool = True
+    cut: bool = False
     failure: str | None = None
     probs: dict[str, float] = field(default_factory=dict)
 
@@ -232,7 +233,9 @@ class TransformersJudge:
                     draft.fail("the judge failed: its logits are not finite")
                 elif draft.live:
                     draft.tokens.append(token)
-                    draft.live = len(draft.tokens) < draft.row.most and not ends(draft)
+                    ended = ends(draft)
+                    draft.cut = not ended and len(draft.tokens) == draft.row.most
+                    draft.live = not (ended or draft.cut)
             if any(draft.live for draft in drafts):
                 logits = batch.extend([draft.tokens[-1:] if draft.live else [] for draft in drafts])
 
@@ -322,6 +325,7 @@ class TransformersJudge:
             request=draft.row.request.text,
             reply=draft.text,
             label_probs=draft.probs,
+            cut=int(draft.cut),
             prompt_tokens=len(draft.row.ids),
             reply_tokens=len(draft.tokens),
             latency=latency,

@@ -26,7 +26,7 @@ _JUDGEMENT = (
     "c.judge AS said_by, c.grader, c.writing_id, v.type, v.value, v.places, v.reason, v.method, "
     "(SELECT json_group_array(o.completion_id) FROM (SELECT completion_id FROM critique_others "
     "WHERE critique_id = c.id ORDER BY position) o) AS others, j.request_hash, j.judge, j.request, "
-    "j.reply, j.label_probs, j.samples, j.prompt_tokens, j.reply_tokens, j.latency, j.cost "
+    "j.reply, j.label_probs, j.samples, j.cut, j.prompt_tokens, j.reply_tokens, j.latency, j.cost "
     "FROM critiques c "
     "JOIN verdicts v ON v.critique_id = c.id LEFT JOIN judge_calls j ON j.id = c.call_id "
 )

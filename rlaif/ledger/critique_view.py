@@ -30,6 +30,7 @@ _COLUMNS = (
     *("c.seq", "c.id", "c.cycle", "c.stage", "c.criterion", "c.kind", "c.rubric_hash"),
     *("c.critique", "v.type", "v.value", "v.places", "v.reason", "v.method"),
     f"{JUDGE} AS judge",
+    "coalesce((SELECT w.cut FROM judge_calls w WHERE w.id = c.writing_id), j.cut, 0) > 0 AS cut",
     *("j.label_probs", "j.reply", "p.id AS prompt_id", "p.text AS prompt", "p.tags"),
     *("f.id AS first_id", "f.text AS first_text", "f.policy AS first_policy"),
     *("s.id AS second_id", "s.text AS second_text", "s.policy AS second_policy", PAIR),
@@ -51,7 +52,8 @@ class CritiqueView(Record):
     ``seq`` counts critiques in the order in which they were written. ``completions`` are in the
     order in which the judge saw them. ``judge``, ``label_probs`` and ``reply`` are None for
     criteria that ask no model. ``margin`` is how decided the verdict is, from 0 to 1, None where
-    it is unscored or a ranking. ``flipped`` and ``quarantined`` (the reason) are those of the pair,
+    it is unscored or a ranking. ``cut`` tells whether the judge came to its limit of tokens before
+    its critique had ended. ``flipped`` and ``quarantined`` (the reason) are those of the pair,
     for a list those of any of its pairs; a rating is quarantined where its answer's score is.
     """
 
@@ -67,6 +69,7 @@ class CritiqueView(Record):
     tags: tuple[str, ...]
     completions: tuple[JudgedText, ...]
     critique: str
+    cut: bool = False
     verdict: Verdict
     method: str | None
     margin: float | None
@@ -87,6 +90,7 @@ def view_from(row: sqlite3.Row) -> CritiqueView:
     )
     fields["tags"] = tuple(json.loads(row["tags"]))
     fields["verdict"] = rows.verdict_from(row)
+    fields["cut"] = bool(row["cut"])
     fields["margin"] = margin_of(row["value"])
     fields["flipped"] = flipped(row["p_forward"], row["p_backward"])
     fields["label_probs"] = None if row["label_probs"] is None else json.loads(row["label_probs"])

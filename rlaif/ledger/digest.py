@@ -27,7 +27,7 @@ DIGESTED: dict[str, tuple[str, ...]] = {
     "completion_uses": ("cycle", "stage", "unit", "purpose", "completion_id"),
     "judge_calls": (
         "cycle", "stage", "unit", "request_hash", "judge", "request", "reply", "label_probs",
-        "prompt_tokens", "reply_tokens", "samples", "cost",
+        "prompt_tokens", "reply_tokens", "samples", "cost", "cut",
     ),
     "critiques": (
         "id", "cycle", "stage", "unit", "rubric_hash", "criterion", "kind", "first_id",

@@ -7,7 +7,7 @@ VACUUM may renumber a bare ``rowid``.
 """
 
 APPLICATION_ID = 0x524C4146  # "RLAF" in the file's header
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 
 _PLACE = "cycle INTEGER NOT NULL, stage TEXT NOT NULL, unit TEXT NOT NULL"
 _PLACE_KEY = "FOREIGN KEY (cycle, stage, unit) REFERENCES units (cycle, stage, unit)"
@@ -256,4 +256,8 @@ AUDITS_TABLES = (
     """CREATE TABLE audits (
         number INTEGER PRIMARY KEY CHECK (number >= 1), at TEXT NOT NULL,
         content TEXT NOT NULL CHECK (json_valid(content))) STRICT""",
+)
+
+CUT_COLUMNS = (
+    "ALTER TABLE judge_calls ADD COLUMN cut INTEGER NOT NULL DEFAULT 0 CHECK (cut >= 0)",
 )

@@ -12,6 +12,7 @@ from rlaif.ledger.layout import (
     APPLICATION_ID,
     AUDITS_TABLES,
     CONTENT_TABLES,
+    CUT_COLUMNS,
     FEEDBACK_TABLES,
     JUDGES_TABLES,
     LISTS_TABLES,
@@ -92,6 +93,14 @@ def m007_audits(db: Database) -> None:
     for statement in AUDITS_TABLES:
         db.execute(statement)
     db.execute("PRAGMA user_version = 7")
+
+
+@migrations()
+def m008_cut_replies(db: Database) -> None:
+    """Keep how many replies of a call came to their limit; of earlier ones it is not known."""
+    for statement in CUT_COLUMNS:
+        db.execute(statement)
+    db.execute("PRAGMA user_version = 8")
 
 
 def prepare(connection: sqlite3.Connection, path: Path) -> None:

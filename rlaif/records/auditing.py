@@ -95,11 +95,13 @@ class AuditReport(Record):
 
     ``window`` are the cycles whose probes the figures count; empty where only those of the audit
     itself count, and in audits from before there was a window, which counted all cycles.
+    ``advice`` says what to do about what its replies often lack.
     """
 
     rubric_hash: str
     figures: tuple[AuditFigure, ...]
     window: tuple[int, ...] = ()
+    advice: tuple[str, ...] = ()
 
     @property
     def breaches(self) -> tuple[AuditFigure, ...]:

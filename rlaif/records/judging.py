@@ -15,8 +15,9 @@ class JudgeCall(Record):
     ``request`` is the rendered text, ``request_hash`` keys it together with everything that could
     change the reply. ``label_probs`` maps each verdict label to its probability under the judge
     (not renormalised: their sum is the label mass). ``samples`` are all replies where several were
-    drawn for one question; ``reply`` is then the first. ``latency`` is in seconds, ``cost`` in the
-    currency of the prices in the settings.
+    drawn for one question; ``reply`` is then the first. ``cut`` counts the replies that came to
+    their limit of tokens before their end or their verdict. ``latency`` is in seconds, ``cost`` in
+    the currency of the prices in the settings.
     """
 
     request_hash: str
@@ -25,6 +26,7 @@ class JudgeCall(Record):
     reply: str
     label_probs: dict[str, Probability]
     samples: tuple[str, ...] = ()
+    cut: int = Field(0, ge=0)
     prompt_tokens: int = Field(ge=0)
     reply_tokens: int = Field(ge=0)
     latency: float = Field(ge=0.0)

@@ -20,6 +20,7 @@ from rlaif.judges.agreement import (
     proportion,
 )
 from rlaif.judges.probes import AGAIN, INJECTIONS, KINDS
+from rlaif.judges.shortfalls import advice, cut_share, low_mass_share
 from rlaif.records import (
     AuditFigure,
     AuditReport,
@@ -71,6 +72,8 @@ def audit(
     """
     answers = {c.id: c for c in completions}
     names = {criterion.name for criterion in panel.rubric.judge_criteria}
+    said = [j for j in judgements if j.criterion in names]
+    prompts = {c.id: c.prompt_id for c in completions}
     found = [
         *probe_figures(config, probes, earlier),
         *_again_figures(config, probes, earlier),
@@ -79,11 +82,19 @@ def audit(
         _share("consistent", "comparisons that agree with the two ratings",
                _consistency(verdicts, scores, answers, config.confidence)),
         _share("failures", "judgements without a verdict",
-               _failures([j for j in judgements if j.criterion in names], answers, config),
-               config.max_failures),
+               _failures(said, answers, config), config.max_failures),
+        _share("low label mass", "verdicts of which the labels hold too little probability",
+               low_mass_share(said, config.confidence, prompts)),
+        _share("cut off", "critiques that came to their limit of tokens",
+               cut_share(said, config.confidence, prompts)),
         *_criteria_figures(judgements, answers, sorted(names), config.confidence),
     ]  # fmt: skip
-    return AuditReport(rubric_hash=panel.rubric_hash, figures=tuple(found), window=tuple(window))
+    return AuditReport(
+        rubric_hash=panel.rubric_hash,
+        figures=tuple(found),
+        window=tuple(window),
+        advice=advice(said),
+    )
 
 
 def probe_figures(

@@ -12,6 +12,7 @@ from rlaif.judges import RubricJudge
 from rlaif.judges.agreement import OrderedPair, Proportion, proportion
 from rlaif.judges.combining import merge
 from rlaif.judges.panel import ComparedItem
+from rlaif.judges.shortfalls import advice
 from rlaif.records import (
     Choice,
     Completion,
@@ -145,6 +146,7 @@ class RubricPreview(Record):
         only_current: Names of criteria that the draft does not have.
         only_draft: Names of criteria that the draft has beside.
         cost: What it takes.
+        advice: What to do about what the judges' replies to the draft often lack.
     """
 
     pairs: int
@@ -157,6 +159,7 @@ class RubricPreview(Record):
     only_current: tuple[str, ...]
     only_draft: tuple[str, ...]
     cost: PreviewCost
+    advice: tuple[str, ...] = ()
 
     def untimed(self) -> "RubricPreview":
         """Return the same without times that were measured now: some replies were there already."""
@@ -217,6 +220,7 @@ def preview(panel: RubricJudge, tried: Tried, stored: Stored, config: RlaifConfi
         only_current=tuple(name for name in old_names if name not in new_names),
         only_draft=tuple(name for name in new_names if name not in old_names),
         cost=preview_cost(panel, tried, cost_of(stored.judgements), config),
+        advice=advice(tried.judgements),
     )
 
 

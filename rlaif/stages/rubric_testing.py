@@ -17,6 +17,7 @@ from rlaif.judges.agreement import (
 )
 from rlaif.judges.panel import ComparedItem, RatedItem
 from rlaif.judges.probes import Attacks
+from rlaif.judges.shortfalls import advice, cut_share
 from rlaif.progress import Began, nobody
 from rlaif.records import (
     AuditFigure,
@@ -126,6 +127,8 @@ class RubricTest(Record):
         attacked: How many answers were attacked, in each of the ways.
         misses: Labels with which the judge does not agree, the worst first, the unscored last.
         cost: What it took, attacks and all.
+        cut: Share of the judges' critiques that came to their limit of tokens.
+        advice: What to do about what the judges' replies often lack.
     """
 
     labels: int
@@ -137,6 +140,8 @@ class RubricTest(Record):
     attacked: int
     misses: tuple[Miss, ...]
     cost: Cost
+    cut: Proportion | None = None
+    advice: tuple[str, ...] = ()
 
 
 def hold_against(
@@ -201,6 +206,8 @@ def rubric_test(
         attacked=attacked.answers,
         misses=tuple(_misses(labelled, said)),
         cost=tried.cost + attacked.cost,
+        cut=cut_share(tried.judgements),
+        advice=advice(tried.judgements),
     )
 
 

@@ -13,7 +13,7 @@ from rlaif.records import Choice, Ranking, Rating, Unscored, Verdict
 COLUMNS = (
     *("seq", "id", "cycle", "stage", "criterion", "kind", "judge", "verdict", "value", "reason"),
     *("margin", "flipped", "quarantined", "prompt_id", "tags", "prompt", "first_id", "first"),
-    *("second_id", "second", "others", "critique"),
+    *("second_id", "second", "others", "cut", "critique"),
 )
 _LETTERS = "ABCDEFGHI"
 _FORMULA = ("=", "+", "-", "@")
@@ -30,7 +30,7 @@ def shown(view: CritiqueView, similarity: float | None = None) -> str:
             hanging(label, f"{completion.text}  ({completion.id})")
             for label, completion in zip(labels, view.completions, strict=True)
         ),
-        hanging("critique", view.critique),
+        hanging("critique", view.critique + ("  (cut off)" if view.cut else "")),
         hanging("verdict", _verdict_line(view)),
     ]
     if view.quarantined is not None:
@@ -96,7 +96,7 @@ def _row(view: CritiqueView) -> Iterator[object]:
     yield from (first and first.id, first and first.text)
     yield from (second and second.id, second and second.text)
     yield " ".join(completion.id for completion in view.completions[2:])
-    yield view.critique
+    yield from (int(view.cut), view.critique)
 
 
 def _cell(value: object) -> object:

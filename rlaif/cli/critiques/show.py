@@ -66,7 +66,7 @@ def _told(told: Told, marking: Marking | None = None) -> Iterator[Section]:
     view = told.view
     for label, completion in zip(labels_of(view), view.completions, strict=True):
         yield f"{label} ({completion.id})", completion.text
-    yield f"critique ({view.id})", view.critique
+    yield f"critique ({view.id}){_cut(told.writing or told.call)}", view.critique
     yield "verdict", verdict_words(view.verdict)
     if told.grader:
         yield "graded by", f"{told.grader}, from the critique alone"
@@ -76,6 +76,15 @@ def _told(told: Told, marking: Marking | None = None) -> Iterator[Section]:
         yield from _exchange(told.writing, " for the critique")
     if told.call is not None:
         yield from _call(told.call, view.judge, view.method)
+
+
+def _cut(call: JudgeCall | None) -> str:
+    """Say that a critique was cut off, where it was; of earlier calls it is not known."""
+    if call is None or not call.cut:
+        return ""
+    if len(call.samples) > 1:
+        return f", {call.cut} of {len(call.samples)} replies cut off at their limit of tokens"
+    return f", cut off at {call.reply_tokens} tokens"
 
 
 def _call(call: JudgeCall, judge: str | None, method: str | None) -> Iterator[Section]:

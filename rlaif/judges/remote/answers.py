@@ -33,12 +33,14 @@ class Sample:
         critique: Those before the verdict.
         probs: The labels' probabilities; none where the server gave none that can be read.
         failure: Why there can be no verdict, as far as that is known without parsing words.
+        cut: Whether it came to its limit of tokens before its verdict, or its end.
     """
 
     content: str
     critique: str
     probs: dict[str, float]
     failure: str | None
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def reply_of(request: JudgeRequest, judge: str, parts: Sequence[Part], count: in
         reply=first.content,
         label_probs={} if several else first.probs,
         samples=tuple(sample.content for sample in samples) if several else (),
+        cut=sum(sample.cut for sample in samples),
         prompt_tokens=sum(part.prompt_tokens for part in parts),
         reply_tokens=sum(part.reply_tokens for part in parts),
         latency=max(part.latency for part in parts),
@@ -108,15 +111,16 @@ def _sample(said: Said, form: ReplyFormat, request: JudgeRequest) -> Sample:
     content = said.content or ""
     if isinstance(request, Writing):
         failure = cut_off(request.max_tokens) if said.finish == "length" else None
-        return Sample(content, content.strip(), {}, failure)
+        return Sample(content, content.strip(), {}, failure, failure is not None)
     if request.asks == "ranking":
         return _ranking(said, content, request)
     critique, place, failure = _read(content, form, request)
     spoken = spoken_labels(request.form, request.labels)
     if isinstance(place, Unscored) or isinstance(spoken, Unscored):
-        if failure is None and said.finish == "length" and not _states_one(content, request):
+        cut = said.finish == "length" and not _states_one(content, request)
+        if failure is None and cut:
             failure = _cut_off(content)
-        return Sample(content, critique, {}, failure)
+        return Sample(content, critique, {}, failure, cut)
     probs = None if said.tokens is None else label_probs(content, said.tokens, place, spoken)
     return Sample(content, critique, probs or {}, failure)
 
@@ -126,7 +130,7 @@ def _ranking(said: Said, content: str, request: JudgeRequest) -> Sample:
     ranked = read_ranking(content, request.labels, request.form)
     cut = said.finish == "length" and isinstance(ranked, Unscored)
     critique = critique_of(content, request).strip()
-    return Sample(content, critique, {}, _cut_off(content) if cut else None)
+    return Sample(content, critique, {}, _cut_off(content) if cut else None, cut)
 
 
 def _cut_off(content: str) -> str:

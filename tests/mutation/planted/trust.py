@@ -189,8 +189,8 @@ FAULTS = {
     ),
     "failures-of-code-are-the-judges": (
         "rlaif/stages/audit.py",
-        "_failures([j for j in judgements if j.criterion in names]",
-        "_failures(list(judgements)",
+        "said = [j for j in judgements if j.criterion in names]",
+        "said = list(judgements)",
     ),
     "fishers-interval-of-all": (
         "rlaif/figures.py",
