@@ -19,7 +19,7 @@ from rlaif.judges import (
 from rlaif.judges.probes import Attacks
 from rlaif.records import AuditFigure, HumanLabel
 from rlaif.stages.audit import audit
-from rlaif.stages.previewing import Stored, preview
+from rlaif.stages.previewing import Stored, StoredPair, preview
 from rlaif.stages.rubric_testing import Labelled, RubricTest, hold_against
 from rlaif.stages.trying import Tried, try_panel
 from rlaif.testing import ScriptedJudge
@@ -129,6 +129,12 @@ def test_a_rubric_test_says_the_share_of_cut_critiques_and_advises(
 
 
 def test_a_preview_advises_on_the_drafts_judging() -> None:
-    own, found = tried(Curt(script))
-    told = preview(own, found, Stored([], found.scores, []), RlaifConfig()).advice
-    assert len(told) == 2
+    own = panel(Curt(script))
+    asked, first, second = prompt("p0"), *(answer(f"p0-{x}", f"Answer {x}.") for x in (0, 1))
+    found = try_panel(own, (), [(asked, first, second)])
+    pair = StoredPair(asked, first, second, found.verdicts[0])
+    told = preview(own, found, Stored([pair], found.scores, []), RlaifConfig()).advice
+    assert [one.split(" by curt")[0] for one in told] == [
+        "100% of 2 critiques",
+        "50% of 2 verdicts",
+    ]
