@@ -11,6 +11,7 @@ from rlaif.records import Completion, HumanLabel, Prompt, make_id
 from rlaif.seeds import SEED_BITS, derive_seed
 from rlaif.stages.feedback_files import MEND, Answer, FeedbackLine, Statement
 from rlaif.stages.json_lines import asked_words
+from rlaif.stages.last_words import Sayings
 from rlaif.text import quoted, words_of
 
 AUTHOR = "human:"
@@ -25,13 +26,17 @@ class FeedbackPlan:
         prompts: Those that neither the ledger nor a pool knows, and those that only a pool knows.
         completions: Answers that the ledger does not have.
         labels: All labels, each once.
+        counting: Those labels that no later word of the same rater replaces.
         repeated: Statements that the file makes more than once.
+        replaced: Earlier labels, of the ledger or of the file, that a later word replaces.
     """
 
     prompts: dict[str, Prompt] = field(default_factory=dict)
     completions: dict[str, Completion] = field(default_factory=dict)
     labels: dict[str, HumanLabel] = field(default_factory=dict)
+    counting: list[HumanLabel] = field(default_factory=list)
     repeated: int = 0
+    replaced: int = 0
 
 
 @dataclass(frozen=True)
@@ -125,21 +130,24 @@ class _Importer:
         self._by_id = {c.id: c for c in named}
         prompts = [self._prompt(number, line) for number, line in lines]
         said = [] if reads is None else reads.answers_to(sorted({p.id for p in prompts}))
-        self._said = {(c.prompt_id, c.text): c for c in reversed(said)}
-        for (number, line), prompt in zip(lines, prompts, strict=True):
-            self._take(number, line, prompt)
+        self._said = {(c.prompt_id, c.text): c for c in reversed(said) if not _attacked(c)}
+        stated = [
+            label
+            for (number, line), prompt in zip(lines, prompts, strict=True)
+            for label in self._stated(number, line, prompt)
+        ]
+        sayings = Sayings([] if reads is None else reads.human_labels(), stated)
+        self.plan.labels, self.plan.counting = sayings.labels, sayings.counting
+        self.plan.repeated, self.plan.replaced = sayings.repeated, sayings.replaced
 
-    def _take(self, number: int, line: FeedbackLine, prompt: Prompt) -> None:
+    def _stated(self, number: int, line: FeedbackLine, prompt: Prompt) -> list[HumanLabel]:
         self._refuse_unknown_criterion(number, line)
         if prompt.id not in self._known.prompts:
             self.plan.prompts[prompt.id] = prompt
         answers = [self._answer(number, line, prompt, answer) for answer in line.shown]
         if len({answer.text for answer in answers}) < len(answers):
             raise self._error(number, "two of its answers are the same", "different answers")
-        for statement in line.statements():
-            label = self._label(line, prompt, answers, statement)
-            self.plan.repeated += label.id in self.plan.labels
-            self.plan.labels.setdefault(label.id, label)
+        return [self._label(line, prompt, answers, said) for said in line.statements()]
 
     def _prompt(self, number: int, line: FeedbackLine) -> Prompt:
         prompt_id = line.prompt_id
@@ -184,7 +192,7 @@ class _Importer:
             seen = f"there is no answer {quoted(answer.id)} in the ledger"
             raise self._error(number, seen, "the id of a completion (see rlaif critiques)")
         found = self._by_id[answer.id]
-        if found.policy.startswith(PROBE_POLICY):
+        if _attacked(found):
             seen = f"{found.id} is an answer with an attack, made to try the judge"
             raise self._error(number, seen, "an answer that somebody gave")
         return found
@@ -228,3 +236,8 @@ class _Importer:
 
     def _error(self, number: int, seen: str, expected: str) -> FeedbackFileError:
         return FeedbackFileError(seen, expected, MEND, path=self._path, line=number)
+
+
+def _attacked(answer: Completion) -> bool:
+    """Whether an answer was made to try the judge; such a one never trains."""
+    return answer.policy.startswith(PROBE_POLICY)

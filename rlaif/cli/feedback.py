@@ -1,6 +1,6 @@
 """``rlaif feedback``: what humans say of answers, and what the judge is worth by it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -69,8 +69,9 @@ def import_(place: Place, file: Path, rater: str, dry_run: bool, as_json: bool) 
     All of it or nothing. Each line of FILE (JSON lines, or CSV where its name ends with .csv) has a
     prompt, one answer or more, and what a human said of them; see docs/guides/human-feedback.md.
     The next cycle judges the same and measures the judge by it. The same file again changes
-    nothing. With --dry-run a broken rubric or pool does not stand in the way: what could not be
-    checked without it is said.
+    nothing. What a named rater says later of the same thing replaces what they said before. With
+    --dry-run a broken rubric or pool does not stand in the way: what could not be checked without
+    it is said.
     """
     from rlaif.ledger.reader import LedgerReader
     from rlaif.ledger.writer import Ledger
@@ -117,14 +118,21 @@ def import_(place: Place, file: Path, rater: str, dry_run: bool, as_json: bool) 
 @json_option
 @click.pass_obj
 def list_(place: Place, limit: int, as_json: bool) -> None:
-    """List what humans said, the last of it."""
+    """List what humans said, the last of it.
+
+    A label that a later word of the same rater replaced is marked so: it does not count.
+    """
+    from rlaif.stages.last_words import last_words
+
     with place.reader() as reader:
-        labels = reader.human_labels(limit)
+        everything = reader.human_labels()
+        labels, counting = everything[-limit:], {label.id for label in last_words(everything)}
         prompts = {p.id: p.text for p in reader.prompts(sorted({x.prompt_id for x in labels}))}
         shown_ids = sorted({i for x in labels for i in (x.first_id, x.second_id) if i is not None})
         answers = {c.id: c.text for c in reader.completions_by_id(shown_ids)}
     if as_json:
-        emit_json({"labels": [label.model_dump(mode="json") for label in labels]})
+        told = [{**x.model_dump(mode="json"), "replaced": x.id not in counting} for x in labels]
+        emit_json({"labels": told})
         return
     if not labels:
         click.echo("no human has said anything yet: rlaif feedback import FILE")
@@ -142,7 +150,7 @@ def list_(place: Place, limit: int, as_json: bool) -> None:
             cell(_saying(label, answers)),
             f"{label.weight:g}",
             cell(label.rater or "-"),
-            "frozen" if label.frozen else "free",
+            _use(label, counting),
             cell(one_line(prompts[label.prompt_id])),
         )
     stdout().print(shown)
@@ -226,6 +234,7 @@ def _counts(lines: int, plan: "FeedbackPlan", new: int) -> dict[str, int]:
         "new": new,
         "frozen": sum(label.frozen for label in plan.labels.values()),
         "repeated": plan.repeated,
+        "replaced": plan.replaced,
         "new_prompts": len(plan.prompts),
         "new_answers": len(plan.completions),
     }
@@ -235,11 +244,21 @@ def _told(counts: dict[str, int], dry_run: bool) -> str:
     would = "nothing was taken (--dry-run); " if dry_run else ""
     repeated = f", {counts['repeated']} said twice" if counts["repeated"] else ""
     known = counts["labels"] - counts["new"]
+    earlier = (
+        "1 earlier label" if counts["replaced"] == 1 else f"{counts['replaced']} earlier labels"
+    )
+    replaced = f", {earlier} replaced" if counts["replaced"] else ""
     return (
         f"{would}{counts['lines']} lines, {counts['labels']} labels{repeated}: "
-        f"{counts['new']} new, {known} known; {counts['frozen']} frozen; "
+        f"{counts['new']} new, {known} known{replaced}; {counts['frozen']} frozen; "
         f"{counts['new_prompts']} new prompts, {counts['new_answers']} new answers"
     )
+
+
+def _use(label: HumanLabel, counting: Container[str]) -> str:
+    if label.id not in counting:
+        return "replaced"
+    return "frozen" if label.frozen else "free"
 
 
 def _saying(label: HumanLabel, answers: Mapping[str, str]) -> str:

@@ -369,7 +369,7 @@ def _planned(
     criteria = [criterion.name for criterion in rubric.criteria]
     known = Known.of(reader, (), criteria, seed=0, frozen_share=0.0)
     plan = plan_import(file, lines, known, reader)
-    labels = list(plan.labels.values())
+    labels = plan.counting
     stated = {name for label in labels for name in (label.first_id, label.second_id) if name}
     stored = sorted(stated - plan.completions.keys())
     found = [] if reader is None else reader.completions_by_id(stored)

@@ -16,6 +16,7 @@ from rlaif.stages.calibration import JudgeCalibration, Said, calibrate, levels_o
 from rlaif.stages.drift import TO_ACCEPT
 from rlaif.stages.drift_reference import ACCEPTED, Acceptance, Measured
 from rlaif.stages.human_pairs import HumanPair, compared_pairs, human_pairs
+from rlaif.stages.last_words import last_words
 
 FREE, FROZEN = "human", "human-frozen"
 LABELS = "labels"
@@ -41,7 +42,7 @@ def calibration(ctx: CycleContext) -> None:
     ctx.run_once(
         CALIBRATION,
         LABELS,
-        lambda rows: rows.add_cycle_labels([label.id for label in ctx.ledger.human_labels()]),
+        lambda rows: rows.add_cycle_labels([x.id for x in last_words(ctx.ledger.human_labels())]),
     )
     labels = ctx.ledger.cycle_labels(ctx.number)
     panel = ctx.crew.panel(ctx.config.jury)

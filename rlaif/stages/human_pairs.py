@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from rlaif.judges.panel import ComparedItem
 from rlaif.records import Completion, HumanLabel, Prompt
+from rlaif.stages.last_words import same_value
 
 
 class HumanPair(NamedTuple):
@@ -70,12 +71,13 @@ def stated_pairs(labels: Iterable[HumanLabel]) -> list[HumanPair]:
 def implied_pairs(labels: Iterable[HumanLabel]) -> list[HumanPair]:
     """Return the pairs that one rater's ratings of answers to one prompt imply, as a whole.
 
-    The higher one is better, however little: a rater's scale is their own. A pair counts as much
-    as the rating that counts less.
+    The higher one is better, however little: a rater's scale is their own. So ratings without a
+    rater, who may be two people, imply nothing. A pair counts as much as the rating that counts
+    less.
     """
     rated: dict[tuple[str, str], list[HumanLabel]] = {}
     for label in labels:
-        if label.second_id is None and not label.criterion:
+        if label.second_id is None and not label.criterion and label.rater:
             rated.setdefault((label.prompt_id, label.rater), []).append(label)
     return [
         _implied(*sorted(both, key=lambda label: label.first_id))
@@ -91,12 +93,13 @@ def human_pairs(labels: Sequence[HumanLabel]) -> list[HumanPair]:
 
 
 def _implied(first: HumanLabel, second: HumanLabel) -> HumanPair:
+    tied = same_value(first.value, second.value)
     return HumanPair(
         name=f"{first.id}+{second.id}",
         prompt_id=first.prompt_id,
         first_id=first.first_id,
         second_id=second.first_id,
-        p_first=0.5 if first.value == second.value else float(first.value > second.value),
+        p_first=0.5 if tied else float(first.value > second.value),
         weight=min(first.weight, second.weight),
         frozen=first.frozen,
     )

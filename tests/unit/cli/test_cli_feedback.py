@@ -42,6 +42,7 @@ def test_a_file_comes_in_and_says_what_was_new(here: Rlaif, project: Project, fi
         "new": 5,
         "frozen": told["frozen"],
         "repeated": 0,
+        "replaced": 0,
         "new_prompts": 1,
         "new_answers": 4,
         "dry_run": False,

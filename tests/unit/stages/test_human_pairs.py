@@ -46,12 +46,13 @@ def test_ratings_of_one_rater_and_prompt_imply_pairs() -> None:
 
 
 def test_pairs_of_frozen_ratings_only_measure() -> None:
-    labels = [rating(name, 0.5, f"p/{name}", frozen=True) for name in "ab"]
+    labels = [rating(name, 0.5, f"p/{name}", frozen=True, rater="ana") for name in "ab"]
     assert [pair.frozen for pair in implied_pairs(labels)] == [True]
 
 
 def test_a_rating_that_was_changed_makes_no_pair_with_itself() -> None:
-    labels = [rating("x", 0.25, "p/a"), rating("y", 0.5, "p/a"), rating("z", 0.3, "p/b")]
+    values = {"x": (0.25, "p/a"), "y": (0.5, "p/a"), "z": (0.3, "p/b")}
+    labels = [rating(name, *value, rater="ana") for name, value in values.items()]
     assert [(p.name, p.p_first) for p in implied_pairs(labels)] == [("x+z", 0.0), ("y+z", 1.0)]
     assert len(human_pairs([*labels, said("w", 1.0)])) == 3
 
