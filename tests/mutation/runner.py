@@ -128,8 +128,14 @@ WATCHERS = {
     },
     **{
         f"rlaif/stages/{file}.py": (f"tests/unit/stages/test_{file}.py",)
-        for file in ("drift", "human_pairs", "ranked_lists", "revision")
+        for file in ("drift", "last_words", "ranked_lists", "revision")
     },
+    "rlaif/stages/human_pairs.py": (
+        "tests/unit/stages/test_human_pairs.py",
+        "tests/unit/stages/test_implied_by_ratings.py",
+    ),
+    "rlaif/feedback.py": ("tests/unit/ledger/test_labels_mended.py",),
+    "rlaif/cycle/calibrating.py": ("tests/cycle/test_replaced_labels.py",),
     **{
         f"rlaif/stages/{file}.py": (
             f"tests/unit/stages/test_{file}.py",

@@ -299,13 +299,33 @@ FAULTS = {
     ),
     "a-criterions-ratings-are-on-the-whole": (
         "rlaif/stages/human_pairs.py",
-        "if label.second_id is None and not label.criterion:",
-        "if label.second_id is None:",
+        "if label.second_id is None and not label.criterion and label.rater:",
+        "if label.second_id is None and label.rater:",
     ),
     "implied-pairs-thaw": (
         "rlaif/stages/human_pairs.py",
         "frozen=first.frozen,",
         "frozen=False,",
+    ),
+    "ratings-of-nobody-are-one-persons": (
+        "rlaif/stages/human_pairs.py",
+        "if label.second_id is None and not label.criterion and label.rater:",
+        "if label.second_id is None and not label.criterion:",
+    ),
+    "the-first-word-counts": (
+        "rlaif/stages/last_words.py",
+        "last = {_thing(label): label.id for label in found}",
+        "last = {_thing(label): label.id for label in reversed(found)}",
+    ),
+    "a-cycle-hears-words-taken-back": (
+        "rlaif/cycle/calibrating.py",
+        "for x in last_words(ctx.ledger.human_labels())",
+        "for x in ctx.ledger.human_labels()",
+    ),
+    "attacked-words-are-found-again": (
+        "rlaif/feedback.py",
+        "for c in reversed(said) if not _attacked(c)}",
+        "for c in reversed(said)}",
     ),
     "a-rating-against-itself": (
         "rlaif/stages/human_pairs.py",
