@@ -169,7 +169,8 @@ class JudgingConfig(Section):
     max_disagreement: Share = Field(
         0.5,
         description="quarantine when several judges are further apart than this, in bits "
-        "(Jensen-Shannon divergence: two that are sure of opposite sides are 1 bit apart)",
+        "(Jensen-Shannon divergence: two that are sure of opposite sides are 1 bit apart): all "
+        "criteria together, or on whether a single veto is broken",
     )
     outlier_distance: Share = Field(
         0.5,
@@ -190,7 +191,8 @@ class JudgingConfig(Section):
     flip_threshold: Share = Field(
         0.0,
         description="quarantine when the two orders' P(first better) fall on different sides of "
-        "0.5 and differ by more than this: 0 holds back every pair that flips, 1 none",
+        "0.5 and differ by more than this: 0 holds back every pair that flips, 1 none; in a list, "
+        "between the rankings in which one was shown first and those in which the other was",
     )
 
 

@@ -8,7 +8,7 @@ is better (Lee et al. 2023: each pair is judged in both orders, the distribution
 kept within ``clamp`` and ``1 - clamp`` (Bai et al. 2022, Constitutional AI: 0.4 to 0.6 after a
 chain of thought, whose probabilities come out too sure). ``w`` is ``pairwise_weight``; it is 0
 where no judge criterion has a weight, and where exactly one of the two answers broke a veto, since
-then the rubric has decided.
+then the rubric has decided. It is 1 beside a quarantined score.
 """
 
 import math
@@ -24,6 +24,7 @@ from rlaif.judges.weighing import (
     JudgedPair,
     VerdictSettings,
     criteria_to_compare,
+    flip,
     split_jury,
     weigh,
 )
@@ -115,8 +116,8 @@ def pair_verdict(
     The pair is quarantined when the judge's two orders, all criteria together, fall on different
     sides of one half and differ by more than ``flip_threshold``, when the jurors are further
     apart than ``max_disagreement``, or when one of them stands alone, unless a veto decides it;
-    when it is labelled by ratings alone and one of these is; and when a comparison holds no
-    verdict, which leaves it unscored too.
+    when a score is quarantined that decides it, or may hide a veto (``weigh``); and when a
+    comparison holds no verdict, which leaves it unscored too.
 
     Args:
         rubric: The rubric.
@@ -139,7 +140,7 @@ def pair_verdict(
     if criteria and first.text != second.text:
         orders = _Orders.of(criteria, (completions, completions[::-1]), judgements)
         judged = orders.judged(settings, split_jury(settings, disagreement, outliers))
-    return weigh(settings, completions, scores, judged, disagreement)
+    return weigh(rubric, settings, completions, scores, judged, disagreement)
 
 
 def orders_by_criterion(
@@ -221,7 +222,8 @@ class _Orders:
         """Return what both orders say together, doubted where they flip or the jury is split."""
         if self.unscored:
             return JudgedPair(unscored=tuple(self.unscored))
-        doubts = (self.flip(settings.flip_threshold), split)
+        gaps = {c.name: abs(self._forward[c.name] - self._backward[c.name]) for c in self._criteria}
+        doubts = (flip(settings.flip_threshold, self.forward, self.backward, gaps), split)
         return JudgedPair(
             p_first=(self.forward + self.backward) / 2.0,
             p_forward=clipped(self.forward),
@@ -243,18 +245,6 @@ class _Orders:
     @property
     def backward(self) -> float:
         return self._mean(self._backward)
-
-    def flip(self, threshold: float) -> str | None:
-        """Say how far the verdict flips with the order, where that is over the threshold."""
-        forward, backward = self.forward, self.backward
-        sides_differ = (forward - 0.5) * (backward - 0.5) < 0.0
-        if not sides_differ or abs(forward - backward) <= threshold:
-            return None
-        gaps = {c.name: abs(self._forward[c.name] - self._backward[c.name]) for c in self._criteria}
-        return (
-            f"the verdict flips with the order: P(first better) is {forward:.2f} shown first, "
-            f"{backward:.2f} shown second, most of all under {max(gaps, key=gaps.__getitem__)}"
-        )
 
     def _mean(self, values: Mapping[str, float]) -> float:
         total = math.fsum(c.weight for c in self._criteria)

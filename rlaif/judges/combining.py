@@ -6,7 +6,7 @@ verdict per criterion and order. With a single judge nothing is merged and nothi
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from itertools import groupby
+from itertools import compress, groupby
 from typing import Literal, NamedTuple
 
 from rlaif.intervals import clipped
@@ -44,11 +44,14 @@ class Merged(NamedTuple):
         disagreement: The jurors' divergence in bits, its mean over the item's questions weighted by
             criterion; None where no question has two opinions.
         outliers: Who stood apart, on any question that can change a label.
+        vetoes: By criterion with a veto, the jurors' divergence in bits on whether the answer
+            breaks it, whatever the criterion weighs.
     """
 
     judgements: list[Judgement]
     disagreement: float | None
     outliers: tuple[Outlier, ...]
+    vetoes: Mapping[str, float]
 
 
 class _Question(NamedTuple):
@@ -64,6 +67,23 @@ class _Question(NamedTuple):
     @property
     def opinions(self) -> dict[str, Opinion | None]:
         return {j.judge: opinion_of(j.verdict, self.levels) for j in self.judgements}
+
+    @property
+    def veto_disagreement(self) -> float | None:
+        """How far the jurors are apart on whether the veto is broken; None where none can be.
+
+        Their opinions are those on the levels, shared out below the threshold and above it.
+        """
+        if not self.criterion.veto or self.judgements[0].kind != "pointwise":
+            return None
+        top = self.levels - 1
+        broken = [self.criterion.broken_by(level / top) for level in range(self.levels)]
+        return disagreement(
+            {
+                name: said and (below := math.fsum(compress(said, broken)), 1.0 - below)
+                for name, said in self.opinions.items()
+            }
+        )
 
 
 def merge(
@@ -184,6 +204,7 @@ def _merged(
     judgements: list[Judgement] = []
     parts: list[tuple[float, float]] = []
     alone: set[Outlier] = set()
+    vetoes: dict[str, float] = {}
     for found in item:
         if isinstance(found, Judgement):
             judgements.append(found)
@@ -193,9 +214,12 @@ def _merged(
         if found.criterion.weight > 0.0 or found.criterion.veto:
             apart_from_all = outliers(found.opinions, outlier_distance)
             alone.update(Outlier(name, found.criterion.name) for name in apart_from_all)
+        on_veto = found.veto_disagreement
+        if on_veto is not None:
+            vetoes[found.criterion.name] = on_veto
         apart = disagreement(found.opinions)
         if apart is not None:
             parts.append((found.criterion.weight, apart))
     weight = math.fsum(w for w, _ in parts)
     total = math.fsum(w * apart for w, apart in parts)
-    return Merged(judgements, total / weight if weight else None, tuple(sorted(alone)))
+    return Merged(judgements, total / weight if weight else None, tuple(sorted(alone)), vetoes)

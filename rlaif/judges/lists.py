@@ -24,6 +24,7 @@ from rlaif.judges.weighing import (
     JudgedPair,
     VerdictSettings,
     criteria_to_compare,
+    flip,
     split_jury,
     weigh,
 )
@@ -84,8 +85,9 @@ def list_verdicts(
     """Combine scores and rankings into P(first is better) of every pair of a list.
 
     An order that no more than half of the jurors have ranked leaves every pair unscored. Where the
-    orders' rankings agree less than ``list_min_tau`` the whole list is quarantined, but for pairs
-    that a veto decides.
+    orders' rankings agree less than ``list_min_tau`` the whole list is quarantined; elsewhere a
+    pair is that flips by ``flip_threshold`` between the rankings in which its first was shown
+    before its second and the others. Pairs that a veto decides are not.
 
     Args:
         rubric: The rubric.
@@ -106,7 +108,7 @@ def list_verdicts(
     said = _Said(criteria, [answer.id for answer in answers], judgements)
     doubt = None if said.unscored else said.contradiction(settings.list_min_tau)
     return [
-        weigh(settings, pair, (scores[pair[0].id], scores[pair[1].id]), judged, apart)
+        weigh(rubric, settings, pair, (scores[pair[0].id], scores[pair[1].id]), judged, apart)
         for pair in combinations(answers, 2)
         for judged, apart in [said.of_pair(settings, (pair[0].id, pair[1].id), doubt)]
     ]
@@ -163,6 +165,11 @@ class _Rankings:
         """P(first is better) by the rankings in which it was shown before the other, or after."""
         kept = [r for r in self._ranked if _is_above(pair, r.shown) == first]
         return self._fit(kept).p_beats(*pair) if kept else None
+
+    def gap(self, pair: Pair) -> float:
+        """How far a pair's two halves are apart, 0 where one of them holds no ranking."""
+        before, after = self.p_shown(pair, first=True), self.p_shown(pair, first=False)
+        return 0.0 if before is None or after is None else abs(before - after)
 
     @cached_property
     def tau(self) -> float | None:
@@ -224,12 +231,17 @@ class _Said:
             return JudgedPair(unscored=tuple(self.unscored)), None
         apart = self._mean(lambda c: c.apart(pair))
         alone = [o for c in self._criteria for o in c.outliers(pair, settings.outlier_distance)]
-        reasons = [reason for reason in (doubt, split_jury(settings, apart, alone)) if reason]
+        forward = self._mean(lambda c: c.p_shown(pair, first=True))
+        backward = self._mean(lambda c: c.p_shown(pair, first=False))
+        flips = doubt  # a list whose orders contradict each other says no more of its pairs
+        if doubt is None and forward is not None and backward is not None:
+            gaps = {c.name: c.gap(pair) for c in self._criteria}
+            flips = flip(settings.flip_threshold, forward, backward, gaps)
         judged = JudgedPair(
             p_first=_weighted([(c.weight, c.p_first(pair)) for c in self._criteria]),
-            p_forward=self._mean(lambda c: c.p_shown(pair, first=True)),
-            p_backward=self._mean(lambda c: c.p_shown(pair, first=False)),
-            doubt="; ".join(reasons) or None,
+            p_forward=forward,
+            p_backward=backward,
+            doubt="; ".join(filter(None, (flips, split_jury(settings, apart, alone)))) or None,
         )
         return judged, apart
 

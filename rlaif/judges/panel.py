@@ -207,7 +207,9 @@ class RubricJudge:
                 self.rubric, main_of(answer), found.judgements, found.disagreement, doubt
             )
             for (_, answer), found in zip(items, self._merge(judged), strict=True)
-            for doubt in [split_jury(self.settings, found.disagreement, found.outliers)]
+            for doubt in [
+                split_jury(self.settings, found.disagreement, found.outliers, found.vetoes)
+            ]
         ]
 
     def pair_verdicts(

@@ -6,7 +6,7 @@ See ``aggregation`` for what ``P_judge`` is of compared pairs, ``lists`` for tho
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -15,6 +15,9 @@ from rlaif.intervals import clipped
 from rlaif.judges.combining import Combine, Outlier
 from rlaif.judges.rubric import JudgeCriterion, Rubric
 from rlaif.records import Completion, CompletionScore, PairVerdict
+
+# Nearer to one half than this is even: fits of worths end within it.
+EVEN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def criteria_to_compare(rubric: Rubric, settings: VerdictSettings) -> tuple[Judg
 
 
 def weigh(
+    rubric: Rubric,
     settings: VerdictSettings,
     completions: tuple[Completion, Completion],
     scores: tuple[CompletionScore, CompletionScore],
@@ -108,7 +112,12 @@ def weigh(
 ) -> PairVerdict:
     """Weigh what the judge says of a pair against the two scores.
 
+    Beside a quarantined score the judge's own word counts alone. It cannot tell whether a veto is
+    broken, so under a rubric with a veto that a judge rates such a pair is quarantined too; so is
+    one that scores alone decide.
+
     Args:
+        rubric: The rubric.
         settings: Weights and temperature.
         completions: First and second.
         scores: Their scores.
@@ -130,33 +139,74 @@ def weigh(
         )
     decided = (scores[0].vetoed_by is None) != (scores[1].vetoed_by is None)
     weight = settings.pairwise_weight if judged and not decided else 0.0
+    doubted = _doubt_of(scores)
+    if weight > 0.0 and doubted is not None:
+        weight = 1.0
     judged = judged or JudgedPair()
+    doubts = [judged.doubt] if weight > 0.0 else []
+    if weight == 0.0 or any(c.veto for c in rubric.judge_criteria):
+        doubts.append(doubted)
     p_judge = min(max(judged.p_first, settings.clamp), 1.0 - settings.clamp)
     p_scores = p_from_scores(
         scores[0].score or 0.0, scores[1].score or 0.0, settings.score_temperature
     )
-    by_ratings = None if decided else _doubt_of(scores)
     return PairVerdict(
         first_id=first.id,
         second_id=second.id,
         p_first=clipped((1.0 - weight) * p_scores + weight * p_judge),
         p_forward=judged.p_forward,
         p_backward=judged.p_backward,
-        quarantined=judged.doubt if weight > 0.0 else by_ratings,
+        quarantined="; ".join(filter(None, doubts)) or None,
         disagreement=disagreement,
     )
 
 
-def split_jury(
-    settings: VerdictSettings, disagreement: float | None, outliers: Sequence[Outlier] = ()
+def flip(
+    threshold: float, forward: float, backward: float, gaps: Mapping[str, float]
 ) -> str | None:
-    """Say how far the jurors are apart on something, if too far, and who stands alone on it."""
+    """Say how far a pair's verdict flips with the order, where that is over the threshold.
+
+    Args:
+        threshold: How far P(first is better) may be apart on different sides of one half.
+        forward: P(first is better) with the first shown first, all criteria together.
+        backward: The same with the first shown second.
+        gaps: By criterion, how far the two are apart.
+    """
+    sides_differ = min(forward, backward) < 0.5 - EVEN and max(forward, backward) > 0.5 + EVEN
+    if not sides_differ or abs(forward - backward) <= threshold:
+        return None
+    return (
+        f"the verdict flips with the order: P(first better) is {forward:.2f} shown first, "
+        f"{backward:.2f} shown second, most of all under {max(gaps, key=gaps.__getitem__)}"
+    )
+
+
+def split_jury(
+    settings: VerdictSettings,
+    disagreement: float | None,
+    outliers: Sequence[Outlier] = (),
+    vetoes: Mapping[str, float] | None = None,
+) -> str | None:
+    """Say how far the jurors are apart on something, if too far, and who stands alone on it.
+
+    Args:
+        settings: What is too far.
+        disagreement: All criteria together, in bits.
+        outliers: Who stands alone.
+        vetoes: By criterion, how far they are apart on whether its veto is broken, in bits.
+    """
     told = []
     if disagreement is not None and disagreement > settings.max_disagreement:
         told.append(
             f"the jury is split: its verdicts are {disagreement:.2f} bits apart, over "
             f"{settings.max_disagreement:.2f}"
         )
+    told += [
+        f"the jury is split on the veto {criterion}: its verdicts on whether it is broken are "
+        f"{apart:.2f} bits apart, over {settings.max_disagreement:.2f}"
+        for criterion, apart in (vetoes or {}).items()
+        if apart > settings.max_disagreement
+    ]
     under: dict[str, list[str]] = {}
     for juror, criterion in outliers:
         under.setdefault(juror, []).append(criterion)

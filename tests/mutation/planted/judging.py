@@ -137,12 +137,12 @@ FAULTS = {
         "return min(mean, 1.0), broken",
     ),
     "every-flip-is-quarantined": (
-        "rlaif/judges/aggregation.py",
+        "rlaif/judges/weighing.py",
         "if not sides_differ or abs(forward - backward) <= threshold:",
         "if not sides_differ:",
     ),
     "orders-apart-on-one-side-are-a-flip": (
-        "rlaif/judges/aggregation.py",
+        "rlaif/judges/weighing.py",
         "if not sides_differ or abs(forward - backward) <= threshold:",
         "if abs(forward - backward) <= threshold:",
     ),
@@ -173,8 +173,23 @@ FAULTS = {
     ),
     "a-doubt-that-decides-nothing-quarantines": (
         "rlaif/judges/weighing.py",
-        "quarantined=judged.doubt if weight > 0.0 else by_ratings,",
-        "quarantined=judged.doubt or by_ratings,",
+        "doubts = [judged.doubt] if weight > 0.0 else []",
+        "doubts = [judged.doubt]",
+    ),
+    "what-a-veto-decides-is-beyond-doubt": (
+        "rlaif/judges/weighing.py",
+        "    doubted = _doubt_of(scores)\n",
+        "    doubted = None if decided else _doubt_of(scores)\n",
+    ),
+    "a-rating-in-doubt-has-half-a-say": (
+        "rlaif/judges/weighing.py",
+        "    if weight > 0.0 and doubted is not None:\n        weight = 1.0\n",
+        "",
+    ),
+    "a-comparison-settles-a-veto-in-doubt": (
+        "rlaif/judges/weighing.py",
+        "if weight == 0.0 or any(c.veto for c in rubric.judge_criteria):",
+        "if weight == 0.0:",
     ),
     "a-split-jury-by-the-threshold-of-flips": (
         "rlaif/judges/weighing.py",
@@ -205,6 +220,16 @@ FAULTS = {
         "rlaif/judges/combining.py",
         "return Merged(judgements, total / weight if weight else None, tuple",
         "return Merged(judgements, max(apart for _, apart in parts) if weight else None, tuple",
+    ),
+    "a-split-on-a-veto-needs-weight": (
+        "rlaif/judges/combining.py",
+        "        if on_veto is not None:",
+        "        if on_veto is not None and found.criterion.weight > 0.0:",
+    ),
+    "jurors-apart-anywhere-are-split-on-the-veto": (
+        "rlaif/judges/combining.py",
+        "broken = [self.criterion.broken_by(level / top) for level in range(self.levels)]",
+        "broken = [level < top for level in range(self.levels)]",
     ),
     "ratings-err-the-same-both-ways-round": (
         "rlaif/judges/combining.py",
@@ -270,6 +295,11 @@ FAULTS = {
         "rlaif/judges/lists.py",
         "if _is_above(pair, r.shown) == first]",
         "if _is_above(pair, r.shown) != first]",
+    ),
+    "a-lists-pair-may-flip": (
+        "rlaif/judges/lists.py",
+        "if doubt is None and forward is not None and backward is not None:",
+        "if doubt is not None and forward is not None and backward is not None:",
     ),
     "unrelated-rankings-are-borne": (
         "rlaif/judges/lists.py",
