@@ -4,6 +4,10 @@
 step-free curve that fits best (Zadrozny & Elkan 2002). Both are symmetric: where p becomes q,
 1 - p becomes 1 - q, so that a label does not depend on which answer is called the first. For this
 each pair is turned so that p is at least one half; one half stays one half.
+
+Both are fitted on the smoothed targets of Platt (1999), "Probabilistic outputs for support vector
+machines", section 2.2: n labels without an error say (n + 1) / (n + 2), not certainty. What is
+reported of a fit is measured on the outcomes as they are.
 """
 
 import math
@@ -116,6 +120,10 @@ def fit_calibration(
         method: ``temperature`` needs few labels; ``isotonic`` some hundreds.
         min_labels: The fewest pairs that say something.
 
+    The fit takes each outcome for a little less sure than it is, as if a pair more had come out
+    each way: else a judge that made no error on the labels would become as sure as can be, its
+    narrowest labels too. With n pairs this moves a fit by about 1 / n.
+
     Returns:
         The calibration; or the reason why there is none: too few pairs, none with a side (all
         judged even), or a temperature that runs to its bound, as it does where a judge is no better
@@ -197,10 +205,11 @@ def _fit_temperature(
 ) -> Calibration | Uncalibrated:
     kept = np.minimum(p, 1.0 - CLAMP)
     odds = np.log(kept / (1.0 - kept))
+    target = _smoothed(outcome, weight)
 
     def loss(log_temperature: float) -> float:
         value = odds * math.exp(-log_temperature)
-        return float(weight @ (np.logaddexp(0.0, value) - outcome * value) / weight.sum())
+        return float(weight @ (np.logaddexp(0.0, value) - target * value) / weight.sum())
 
     bounds = (math.log(COOLEST), math.log(WARMEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-9})
@@ -216,6 +225,7 @@ def _fit_isotonic(
 ) -> Calibration | Uncalibrated:
     """Fit the monotone curve; equal p are one point, and it does not fall below one half.
 
+    Smoothing targets on a line smooths the curve alike, so that comes last: one half stays exact.
     The best curve under a bound is the best curve, clipped at the bound. So this is the upper half
     of the isotonic regression on all pairs and all pairs swapped.
     """
@@ -225,11 +235,22 @@ def _fit_isotonic(
     values = np.clip(isotonic_regression(mean, weights=mass).x, 0.5, 1.0)
     if values[-1] == 0.5:
         return Uncalibrated(reason=_how_right(outcome, weight))
-    knots = [(0.5, 0.5)] + [(float(a), float(b)) for a, b in zip(places, values, strict=True)]
+    smoothed = _smoothed(values, weight)
+    knots = [(0.5, 0.5)] + [(float(a), float(b)) for a, b in zip(places, smoothed, strict=True)]
     inner = range(1, len(knots) - 1)
     level = {i for i in inner if knots[i - 1][1] == knots[i][1] == knots[i + 1][1]}
     kept = tuple(knot for i, knot in enumerate(knots) if i not in level)
     return Calibration(method="isotonic", knots=kept, labels=labels)
+
+
+def _smoothed(outcome: Array, weight: Array) -> Array:
+    """Return Platt's targets (n + 1) / (n + 2) for 1 and 1 / (n + 2) for 0, on a line between.
+
+    Of all pairs and all pairs swapped half come out each way, so both sides have the same n: the
+    pairs, in Kish's effective number, which the scale of weights does not change.
+    """
+    effective = float(weight.sum() ** 2 / (weight @ weight))
+    return 0.5 + (outcome - 0.5) * (effective / (effective + 2.0))
 
 
 def _how_right(outcome: Array, weight: Array) -> str:
