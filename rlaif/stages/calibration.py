@@ -295,7 +295,8 @@ def _fitting_pairs(
 ) -> tuple[list[LabelledPair], list[LabelledPair]]:
     """Return unfrozen pairs with the judge's label from its comparison, and from its ratings.
 
-    Those in quarantine are left out of the first: they would not train either.
+    A verdict in quarantine is left out of the first, a pair with a score in quarantine out of the
+    second: they would not train either.
     """
     compared = [
         LabelledPair(verdict.p_first, pair.p_first, pair.weight, pair.prompt_id)
@@ -308,8 +309,9 @@ def _fitting_pairs(
         LabelledPair(p, pair.p_first, pair.weight, pair.prompt_id)
         for pair in human_pairs(labels)
         if not pair.frozen
-        for p in [said.p_of_ratings((pair.first_id, pair.second_id))]
-        if p is not None
+        for names in [(pair.first_id, pair.second_id)]
+        for p in [said.p_of_ratings(names)]
+        if p is not None and all(said.scores[name].quarantined is None for name in names)
     ]
     return compared, rated
 

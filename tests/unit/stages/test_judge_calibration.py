@@ -22,6 +22,7 @@ from rlaif.stages.calibration import (
 )
 
 CONFIG = FeedbackConfig(min_labels=20)
+RIGHT = 29 / 42  # 28 of 40 right, one more counted each way in the fit
 
 
 def score(name: str, value: float | None, **parts: float) -> CompletionScore:
@@ -152,8 +153,8 @@ def test_labels_become_as_sure_as_they_are_right() -> None:
     labels, heard = sure(40, 0.7)
     found = measure(labels, heard).comparison
     assert found.calibration is not None
-    assert found.calibration.apply(0.95) == pytest.approx(0.7, abs=1e-4)
-    assert found.calibration.apply(0.05) == pytest.approx(0.3, abs=1e-4)
+    assert found.calibration.apply(0.95) == pytest.approx(RIGHT, abs=1e-4)
+    assert found.calibration.apply(0.05) == pytest.approx(1 - RIGHT, abs=1e-4)
     assert found.measured is not None
     assert found.measured.log_loss_before == pytest.approx(
         -0.7 * math.log(0.95) - 0.3 * math.log(0.05)
@@ -214,7 +215,7 @@ def test_labels_from_ratings_are_calibrated_for_themselves() -> None:
     both = measure(labels, judged(dict.fromkeys([x.prompt_id for x in labels], 0.95), scores))
     ratings = both.ratings.calibration
     assert ratings is not None
-    assert ratings.apply(1 / (1 + math.exp(-4.0))) == pytest.approx(0.7, abs=1e-3)
+    assert ratings.apply(1 / (1 + math.exp(-4.0))) == pytest.approx(RIGHT, abs=1e-3)
     assert ratings.temperature != both.comparison.calibration.temperature  # type: ignore[union-attr]
     rated = [
         said(
@@ -235,7 +236,7 @@ def test_labels_from_ratings_are_calibrated_for_themselves() -> None:
 def test_isotonic_is_asked_for_by_name() -> None:
     found = measure(*sure(40, 0.7), calibration="isotonic").comparison
     assert found.calibration is not None
-    assert found.calibration.knots[-1] == pytest.approx((0.95, 0.7))
+    assert found.calibration.knots[-1] == pytest.approx((0.95, RIGHT))
 
 
 def test_weights_count_in_the_fit() -> None:
@@ -243,7 +244,9 @@ def test_weights_count_in_the_fit() -> None:
     heavier = [x.model_copy(update={"weight": 1.0 + 3.0 * x.value}) for x in labels]
     found = measure(heavier, heard).comparison
     assert found.calibration is not None
-    assert found.calibration.apply(0.95) == pytest.approx(0.8, abs=1e-4)
+    effective = 100**2 / (20 * 4**2 + 20)  # Kish's
+    expected = (0.8 * effective + 1) / (effective + 2)
+    assert found.calibration.apply(0.95) == pytest.approx(expected, abs=1e-4)
 
 
 def test_order_figures_are_those_of_the_labelled_pairs() -> None:
