@@ -53,7 +53,8 @@ class Drift(Record):
     Attributes:
         found: Whether it has surely fallen by more than is allowed.
         reason: The figures in words, or why there are none.
-        reference: The earlier cycle against which it fell most.
+        reference: The earlier cycle that shows a fall most surely: the change's upper end is the
+            lowest. Where none can tell, the one that shares most prompts.
         change: Of the agreement on the labels that both cycles judged, with its interval.
         labels: How many these are.
         prompts: Their prompts.
@@ -127,8 +128,9 @@ def find_drift(
 ) -> Drift:
     """Compare a measurement with earlier ones, those that ``drift_reference`` leaves.
 
-    What is unscored does not agree here: a judge that fell silent has drifted. Against the best of
-    many measurements chance alone falls a little, so the level is shared among them (Bonferroni).
+    What is unscored does not agree here: a judge that fell silent has drifted. It is held against
+    every one that shares ``FEWEST_PROMPTS`` prompts. Against one of many measurements chance alone
+    falls a little, so the level is shared among these (Bonferroni).
 
     Args:
         now: This cycle's.
@@ -137,33 +139,38 @@ def find_drift(
         max_drift: How far the agreement may fall.
 
     Returns:
-        Drift is found where the upper end of the change's interval is below ``-max_drift``.
+        Drift is found where the upper end of a change's interval is below ``-max_drift``.
     """
     if not now.labels:
         return Drift(found=False, reason="no frozen label: there is nothing to measure drift on")
     changes = _changes(now, earlier)
     if not changes:
         return Drift(found=False, reason="the frozen labels are measured for the first time")
-    reference = min(changes, key=lambda cycle: (_mean(changes[cycle].values()), cycle))
-    change = changes[reference]
-    prompts = len({prompt_of[name] for name in change})
-    seen = Drift(
-        found=False,
-        reason=f"frozen labels of {prompts} prompts, at least {FEWEST_PROMPTS} are needed to tell "
-        "drift from noise",
-        reference=reference,
-        labels=len(change),
-        prompts=prompts,
+    prompts = {c: len({prompt_of[name] for name in change}) for c, change in changes.items()}
+    telling = [cycle for cycle in changes if prompts[cycle] >= FEWEST_PROMPTS]
+    if not telling:
+        most = min(changes, key=lambda cycle: (-prompts[cycle], cycle))
+        return Drift(
+            found=False,
+            reason=f"frozen labels of {prompts[most]} prompts, at least {FEWEST_PROMPTS} are "
+            "needed to tell drift from noise",
+            reference=most,
+            labels=len(changes[most]),
+            prompts=prompts[most],
+        )
+    level = 1.0 - (1.0 - CONFIDENCE) / len(telling)
+    estimates = {cycle: change_of_mean(changes[cycle], prompt_of, level) for cycle in telling}
+    surest = min(telling, key=lambda cycle: (estimates[cycle].high, cycle))
+    estimate, labels = estimates[surest], len(changes[surest])
+    return Drift(
+        found=estimate.high < -max_drift,
+        reason=f"agreement with {labels} frozen labels changed by {estimate.value:+.3f} "
+        f"[{estimate.low:+.3f}, {estimate.high:+.3f}] since cycle {surest}",
+        reference=surest,
+        change=estimate,
+        labels=labels,
+        prompts=prompts[surest],
     )
-    if prompts < FEWEST_PROMPTS:
-        return seen
-    estimate = change_of_mean(change, prompt_of, 1.0 - (1.0 - CONFIDENCE) / len(changes))
-    told = (
-        f"agreement with {len(change)} frozen labels changed by {estimate.value:+.3f} "
-        f"[{estimate.low:+.3f}, {estimate.high:+.3f}] since cycle {reference}"
-    )
-    found = estimate.high < -max_drift
-    return seen.model_copy(update={"found": found, "reason": told, "change": estimate})
 
 
 def change_of_mean(
