@@ -101,7 +101,7 @@ def fate_of(verdict: PairVerdict, config: PreferencesConfig) -> str:
     labels = labels_of_comparisons([verdict])
     if not labels:
         return "quarantined"
-    return "tie" if is_tie(labels[0].label, config) else "trains"
+    return "tie" if is_tie(labels[0].label, config.min_margin) else "trains"
 
 
 def _right(world: World, verdicts: Sequence[PairVerdict]) -> list[bool | None]:

@@ -18,7 +18,8 @@ class EvaluationConfig(Section):
         0.95, description="level of the win rate's interval"
     )
     tie_margin: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(
-        0.05, description="a duel with |P(better) - 0.5| below this is a tie: half a win"
+        0.05,
+        description="a duel with |P(better) - 0.5| below this, or 0, is a tie: half a win",
     )
 
 

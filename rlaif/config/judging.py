@@ -225,7 +225,7 @@ class RevisionConfig(Section):
 class PreferencesConfig(Section):
     """Which judged pairs become training data."""
 
-    min_margin: Share = Field(0.05, description="pairs with |P - 0.5| below this are ties")
+    min_margin: Share = Field(0.05, description="pairs with |P - 0.5| below this, or 0, are ties")
     uncompared: Literal["ratings", "drop"] = Field(
         "ratings",
         description="pairs that were rated but not compared: labelled from the ratings, or dropped",

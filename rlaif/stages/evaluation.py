@@ -16,6 +16,7 @@ from rlaif.models.encoding import encode_apart
 from rlaif.models.loading import LanguageModel
 from rlaif.records import Message, PairVerdict, WinRate
 from rlaif.rl import MeanKL, Rollout, k1, mean_and_error, sequence_kl
+from rlaif.stages.preferences import is_tie
 
 RIDGE = 1e-2
 KL_BATCH = 32
@@ -172,7 +173,7 @@ def _outcome(verdict: PairVerdict, tie_margin: float) -> float:
     p_first = verdict.p_first
     if p_first is None or verdict.quarantined is not None:
         return 0.5
-    if p_first == 0.5 or abs(p_first - 0.5) < tie_margin:
+    if is_tie(p_first, tie_margin):
         return 0.5
     return 1.0 if p_first > 0.5 else 0.0
 

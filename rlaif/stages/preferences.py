@@ -203,9 +203,9 @@ def make_preferences(
     ]
 
 
-def is_tie(label: float, config: PreferencesConfig) -> bool:
-    """Return whether a pair with this P(first is better) is a tie."""
-    return abs(label - 0.5) < config.min_margin
+def is_tie(p_first: float, margin: float) -> bool:
+    """Return whether P(first is better) is within a margin of one half; exactly even always is."""
+    return p_first == 0.5 or abs(p_first - 0.5) < margin
 
 
 def preference_split(prompt_id: str, heldout_share: float) -> Literal["train", "heldout"]:
@@ -224,7 +224,7 @@ def _names(pair: LabelledPair) -> tuple[str, ...]:
 
 
 def _tied(pair: LabelledPair, config: PreferencesConfig) -> bool:
-    return is_tie(pair.label, config)
+    return is_tie(pair.label, config.min_margin)
 
 
 def _usable_score(scores: Mapping[str, CompletionScore], completion: Completion) -> float | None:

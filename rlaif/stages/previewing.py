@@ -230,7 +230,7 @@ def outcome_of(verdict: PairVerdict, margins: PreferencesConfig) -> Outcome:
         return "unscored"
     if verdict.quarantined is not None:
         return "quarantined"
-    if is_tie(verdict.p_first, margins):
+    if is_tie(verdict.p_first, margins.min_margin):
         return "tie"
     return "first" if verdict.p_first > 0.5 else "second"
 
