@@ -101,7 +101,7 @@ WATCHERS = {
             ("marked_errors", "marked_errors"),
             ("second_asking", "second_asking"),
             ("budget", "budget"),
-            ("calibration", "calibration"),
+            ("calibration", "calibration", "calibration_without_errors"),
             ("fencing", "fencing"),
             ("rendering", "rendering", "rendered_fences", "own_templates"),
             ("messages", "rendering", "rendered_fences"),
@@ -128,7 +128,7 @@ WATCHERS = {
     },
     **{
         f"rlaif/stages/{file}.py": (f"tests/unit/stages/test_{file}.py",)
-        for file in ("drift", "last_words", "ranked_lists", "revision")
+        for file in ("last_words", "ranked_lists", "revision")
     },
     "rlaif/stages/human_pairs.py": (
         "tests/unit/stages/test_human_pairs.py",
@@ -136,6 +136,18 @@ WATCHERS = {
     ),
     "rlaif/feedback.py": ("tests/unit/ledger/test_labels_mended.py",),
     "rlaif/cycle/calibrating.py": ("tests/cycle/test_replaced_labels.py",),
+    "rlaif/stages/drift.py": (
+        "tests/unit/stages/test_drift.py",
+        "tests/unit/stages/test_drift_references.py",
+    ),
+    "rlaif/stages/calibration.py": (
+        "tests/unit/stages/test_judge_calibration.py",
+        "tests/unit/stages/test_calibration_quarantine.py",
+    ),
+    "rlaif/stages/preferences.py": (
+        "tests/unit/stages/test_preferences.py",
+        "tests/unit/stages/test_even_pairs.py",
+    ),
     **{
         f"rlaif/stages/{file}.py": (
             f"tests/unit/stages/test_{file}.py",

@@ -41,4 +41,14 @@ FAULTS = {
         "np.tanh(gap / scale)",
         "np.tanh((gap - gap.mean()) / scale)",
     ),
+    "ratings-in-quarantine-calibrate": (
+        "rlaif/stages/calibration.py",
+        "        if p is not None and all(said.scores[name].quarantined is None for name in names)\n",
+        "        if p is not None\n",
+    ),
+    "exactly-even-is-a-win-of-the-second": (
+        "rlaif/stages/preferences.py",
+        "return p_first == 0.5 or abs(p_first - 0.5) < margin",
+        "return abs(p_first - 0.5) < margin",
+    ),
 }

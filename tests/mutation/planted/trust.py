@@ -11,6 +11,21 @@ FAULTS = {
         "(1.0 - p, 1.0 - outcome) for p, outcome, *_",
         "(1.0 - p, outcome) for p, outcome, *_",
     ),
+    "a-temperature-without-smoothing": (
+        "rlaif/judges/calibration.py",
+        "    target = _smoothed(outcome, weight)\n",
+        "    target = outcome\n",
+    ),
+    "a-curve-without-smoothing": (
+        "rlaif/judges/calibration.py",
+        "smoothed = _smoothed(values, weight)",
+        "smoothed = values",
+    ),
+    "heavy-labels-need-no-smoothing": (
+        "rlaif/judges/calibration.py",
+        "float(weight.sum() ** 2 / (weight @ weight))",
+        "float(weight.sum())",
+    ),
     "a-group-on-both-sides-of-a-fit": (
         "rlaif/judges/calibration.py",
         'groups = [pair.group or f"\\x00{index}" for index, pair in enumerate(pairs)]',
@@ -209,8 +224,8 @@ FAULTS = {
     ),
     "a-fall-that-may-be-chance-is-drift": (
         "rlaif/stages/drift.py",
-        "found = estimate.high < -max_drift",
-        "found = estimate.value < -max_drift",
+        "found=estimate.high < -max_drift",
+        "found=estimate.value < -max_drift",
     ),
     "labels-of-a-prompt-vary-alone": (
         "rlaif/stages/drift.py",
@@ -254,7 +269,7 @@ FAULTS = {
     ),
     "each-cycle-at-the-full-level": (
         "rlaif/stages/drift.py",
-        "1.0 - (1.0 - CONFIDENCE) / len(changes)",
+        "1.0 - (1.0 - CONFIDENCE) / len(telling)",
         "CONFIDENCE",
     ),
     "all-labels-measure": (
@@ -284,8 +299,18 @@ FAULTS = {
     ),
     "the-least-fall-counts": (
         "rlaif/stages/drift.py",
-        "reference = min(changes,",
-        "reference = max(changes,",
+        "surest = min(telling,",
+        "surest = max(telling,",
+    ),
+    "the-lowest-mean-hides-a-sure-fall": (
+        "rlaif/stages/drift.py",
+        "(estimates[cycle].high, cycle)",
+        "(estimates[cycle].value, cycle)",
+    ),
+    "cycles-of-few-prompts-tell": (
+        "rlaif/stages/drift.py",
+        "if prompts[cycle] >= FEWEST_PROMPTS]",
+        "if prompts[cycle] >= 2]",
     ),
     "the-heavier-rating-weighs": (
         "rlaif/stages/human_pairs.py",
