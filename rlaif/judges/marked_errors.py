@@ -5,7 +5,10 @@
 
 or the one line ``No errors``. A reply that states neither, or both, or a line that begins with
 ``Error:`` and is not as above, is unscored as a whole: an error that could not be read is not one
-fewer. A span that is not in the answer keeps its place in the list, with the reason.
+fewer. ``No errors`` is not believed either beside errors that are listed in another form: under a
+heading such as ``Errors:``, or as ``"SPAN" - WHY`` alone. A line that begins with ``>`` quotes what
+the judge was shown and states nothing. A span that is not in the answer keeps its place in the
+list, with the reason.
 """
 
 import bisect
@@ -20,10 +23,12 @@ from rlaif.text import quoted
 QUOTES = {'"': '"', "\u201c": "\u201d", "\u300c": "\u300d", "\u300e": "\u300f", "\u00ab": "\u00bb"}
 MAX_READINGS = 16
 
-_BULLET = r"[\s*_#>-]*(?:\d+[.)][\s*_]*)?"
+_BULLET = r"[\s*_#-]*(?:\d+[.)][\s*_]*)?"
 _LINE = re.compile(
     rf"{_BULLET}error[\s*_]*\d*[\s*_]*[:\uff1a][\s*_]*(.*)", re.IGNORECASE | re.ASCII
 )
+_HEADING = re.compile(rf"{_BULLET}errors?[\s*_\w]*[:\uff1a][\s*_]*(.*)", re.IGNORECASE | re.ASCII)
+_ITEM = re.compile(r"\s*(?:[-*\u2022]\s|\d+[.)])(.*)")
 _NONE = re.compile(rf"{_BULLET}no errors?[\s*_.\u3002]*", re.IGNORECASE | re.ASCII)
 _DASH = re.compile(r"[\s*_]*[-\u2013\u2014:\uff1a]+\s*(?=\S)")
 
@@ -56,6 +61,8 @@ def parse_marked_errors(reply: str, answer: str) -> tuple[MarkedError, ...] | Un
         seen = f"{len(marked)} 'Error:' lines and {none} 'No errors'" if none else "no error line"
         expected = "'Error: \"SPAN\" - WHY' lines, or one 'No errors'"
         return Unscored(reason=f"{seen} in the reply, expected {expected}")
+    if none and (listed := _listed(lines)) is not None:
+        return Unscored(reason=f"'No errors' beside {quoted(listed)} in the reply")
     finder = _Finder(answer)
     found: list[MarkedError] = []
     for said in marked:
@@ -64,6 +71,18 @@ def parse_marked_errors(reply: str, answer: str) -> tuple[MarkedError, ...] | Un
             return Unscored(reason=f"the error is {quoted(said)}, not '\"SPAN\" - WHY'")
         found.append(finder.locate(splits))
     return tuple(found)
+
+
+def _listed(lines: Sequence[str]) -> str | None:
+    """Return the first line that lists an error without the word before it; None without such."""
+    headed = False
+    for line in lines:
+        heading, item = _HEADING.fullmatch(line), _ITEM.fullmatch(line)
+        said = (heading[1] if heading else item[1] if item else line).strip()
+        if _splits(said) or (headed and item and said and not _NONE.fullmatch(line)):
+            return line.strip()
+        headed = (heading is not None and not said) or (headed and not line.strip())
+    return None
 
 
 def _splits(said: str) -> list[tuple[str, str]]:

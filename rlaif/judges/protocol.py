@@ -80,11 +80,14 @@ class JudgeReply:
         call: The raw exchange, with label probabilities where the backend gives them; None where
             the request was never sent.
         failure: Why there can be no verdict, or None.
+        unreadable: Whether that lies in the words that came, which another asking may mend, and
+            not in how they came.
     """
 
     critique: str
     call: JudgeCall | None
     failure: str | None = None
+    unreadable: bool = False
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ FEW = 4
 class AskedTwice:
     """A judge that is asked a second time about what it could not be understood on, and no third.
 
-    A reply that failed on its way is not asked for again: that is the sender's business. Where the
-    second reply holds no verdict either, the judgement is unscored with both reasons.
+    A reply that failed on its way is not asked for again: that is the sender's business. One whose
+    words cannot be read is, be they JSON, or cut off. Where the second reply holds no verdict
+    either, the judgement is unscored with both reasons.
 
     Args:
         judge: The judge; equal requests with another ``attempt`` must be new questions to it.
@@ -76,7 +77,7 @@ class AskedTwice:
         )
 
     def _not_understood(self, request: JudgeRequest, reply: JudgeReply) -> str | None:
-        if reply.call is None or reply.failure is not None:
+        if reply.call is None or (reply.failure is not None and not reply.unreadable):
             return None
         verdict = verdict_of(request, reply, self._min_label_mass)
         return verdict.reason if isinstance(verdict, Unscored) else None

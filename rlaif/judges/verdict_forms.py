@@ -7,6 +7,8 @@ A form names one or more ways, and a reply is read by all that it names:
     whole = "Output ({label})"                 the reply is nothing else
     labels = { a = "A", b = "B" }              what the judge writes -> the protocol's label
 
+A line that begins with ``>`` states nothing: a judge quotes so what it was shown.
+
 All that a reply states has to name one and the same label, else it is unscored with the reason.
 Without ``labels`` a judge writes the protocol's labels themselves. ``form.toml`` in a template's
 folder may have the tables ``pairwise``, ``pointwise`` and ``listwise``; what it does not declare
@@ -25,7 +27,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from rlaif.records import Record, Unscored
-from rlaif.text import CJK, quoted
+from rlaif.text import CJK, quoted, word_spans
 from rlaif.toml_source import read_toml
 
 PLACE = "{label}"
@@ -33,6 +35,7 @@ FILE = "form.toml"
 
 _LEFT = "*_\"'`([{ \t\r"
 _RIGHT = "*_\"'`)]}.\u3002 \t\r"
+_QUOTE = re.compile(r"^[^\S\n]*>.*$", re.MULTILINE)
 _JOINED = rf"[^\W_{CJK}]"  # of a word that goes on; Chinese puts no spaces between its words
 # A statement ends where no word, decimal, fraction or compound goes on.
 _ENDS = rf"(?!{_JOINED}|[.,:/\u2044\u2215]\d|[-'\u2019]{_JOINED})"
@@ -187,11 +190,21 @@ def label_place(
     if form.cue is not None:
         places += [_inner(start, said) for start, said in _cued_matches(reply, form.cue)]
     if form.phrase is not None:
-        places += [m.span(1) for m in _phrase_pattern(form.phrase, tuple(spoken)).finditer(reply)]
+        places += [
+            m.span(1) for m in _phrase_pattern(form.phrase, tuple(spoken)).finditer(_own(reply))
+        ]
     if form.whole is not None:
         match = _whole_pattern(form.whole, tuple(spoken)).fullmatch(reply)
         places += [match.span(1)] if match else []
     return max(places)
+
+
+def goes_on(reply: str, place: tuple[int, int], form: VerdictForm = DEFAULT) -> bool:
+    """Tell whether a reply has words after it stated its label at a place."""
+    rest = reply[place[1] :]
+    for pattern in (form.phrase, form.whole):
+        rest = rest.removeprefix(pattern.partition(PLACE)[2]) if pattern is not None else rest
+    return bool(word_spans(rest))
 
 
 def _inner(start: int, said: str) -> tuple[int, int]:
@@ -239,10 +252,15 @@ def read_ranking(
 
 def before_ranking(reply: str, form: VerdictForm = RANKING) -> str:
     """Return a judge's words before its first ranking line; all of them where there is none."""
+    return around_ranking(reply, form)[0]
+
+
+def around_ranking(reply: str, form: VerdictForm = RANKING) -> tuple[str, str]:
+    """Return a judge's words before its first ranking line, and those after it."""
     lines = reply.split("\n")
     pattern = _cue_pattern(form.cue or "")
     at = next((i for i, line in enumerate(lines) if pattern.fullmatch(line)), len(lines))
-    return "\n".join(lines[:at])
+    return "\n".join(lines[:at]), "\n".join(lines[at + 1 :])
 
 
 def _cued(reply: str, cue: str) -> list[str]:
@@ -271,17 +289,22 @@ def _patterned(reply: str, form: VerdictForm, spoken: tuple[str, ...]) -> list[s
     """Return what stands in the places of the form's phrase and of its short form."""
     said: list[str] = []
     if form.phrase is not None:
-        said += _phrase_pattern(form.phrase, spoken).findall(reply)
+        said += _phrase_pattern(form.phrase, spoken).findall(_own(reply))
     if form.whole is not None:
         match = _whole_pattern(form.whole, spoken).fullmatch(reply)
         said += [match.group(1)] if match else []
     return said
 
 
+def _own(reply: str) -> str:
+    """Return a reply with blanks for the lines that quote, every other character in its place."""
+    return _QUOTE.sub(lambda match: " " * len(match[0]), reply)
+
+
 @lru_cache(maxsize=64)
 def _cue_pattern(cue: str) -> re.Pattern[str]:
     words = r"[ \t]+".join(map(re.escape, cue.split()))
-    return re.compile(rf"[\s*_#>]*{words}[\s*_]*[:\uff1a](.*)", re.IGNORECASE | re.ASCII)
+    return re.compile(rf"[\s*_#]*{words}[\s*_]*[:\uff1a](.*)", re.IGNORECASE | re.ASCII)
 
 
 @lru_cache(maxsize=64)

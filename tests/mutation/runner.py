@@ -90,7 +90,7 @@ WATCHERS = {
         f"rlaif/judges/{file}.py": tuple(f"tests/unit/judges/test_{name}.py" for name in names)
         for file, *names in (
             ("protocol", "protocol", "second_asking", "ranking_judge"),
-            ("verdict_forms", "verdict_forms", "protocol"),
+            ("verdict_forms", "verdict_forms", "quoted_verdicts", "protocol"),
             ("samples", "samples"),
             ("aggregation", "aggregation", "rubric_judge", "panel_failures"),
             ("weighing", "aggregation", "combining", "lists"),
@@ -98,8 +98,8 @@ WATCHERS = {
             ("jury", "jury"),
             ("lists", "lists", "ranking_judge"),
             ("ranking", "ranking"),
-            ("marked_errors", "marked_errors"),
-            ("second_asking", "second_asking"),
+            ("marked_errors", "marked_errors", "quoted_verdicts"),
+            ("second_asking", "second_asking", "unreadable_words"),
             ("budget", "budget"),
             ("calibration", "calibration", "calibration_without_errors"),
             ("fencing", "fencing"),
@@ -123,7 +123,10 @@ WATCHERS = {
             ("calling", "budgeted_judge", "hostile_servers", "busy_servers", "servers_left_out"),
             ("endpoints", "endpoints"),
             ("completion", "completions"),
-            ("answers", "openai_judge", "reply_objects", "drawn_samples", "writing"),
+            (
+                *("answers", "openai_judge", "reply_objects", "drawn_samples", "writing"),
+                "unreadable_replies",
+            ),
         )
     },
     **{

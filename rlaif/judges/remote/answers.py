@@ -16,9 +16,15 @@ from rlaif.judges.remote.completion import Said
 from rlaif.judges.remote.reading import label_probs
 from rlaif.judges.remote.writing import Writing
 from rlaif.judges.samples import NotAJudgementError, read_object
-from rlaif.judges.verdict_forms import label_place, read_label, read_ranking, spoken_labels
+from rlaif.judges.verdict_forms import (
+    around_ranking,
+    goes_on,
+    label_place,
+    read_ranking,
+    spoken_labels,
+)
 from rlaif.records import JudgeCall, Unscored
-from rlaif.text import quoted
+from rlaif.text import quoted, word_spans
 
 _DRESSING = " \t\r\n*#_"
 _SHOWN = 40
@@ -104,7 +110,8 @@ def reply_of(request: JudgeRequest, judge: str, parts: Sequence[Part], count: in
         cost=sum(part.cost for part in parts),
     )
     critique = next((sample.critique for sample in samples if sample.critique), "")
-    return JudgeReply(critique, call, None if several else first.failure)
+    failure = None if several else first.failure
+    return JudgeReply(critique, call, failure, unreadable=failure is not None)
 
 
 def _sample(said: Said, form: ReplyFormat, request: JudgeRequest) -> Sample:
@@ -117,29 +124,32 @@ def _sample(said: Said, form: ReplyFormat, request: JudgeRequest) -> Sample:
     critique, place, failure = _read(content, form, request)
     spoken = spoken_labels(request.form, request.labels)
     if isinstance(place, Unscored) or isinstance(spoken, Unscored):
-        cut = said.finish == "length" and not _states_one(content, request)
+        cut = said.finish == "length"
         if failure is None and cut:
             failure = _cut_off(content)
         return Sample(content, critique, {}, failure, cut)
+    if form == "text" and said.finish == "length" and goes_on(content, place, request.form):
+        return Sample(content, critique, {}, _cut_off(content, "after"), cut=True)
     probs = None if said.tokens is None else label_probs(content, said.tokens, place, spoken)
     return Sample(content, critique, probs or {}, failure)
 
 
 def _ranking(said: Said, content: str, request: JudgeRequest) -> Sample:
     """Read a reply that ranks: it is words alone, and protocol reads the ranking off them."""
-    ranked = read_ranking(content, request.labels, request.form)
-    cut = said.finish == "length" and isinstance(ranked, Unscored)
+    failure = None
+    if said.finish == "length":
+        ranked = read_ranking(content, request.labels, request.form)
+        if isinstance(ranked, Unscored):
+            failure = _cut_off(content)
+        elif word_spans(around_ranking(content, request.form)[1]):
+            failure = _cut_off(content, "after")
     critique = critique_of(content, request).strip()
-    return Sample(content, critique, {}, _cut_off(content) if cut else None, cut)
+    return Sample(content, critique, {}, failure, cut=failure is not None)
 
 
-def _cut_off(content: str) -> str:
-    return f"the reply was cut off before its verdict: {quoted(content[-_SHOWN:])}"
-
-
-def _states_one(content: str, request: JudgeRequest) -> bool:
-    """Tell whether words state one label, be it more than once."""
-    return not isinstance(read_label(content, request.labels, request.form), Unscored)
+def _cut_off(content: str, when: str = "before") -> str:
+    """Return why a reply is not read: what came after its verdict may have taken that back."""
+    return f"the reply was cut off {when} its verdict: {quoted(content[-_SHOWN:])}"
 
 
 def _read(

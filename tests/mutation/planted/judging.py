@@ -71,6 +71,21 @@ FAULTS = {
         '_ENDS = rf"(?!{_JOINED}|[.,:/\\u2044\\u2215]\\d|[-\'\\u2019]{_JOINED})"',
         '_ENDS = rf"(?!{_JOINED})"',
     ),
+    "a-quoted-verdict-is-the-judges-own": (
+        "rlaif/judges/verdict_forms.py",
+        "[\\s*_#]*{words}",
+        "[\\s*_#>]*{words}",
+    ),
+    "a-quoted-phrase-is-the-judges-own": (
+        "rlaif/judges/verdict_forms.py",
+        "_phrase_pattern(form.phrase, spoken).findall(_own(reply))",
+        "_phrase_pattern(form.phrase, spoken).findall(reply)",
+    ),
+    "what-follows-a-phrase-begins-with-its-own-words": (
+        "rlaif/judges/verdict_forms.py",
+        "rest = rest.removeprefix(pattern.partition(PLACE)[2]) if pattern is not None else rest",
+        "rest = rest.removeprefix(pattern) if pattern is not None else rest",
+    ),
     "chinese-colons-end-no-cue": (
         "rlaif/judges/verdict_forms.py",
         "[:\\uff1a](.*)",
@@ -331,6 +346,21 @@ FAULTS = {
         "if bool(marked) == bool(none) or none > 1:",
         "if not marked and not none:",
     ),
+    "quoted-no-errors-are-the-judges-own": (
+        "rlaif/judges/marked_errors.py",
+        '_BULLET = r"[\\s*_#-]*',
+        '_BULLET = r"[\\s*_#>-]*',
+    ),
+    "no-errors-beside-a-list-of-errors-is-borne": (
+        "rlaif/judges/marked_errors.py",
+        "if none and (listed := _listed(lines)) is not None:",
+        "if none > 1 and (listed := _listed(lines)) is not None:",
+    ),
+    "only-quoted-items-of-a-list-are-errors": (
+        "rlaif/judges/marked_errors.py",
+        "(headed and item and said and not _NONE.fullmatch(line))",
+        "(headed and item and not said)",
+    ),
     "the-shortest-reading-of-a-quote": (
         "rlaif/judges/marked_errors.py",
         "there[-1] if there else readings[0]",
@@ -338,8 +368,13 @@ FAULTS = {
     ),
     "a-reply-that-failed-is-asked-for-again": (
         "rlaif/judges/second_asking.py",
-        "if reply.call is None or reply.failure is not None:",
+        "if reply.call is None or (reply.failure is not None and not reply.unreadable):",
         "if reply.call is None:",
+    ),
+    "json-that-cannot-be-read-is-a-failure": (
+        "rlaif/judges/second_asking.py",
+        "if reply.call is None or (reply.failure is not None and not reply.unreadable):",
+        "if reply.call is None or reply.failure is not None:",
     ),
     "a-judge-half-of-whose-replies-fail-is-gone": (
         "rlaif/judges/second_asking.py",

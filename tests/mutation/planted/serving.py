@@ -226,6 +226,21 @@ FAULTS = {
         'cut_off(request.max_tokens) if said.finish == "length" else None',
         "cut_off(request.max_tokens) if not content else None",
     ),
+    "words-after-a-verdict-that-were-cut-off-are-whole": (
+        "rlaif/judges/remote/answers.py",
+        'if form == "text" and said.finish == "length" and goes_on(',
+        'if form == "text" and said.finish == "cut" and goes_on(',
+    ),
+    "what-stands-before-a-ranking-follows-it": (
+        "rlaif/judges/remote/answers.py",
+        "elif word_spans(around_ranking(content, request.form)[1]):",
+        "elif word_spans(around_ranking(content, request.form)[0]):",
+    ),
+    "what-a-server-said-unreadably-failed-on-its-way": (
+        "rlaif/judges/remote/answers.py",
+        "unreadable=failure is not None)",
+        "unreadable=failure is None)",
+    ),
     "the-first-samples-critique-or-none": (
         "rlaif/judges/remote/answers.py",
         'next((sample.critique for sample in samples if sample.critique), "")',

@@ -263,6 +263,7 @@ def slow_label(said: str, labels: Sequence[str], form: VerdictForm) -> str | Non
     """Read a verdict character by character; None where there is none."""
     spoken = form.labels or {label: label for label in labels}
     named: set[str] = set()
+    own = "\n".join("" if line.lstrip().startswith(">") else line for line in said.split("\n"))
     if form.cue is not None:
         rests = [
             rest for line in said.split("\n") if (rest := _after_cue(line, form.cue)) is not None
@@ -272,7 +273,7 @@ def slow_label(said: str, labels: Sequence[str], form: VerdictForm) -> str | Non
             return None
         named |= {spoken[word] for word in words}
     for written, label in spoken.items():
-        if form.phrase is not None and _states(said, form.phrase, written):
+        if form.phrase is not None and _states(own, form.phrase, written):
             named.add(label)
         if form.whole is not None and _is_only(said, form.whole.replace("{label}", written)):
             named.add(label)
@@ -290,7 +291,7 @@ def slow_ranking(said: str, labels: Sequence[str]) -> tuple[str, ...] | None:
 
 def _after_cue(line: str, cue: str) -> str | None:
     at = 0
-    while at < len(line) and line[at] in _SPACE + "*_#>":
+    while at < len(line) and line[at] in _SPACE + "*_#":
         at += 1
     head = line[at : at + len(cue)]
     if _lower(head) != _lower(cue):
@@ -362,7 +363,7 @@ def _check_errors(said: str) -> str:
         return "unscored"
     lines = [_lower(line) for line in said.split("\n")]
     marked = [line for line in lines if re.match(r"[^a-z]*error\W*\d*\W*[:\uff1a]", line)]
-    bare = [line.strip(_SPACE + "*_#>-.)\u3002" + string.digits) for line in lines]
+    bare = [line.strip(_SPACE + "*_#-.)\u3002" + string.digits) for line in lines]
     assert len(found) <= len(marked)
     assert found or "no errors" in bare or "no error" in bare
     assert not (found and "no errors" in lines)

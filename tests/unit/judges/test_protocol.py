@@ -150,7 +150,7 @@ def test_the_mass_lost_to_other_tokens_does_not_move_a_verdict(
         ("Fine.\n\n**Verdict:** B\n", 0.0),
         ("Fine.\n**Verdict: A**", 1.0),
         ("Fine.\r\nverdict: [A].\r\n", 1.0),
-        ('Fine.\n> VERDICT : "B"', 0.0),
+        ('Fine.\n# VERDICT : "B"', 0.0),
         ("Fine.\nVerdict\uff1aA\u3002", 1.0),
         ("Answer A says: verdict: B. I disagree.\nVerdict: A", 1.0),
     ],

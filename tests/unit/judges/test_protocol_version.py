@@ -26,7 +26,7 @@ DECIDING = (
     "verdict_forms.py",
     "wording.py",
 )
-DIGEST = "606322785c59f8379ea855df4b3dfb7fc0b0e8fa0c8118a58e8920b289a6817b"
+DIGEST = "dab3d7ee1e7d28b2d54331077b1f2b21bfd67c26140cb1e3a3645b7ca9360c0f"
 
 
 def without_docstrings(source: str) -> str:

@@ -40,7 +40,8 @@ def test_replies_are_of_many_kinds() -> None:
     ("said", "label"),
     [
         ("Verdict: A", "A"),
-        ("Fine.\n> **verdict** : [B].\r", "B"),
+        ("Fine.\n# **verdict** : [B].\r", "B"),
+        ("Fine.\n> **verdict** : [B].\r", None),
         ("Verdict: A\nVerdict: A", None),
         ("Verdict: C", None),
         ("A", None),

@@ -214,7 +214,7 @@ def test_a_label_that_is_read_is_written_in_the_reply(reply: str, form: VerdictF
         ("Ranking: B > A > C", ("B", "A", "C")),
         ("C is odd.\n**Ranking:** [C] > A > *B*.", ("C", "A", "B")),
         ("ranking\uff1aA\uff1eB\uff1eC", ("A", "B", "C")),
-        ("> Ranking: A>C>B\r", ("A", "C", "B")),
+        ("# Ranking: A>C>B\r", ("A", "C", "B")),
     ],
 )
 def test_a_ranking_is_read_best_first(reply: str, ranking: tuple[str, ...]) -> None:
