@@ -82,7 +82,9 @@ def test_a_storm_of_429_narrows_the_window_and_everyone_is_served() -> None:
 def test_a_storm_without_end_ends_with_the_calls_time(status: int) -> None:
     start = time.monotonic()
     with Loopback(refusing(status, BUSY)) as server:
-        judge = judge_at(server, total_seconds=0.5, attempts=1, max_backoff_seconds=0.1)
+        judge = judge_at(
+            server, total_seconds=0.5, attempts=1, max_backoff_seconds=0.1, breaker_failures=1000
+        )
         replies = judge.judge(requests(3))
     assert 0.4 < time.monotonic() - start < 3.0
     for failure in failures(replies):
