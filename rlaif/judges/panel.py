@@ -203,13 +203,9 @@ class RubricJudge:
     ) -> list[CompletionScore]:
         """Combine what :meth:`rate` returned; see ``aggregation.score_completion``."""
         return [
-            score_completion(
-                self.rubric, main_of(answer), found.judgements, found.disagreement, doubt
-            )
-            for (_, answer), found in zip(items, self._merge(judged), strict=True)
-            for doubt in [
-                split_jury(self.settings, found.disagreement, found.outliers, found.vetoes)
-            ]
+            score_completion(self.rubric, main_of(answer), one.judgements, one.disagreement, doubt)
+            for (_, answer), one in zip(items, self._merge(judged), strict=True)
+            for doubt in [split_jury(self.settings, one.disagreement, one.outliers, one.vetoes)]
         ]
 
     def pair_verdicts(

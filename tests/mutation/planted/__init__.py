@@ -3,7 +3,7 @@
 Each table is {name: (file, what is there, what the fault puts in its place)}.
 """
 
-from planted import cycle, judging, lean, models, ppo, rl, serving, stages, trust
+from planted import cycle, judging, lean, models, people, ppo, rl, serving, stages, trust
 
 TABLES: tuple[dict[str, tuple[str, str, str]], ...] = (
     rl.FAULTS,
@@ -15,4 +15,5 @@ TABLES: tuple[dict[str, tuple[str, str, str]], ...] = (
     judging.FAULTS,
     serving.FAULTS,
     trust.FAULTS,
+    people.FAULTS,
 )
