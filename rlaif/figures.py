@@ -12,6 +12,7 @@ from rlaif.intervals import normal_quantile
 
 Floats = Sequence[float] | NDArray[np.float64]
 _WHOLE = 1.0 - 1e-9
+_ROUNDING = 1e-9
 
 
 class Correlation(NamedTuple):
@@ -49,8 +50,8 @@ def calibration_error(
 
 
 def correlation(left: Floats, right: Floats) -> float | None:
-    """Return Pearson's correlation, or None where one of the two does not vary."""
-    if len(left) < 2 or np.ptp(left) == 0 or np.ptp(right) == 0:
+    """Return Pearson's correlation, or None where one of the two varies by rounding alone."""
+    if len(left) < 2 or not (_varies(left) and _varies(right)):
         return None
     return float(np.clip(np.corrcoef(left, right)[0, 1], -1.0, 1.0))
 
@@ -72,9 +73,9 @@ def correlation_interval(
         confidence: Of the interval.
     """
     count = len(pairs)
-    if count <= 3 or not (pairs.std(axis=0) > 0.0).all():
+    value = correlation(pairs[:, 0], pairs[:, 1]) if count > 3 else None
+    if value is None:
         return Correlation(None, -1.0, 1.0)
-    value = float(np.corrcoef(pairs[:, 0], pairs[:, 1])[0, 1])
     standard = (pairs - pairs.mean(axis=0)) / pairs.std(axis=0)
     x, y = standard[:, 0], standard[:, 1]
     deviation = 1.0 - min(abs(value), count / (count + 2)) ** 2
@@ -87,3 +88,8 @@ def correlation_interval(
     low = -1.0 if value <= -_WHOLE else math.tanh(math.atanh(min(value, most)) - half)
     high = 1.0 if value >= _WHOLE else math.tanh(math.atanh(max(value, -most)) + half)
     return Correlation(value, low, high)
+
+
+def _varies(values: Floats) -> bool:
+    """Tell a spread from what is left of a constant after rounding."""
+    return bool(np.ptp(values) > _ROUNDING * max(1.0, float(np.abs(values).max())))

@@ -52,3 +52,8 @@ def distinct_bigrams(texts: list[str]) -> float:
         found = words_of(unicodedata.normalize("NFKC", text).casefold())
         pairs += itertools.pairwise(found)
     return len(set(pairs)) / len(pairs) if pairs else 0.0
+
+
+def writable(text: str) -> str:
+    """Return a text that UTF-8 can hold: lone surrogates are written out."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -21,10 +21,10 @@ from rlaif.judges.foreign import (
     printing_aside,
     shown,
     words_of,
-    writable,
 )
 from rlaif.judges.rubric import PythonCriterion, Rubric
 from rlaif.records import Completion, Prompt, Rating, Record, Unscored
+from rlaif.text import writable
 
 
 def _readable(text: str) -> str:

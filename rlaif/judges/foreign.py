@@ -9,7 +9,7 @@ from traceback import walk_tb
 from pydantic import ValidationError
 
 from rlaif.expectation import told
-from rlaif.text import quoted, shortened
+from rlaif.text import quoted, shortened, writable
 
 _LONGEST = 400
 _MOST_BITS = 10_000
@@ -87,11 +87,6 @@ def shown(value: object) -> str:
     if kind is int and isinstance(value, int) and value.bit_length() > _MOST_BITS:
         return f"an int of {value.bit_length():,} bits"
     return writable(quoted(value)) if kind in _PLAIN else f"a {kind.__name__}"
-
-
-def writable(text: str) -> str:
-    """Return a text that UTF-8 can hold: lone surrogates are written out."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _message_of(exc: BaseException) -> str:

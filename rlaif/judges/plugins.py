@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from rlaif.errors import ModelError, RlaifError
 from rlaif.judges.backend import Judge, Writer
 from rlaif.judges.entry_points import Offer, names_in, take
-from rlaif.judges.foreign import ForeignError, guarded, printing_aside, shown, words_of, writable
+from rlaif.judges.foreign import ForeignError, guarded, printing_aside, shown, words_of
 from rlaif.judges.protocol import (
     JudgeReply,
     JudgeRequest,
@@ -24,6 +24,7 @@ from rlaif.judges.protocol import (
     write_hash,
 )
 from rlaif.records import JudgeCall, digest_of
+from rlaif.text import writable
 
 GROUP = "rlaif.judges"
 Request = TypeVar("Request", JudgeRequest, WriteRequest)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlaif.records import MAX_TOKENS
-from rlaif.text import quoted
+from rlaif.text import quoted, writable
 
 
 class MalformedReplyError(Exception):
@@ -62,7 +62,7 @@ def read_completion(raw: str) -> Completion:
     found = [_object(choice, "a choice") for choice in choices]
     found.sort(key=lambda choice: _count(choice.get("index")) or 0)
     return Completion(
-        model=model if isinstance(model, str) else "",
+        model=writable(model) if isinstance(model, str) else "",
         said=tuple(_said(choice) for choice in found),
         prompt_tokens=_count(counts.get("prompt_tokens")),
         reply_tokens=_count(counts.get("completion_tokens")),
@@ -88,6 +88,8 @@ def _said(choice: dict[str, Any]) -> Said:
     content, refusal = message.get("content"), message.get("refusal")
     if not isinstance(content, str | None):
         raise MalformedReplyError(f"the content is {quoted(content)}, not words")
+    if content is not None and writable(content) != content:
+        raise MalformedReplyError(f"the content has lone surrogates: {quoted(content)}")
     log_probs = choice.get("logprobs")
     tokens = log_probs.get("content") if isinstance(log_probs, dict) else None
     finish = choice.get("finish_reason")

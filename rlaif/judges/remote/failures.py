@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from rlaif.errors import ModelError
 from rlaif.judges.remote.waits import retry_after
 from rlaif.records import StoredReply
-from rlaif.text import shortened
+from rlaif.text import shortened, writable
 
 Kind = Literal["overload", "trouble", "elsewhere", "out", "final"]
 SHOWN = 300
@@ -83,7 +83,13 @@ class RefusedFieldError(Exception):
 
 
 def refusal(
-    status: int, text: str, headers: Mapping[str, str], address: str, body: Mapping[str, Any]
+    status: int,
+    text: str,
+    headers: Mapping[str, str],
+    address: str,
+    body: Mapping[str, Any],
+    *,
+    with_success: bool = False,
 ) -> Exception:
     """Return what a status other than success means.
 
@@ -93,16 +99,19 @@ def refusal(
         headers: The reply's headers.
         address: The endpoint's.
         body: What was asked.
+        with_success: Whether the status stands in the body of a reply whose own is that of success.
 
     Returns:
         A ``ModelError`` where every call to it would fail alike (the key, model, account), a
         ``RefusedFieldError`` where the request can do without a field, else an ``AttemptError``.
     """
     said = _Said(text)
-    fatal = _fatal(status, said, headers, address, str(body["model"]))
+    code = f"200 with an error {status}" if with_success else str(status)
+    told = f"{address} answered {code}"
+    fatal = _fatal(status, said, headers, told, str(body["model"]))
     if fatal is not None:
         return fatal
-    reason = f"{address} answered {status}: {shortened(said.message, SHOWN)}"
+    reason = f"{told}: {shortened(said.message, SHOWN)}"
     pause = retry_after(headers, datetime.fromtimestamp(time.time(), UTC))
     if status in _OVERLOADED:
         alive = None if status == 429 or pause is not None else False
@@ -127,16 +136,18 @@ def disguised(
     Gateways send such where they had begun to answer before the model's server refused. None where
     it is another reply. Arguments and errors are those of ``refusal``.
     """
-    if '"choices"' in text:
+    if '"error"' not in text:
         return None
     status = _Said(text).status
-    return None if status is None else refusal(status, text, headers, address, body)
+    if status is None:
+        return None
+    return refusal(status, text, headers, address, body, with_success=True)
 
 
 def _fatal(
-    status: int, said: "_Said", headers: Mapping[str, str], address: str, model: str
+    status: int, said: "_Said", headers: Mapping[str, str], told: str, model: str
 ) -> ModelError | None:
-    seen = f"the judge's server {address} answered {status}: {shortened(said.message, SHOWN)}"
+    seen = f"the judge's server {told}: {shortened(said.message, SHOWN)}"
     if status in {401, 403}:
         return ModelError(
             seen,
@@ -148,7 +159,7 @@ def _fatal(
     if status in _REDIRECTS:
         host = urlsplit(headers.get("location", "")).hostname or "another address"
         return ModelError(
-            f"the judge's server {address} answered {status}: it redirects to {host}, which gets "
+            f"the judge's server {told}: it redirects to {host}, which gets "
             "neither key nor question",
             "the address of the server itself",
             "write the address that it redirects to into judge.server.endpoints, if it is yours",
@@ -175,13 +186,13 @@ class _Said:
         inner = self._body.get("error")
         self._error = inner if isinstance(inner, dict) else self._body
         self.message = _words(self._error.get("message") or inner or self._body.get("detail"))
-        self.message = self.message or text.strip() or "nothing"
+        self.message = writable(self.message or text.strip() or "nothing")
         self.code = str(self._error.get("code") or self._error.get("type") or "")
 
     @property
     def status(self) -> int | None:
         """The status that an error in a reply stands for; None where there is no error in it."""
-        if not self._body.get("error"):
+        if not self._body.get("error") or self._body.get("choices"):
             return None
         code = str(self._error.get("code"))
         if re.fullmatch("[45][0-9][0-9]", code):

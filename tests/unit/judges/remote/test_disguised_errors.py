@@ -35,6 +35,7 @@ def found_in(error: Any) -> Exception | None:
         ({"code": 200, "message": "odd"}, "trouble"),
         ({"code": "9" * 5000, "message": "odd"}, "trouble"),
         ("upstream died", "trouble"),
+        ({"message": "a broken \ud800 sign"}, "trouble"),
         ({"code": 400, "message": "too long"}, "final"),
     ],
 )
@@ -43,6 +44,13 @@ def test_it_is_the_failure_that_its_status_would_be(error: Any, kind: str) -> No
     found = disguised(text, {}, "http://x/v1", BODY)
     assert isinstance(found, AttemptError)
     assert (found.kind, found.sent) == (kind, False)
+
+
+def test_an_empty_list_of_choices_is_none() -> None:
+    text = json.dumps({"error": {"code": 429, "message": "slow down"}, "choices": []})
+    found = disguised(text, {}, "http://x/v1", BODY)
+    assert isinstance(found, AttemptError)
+    assert found.kind == "overload"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +75,7 @@ def test_a_field_that_is_refused_is_left_out() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        '{"choices": [], "error": {"code": 429}}',
+        '{"choices": [{}], "error": {"code": 429}}',
         '{"error": null, "object": "x"}',
         '{"error": {}}',
         "[]",
@@ -96,5 +104,5 @@ def test_an_error_that_stays_is_the_reason_and_no_result() -> None:
     dead = saying(json.dumps({"error": {"code": 502, "message": "upstream died"}}).encode())
     with Loopback(dead) as server:
         (reply,) = judge_at(server, store=store, attempts=2).judge([request()])
-    assert "answered 502: upstream died" in str(reply.failure)
+    assert "answered 200 with an error 502: upstream died" in str(reply.failure)
     assert (len(store), store.refused) == (0, [])
