@@ -80,7 +80,8 @@ class BudgetSpentError(RlaifError):
         self.frees = frees
         at = None if frees is None else f"{frees:%Y-%m-%d %H:%M} UTC"
         room = "room for a call" if at is None else f"room for a call, which comes at {at}"
-        self.reason = f"{limit} is spent, which is {most:,.10g}; {room}"
+        again = f"there is room again at {at}" if at else f"raise {limit} to go on"
+        self.reason = f"{limit} is spent, which is {most:,.10g}; {again}"
         super().__init__(
             f"{limit} is spent: {spent:,.10g} of {most:,.10g}, too little left for another call",
             room,

@@ -138,7 +138,8 @@ def test_a_spent_budget_parks_the_cycle_and_a_larger_one_lets_it_go_on(
             assert reads.cycles()[0].status == "running"
             (parked,) = [e for e in reads.events() if e.kind == "parked"]
             assert parked.message == (
-                "cycle 1 is parked: budget.cycle_calls is spent, which is 10; room for a call"
+                "cycle 1 is parked: budget.cycle_calls is spent, which is 10; "
+                "raise budget.cycle_calls to go on"
             )
         project = with_calls(project, 10, 12)
         with pytest.raises(BudgetSpentError, match="cycle_calls is spent: 12 of 12"):

@@ -129,7 +129,9 @@ def cycle_of(gate: GateFigures) -> CycleFigures:
 
 def test_a_cycle_in_one_line_tells_only_what_is_known() -> None:
     figures = cycle_of(GateFigures(decision="hold", reasons=("no challenger",)))
-    assert cycle_line(figures) == "cycle 1: hold; 1 min 01 s"
+    assert cycle_line(figures) == "cycle 1: hold; no challenger; 1 min 01 s"
+    odd = cycle_of(GateFigures(decision="hold", reasons=("so\nit \x1b[2J is",)))
+    assert cycle_line(odd) == "cycle 1: hold; so it \u241b[2J is; 1 min 01 s"
     unfinished = figures.model_copy(update={"gate": None})
     assert cycle_line(unfinished) == "cycle 1: not finished; 1 min 01 s"
 
