@@ -16,7 +16,6 @@ from rlaif.cli.output import (
     percent,
     stdout,
     table,
-    visible,
 )
 from rlaif.cli.place import Place
 from rlaif.records import OPTIMIZER_NAMES
@@ -74,7 +73,7 @@ def cycle_line(figures: CycleFigures) -> str:
     decision = figures.gate.decision if figures.gate else "not finished"
     parts = [f"cycle {figures.cycle}: {decision}"]
     if figures.gate is not None and figures.evaluation is None:  # it never came to a challenger
-        parts += [visible(" ".join(reason.split())) for reason in figures.gate.reasons]
+        parts += [one_line(reason) for reason in figures.gate.reasons]
     if figures.evaluation is not None:
         base = percent(figures.evaluation.win_rate_vs_base)
         wins = _with_interval(figures.evaluation)
