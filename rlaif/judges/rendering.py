@@ -78,7 +78,8 @@ class Templates:
             reference: An answer that is known to be right, to compare with.
 
         Raises:
-            ConfigError: The template has no such message, or cannot show a part of the question.
+            ConfigError: The template has no such message, cannot show a part of the question, or
+                fails on it.
         """
         kind = "pointwise" if len(answers) == 1 else "pairwise"
         names = ("completion",) if len(answers) == 1 else ("first", "second")
@@ -126,7 +127,7 @@ class Templates:
             special_tokens: As in :meth:`render`.
 
         Raises:
-            ConfigError: The template has no such message.
+            ConfigError: The template has no such message, or fails on these words.
         """
         shown = messages.criterion_shown(criterion, "grade")
         return self._render("grade", {"criterion": shown, "feedback": feedback}, special_tokens)
@@ -172,7 +173,7 @@ class Templates:
             special_tokens: As in :meth:`render`.
 
         Raises:
-            ConfigError: The template has no such message.
+            ConfigError: The template has no such message, or fails on these words.
         """
         values: Values = {
             **messages.conversation(prompt),
@@ -213,7 +214,14 @@ class Templates:
         return self._fill(kind, values, special_tokens)
 
     def _fill(self, kind: str, values: Values, special_tokens: Sequence[str] = ()) -> str:
-        return self._compiled[kind].render(self._safe(values, special_tokens)).strip()
+        shown = self._safe(values, special_tokens)
+        try:
+            return self._compiled[kind].render(shown).strip()
+        except jinja2.TemplateError as exc:
+            raise broken(self._source.path(kind), str(exc)) from exc
+        except Exception as exc:  # the owner's expressions may raise anything
+            seen = f"{type(exc).__name__}: {exc}"
+            raise broken(self._source.path(kind), seen) from exc
 
     def _safe(self, value: Any, special_tokens: Sequence[str]) -> Any:  # noqa: ANN401 - any JSON value
         if isinstance(value, str):
@@ -239,11 +247,10 @@ class Templates:
         )
 
     def _check(self, kind: str) -> frozenset[Part]:
-        path = self._source.path(kind)
         try:
             return parts_shown(kind, lambda values: self._fill(kind, values))
-        except (jinja2.TemplateError, NotShownError) as exc:
-            raise broken(path, str(exc)) from exc
+        except NotShownError as exc:
+            raise broken(self._source.path(kind), str(exc)) from exc
 
 
 def load_templates(name: str, root: Path | None = None) -> Templates:
