@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from rlaif.errors import ConfigError
 from rlaif.expectation import expected
+from rlaif.regular_file import check_regular
 from rlaif.text import quoted
 from rlaif.toml_bounds import check_bounds, check_keys
 
@@ -152,9 +153,10 @@ def read_toml(path: Path, error: type[ConfigError] = ConfigError) -> TomlFile:
         error: The class of error to raise.
 
     Raises:
-        ConfigError: The file is missing, too long, not UTF-8 or not TOML.
+        ConfigError: The file is missing, no regular file, too long, not UTF-8 or not TOML.
     """
     try:
+        check_regular(path, error)
         with path.open(encoding="utf-8-sig") as stream:
             text = stream.read(LONGEST_FILE + 1)
     except FileNotFoundError as exc:

@@ -18,6 +18,7 @@ from rlaif.judges.entry_points import is_offered, names_in, take
 from rlaif.judges.foreign import ForeignError, guarded, line_in, printing_aside, words_of
 from rlaif.judges.rubric import Rubric
 from rlaif.records import digest_of
+from rlaif.regular_file import check_regular
 from rlaif.toml_source import read_toml
 
 GROUP = "rlaif.criteria"
@@ -59,6 +60,7 @@ class _OwnerFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            check_regular(path, RubricError)
             code = path.read_bytes()
         except OSError as exc:
             raise RubricError(

@@ -11,6 +11,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from rlaif.errors import ConfigError
 from rlaif.judges.fencing import bracketed, fence_of
 from rlaif.judges.messages import KINDS, REQUIRED
+from rlaif.regular_file import check_regular
 
 _SUFFIX = ".jinja"
 _FENCE_NAME = re.compile(r"[A-Za-z]\w*")
@@ -109,6 +110,7 @@ def _read_folder(folder: Path) -> dict[str, str]:
 
 def _read(path: Path) -> str:
     try:
+        check_regular(path)
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(

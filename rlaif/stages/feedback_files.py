@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from rlaif.errors import FeedbackFileError
 from rlaif.records import LabelForm, Message
+from rlaif.regular_file import check_regular
 from rlaif.stages.json_lines import check_length, one_value, what_is_wrong
 from rlaif.text import quoted
 
@@ -227,6 +228,7 @@ def read_feedback(path: Path) -> list[tuple[int, FeedbackLine]]:
 
 def _text(path: Path) -> str:
     try:
+        check_regular(path, FeedbackFileError)
         data = path.read_bytes().removeprefix(_MARK)
     except OSError as exc:
         raise FeedbackFileError(

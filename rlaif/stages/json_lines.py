@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from rlaif.errors import ConfigError
 from rlaif.expectation import expected, own_words
 from rlaif.records import Message
+from rlaif.regular_file import check_regular
 from rlaif.text import normalised, quoted
 
 M = TypeVar("M", bound=BaseModel)
@@ -64,6 +65,7 @@ def read_json_lines(
         ConfigError: The file cannot be read, or a line is not what it should be.
     """
     try:
+        check_regular(path, error)
         lines = path.read_bytes().decode("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as exc:
         raise error(
