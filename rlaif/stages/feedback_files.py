@@ -189,7 +189,8 @@ class FeedbackLine(BaseModel):
         if not low < high or not math.isfinite(high - low):
             raise ValueError(f"'scale' is [lowest, highest], not [{low:g}, {high:g}]")
         if self.rating is None or not low <= self.rating <= high:
-            raise ValueError(f"'rating' = {self.rating} is not within [{low:g}, {high:g}]")
+            mend = "" if self.scale else '; on another scale, a line says so: "scale": [1, 5]'
+            raise ValueError(f"'rating' = {self.rating} is not within [{low:g}, {high:g}]{mend}")
 
     def _check_ranking(self) -> None:
         flat = [i for group in self.ranking or () for i in _group(group)]
