@@ -188,7 +188,7 @@ def test_the_report_tells_what_the_judge_is_worth(here: Rlaif, project: Project)
     assert "Agreement of judge and humans, cycle 3" in shown
     assert "75% [60%, 86%]" in shown
     assert "the same side in both orders: 100%" in shown
-    assert "labels from comparisons: temperature 2.0" in shown
+    assert "labels from comparisons: temperature 2.17" in shown  # ln 9 / ln (22 / 8)
     assert "fitted on 28 pairs; cross-fitted, log-loss" in " ".join(shown.split())
     assert (
         "labels from ratings: none applied: the judge calls every labelled pair even"
