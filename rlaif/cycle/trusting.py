@@ -1,11 +1,14 @@
 """Whether a cycle's judge is to be trusted: its audit, and what follows from it."""
 
+from collections.abc import Sequence
+
 from rlaif.cycle.context import CycleContext
 from rlaif.cycle.drafting import AUDIT, JUDGING, TRAIN
 from rlaif.errors import StageError
 from rlaif.judges import RubricJudge
+from rlaif.judges.shortfalls import code_advice
 from rlaif.ledger.unit import Unit
-from rlaif.records import AuditReport, ProbeTrial
+from rlaif.records import AuditReport, Completion, Judgement, ProbeTrial
 from rlaif.stages.audit import audit
 from rlaif.stages.probing import trials_of
 
@@ -13,7 +16,6 @@ from rlaif.stages.probing import trials_of
 def take_stock(ctx: CycleContext, panel: RubricJudge, rows: Unit) -> None:
     """Audit the judge on what it said in this cycle, and on probes of the latest ones."""
     completions = ctx.ledger.completions(ctx.number, TRAIN)
-    ids = {c.id for c in completions}
     trials = _trials(ctx, panel)
     window = _window(ctx, panel)
     report = audit(
@@ -22,11 +24,7 @@ def take_stock(ctx: CycleContext, panel: RubricJudge, rows: Unit) -> None:
         completions=completions,
         scores=ctx.ledger.scores(ctx.number, JUDGING),
         verdicts=ctx.ledger.pair_verdicts(ctx.number, JUDGING),
-        judgements=[
-            judgement
-            for judgement in ctx.ledger.judgements(cycle=ctx.number, stage=JUDGING)
-            if ids.issuperset(judgement.completion_ids)
-        ],
+        judgements=_judgements(ctx, completions),
         probes=[trial for cycle, own in trials.items() if cycle in window for trial in own],
         earlier=[trial for cycle, own in trials.items() if cycle not in window for trial in own],
         window=window,
@@ -34,6 +32,16 @@ def take_stock(ctx: CycleContext, panel: RubricJudge, rows: Unit) -> None:
     rows.add_report(AUDIT, report)
     for breach in report.breaches:
         rows.add_event("judge-audit", breach.told)
+
+
+def _judgements(ctx: CycleContext, completions: Sequence[Completion]) -> list[Judgement]:
+    """Return what this cycle's judging said of answers, without that on probes."""
+    ids = {c.id for c in completions}
+    return [
+        judgement
+        for judgement in ctx.ledger.judgements(cycle=ctx.number, stage=JUDGING)
+        if ids.issuperset(judgement.completion_ids)
+    ]
 
 
 def _window(ctx: CycleContext, panel: RubricJudge) -> list[int]:
@@ -52,6 +60,12 @@ def _trials(ctx: CycleContext, panel: RubricJudge) -> dict[int, list[ProbeTrial]
     prompt_of = {answer.id: answer.prompt_id for answer in ctx.ledger.completions_by_id(ids)}
     scores = {s.completion_id: s for s in ctx.ledger.probed_scores(panel.rubric_hash)}
     return {cycle: trials_of(panel, own, prompt_of, scores) for cycle, own in probes.items()}
+
+
+def heed_code(ctx: CycleContext) -> None:
+    """Say what a rubric without a judge leaves unscored, as there is no audit that would."""
+    for advice in code_advice(_judgements(ctx, ctx.ledger.completions(ctx.number, TRAIN))):
+        ctx.watcher.note(advice)
 
 
 def heed(ctx: CycleContext) -> None:

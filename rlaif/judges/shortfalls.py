@@ -2,14 +2,14 @@
 
 A critique that came to its limit of tokens was cut off before its end; labels that hold less
 probability than ``judge.min_label_mass`` give no verdict. Neither is wrong of a single reply, and
-both of many say that a setting does not suit the judge.
+both of many say that a setting does not suit the judge. Code that often gives no verdict is broken.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rlaif.judges.agreement import CONFIDENCE, Proportion, proportion
 from rlaif.judges.protocol import lacks_mass
-from rlaif.records import Judgement
+from rlaif.records import Judgement, Unscored
 
 WORTH_TELLING = 0.05
 
@@ -85,6 +85,29 @@ def _advice_on(judge: str, own: Sequence[Judgement]) -> Iterator[str]:
             "less probability than judge.min_label_mass: change judge.critique, judge.template or "
             "the judge's model; a lower min_label_mass scores them too, by what the judge was "
             "unlikely to say, which makes labels noisier"
+        )
+
+
+def code_advice(judgements: Iterable[Judgement]) -> tuple[str, ...]:
+    """Say of each criterion judged by code how many answers it left unscored, and why the first.
+
+    Args:
+        judgements: Those of judge models are passed over.
+    """
+    by_criterion: dict[str, list[Judgement]] = {}
+    for judgement in judgements:
+        if judgement.method == "code":
+            by_criterion.setdefault(judgement.criterion, []).append(judgement)
+    return tuple(told for name, own in by_criterion.items() for told in _advice_on_code(name, own))
+
+
+def _advice_on_code(criterion: str, own: Sequence[Judgement]) -> Iterator[str]:
+    reasons = [j.verdict.reason for j in own if isinstance(j.verdict, Unscored)]
+    if len(reasons) / len(own) >= WORTH_TELLING:
+        first = " ".join(reasons[0].split())
+        yield (
+            f"{criterion}: {len(reasons)} of {len(own)} answers are unscored by code, "
+            f"the first: {first}"
         )
 
 

@@ -20,7 +20,7 @@ from rlaif.judges.agreement import (
     proportion,
 )
 from rlaif.judges.probes import AGAIN, INJECTIONS, KINDS
-from rlaif.judges.shortfalls import advice, cut_share, low_mass_share
+from rlaif.judges.shortfalls import advice, code_advice, cut_share, low_mass_share
 from rlaif.records import (
     AuditFigure,
     AuditReport,
@@ -93,7 +93,7 @@ def audit(
         rubric_hash=panel.rubric_hash,
         figures=tuple(found),
         window=tuple(window),
-        advice=advice(said),
+        advice=(*advice(said), *code_advice(judgements)),
     )
 
 
