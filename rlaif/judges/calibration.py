@@ -150,6 +150,7 @@ def cross_fit(
     folds: int = 5,
     seed: int = 0,
     min_labels: int = 50,
+    counted: str = "labelled pairs",
 ) -> CalibrationReport | Uncalibrated:
     """Measure a calibration on pairs that it was not fitted on.
 
@@ -159,11 +160,12 @@ def cross_fit(
         folds: Parts; each is measured with what was fitted on the others.
         seed: Deals groups, or pairs without one, to the parts.
         min_labels: The fewest pairs in all; a fit on all parts but one may have that share fewer.
+        counted: What the reason calls the pairs after their number, where they are too few.
     """
     _check(pairs)
     if len(pairs) < max(min_labels, folds):
         needed = max(min_labels, folds)
-        return Uncalibrated(reason=f"{len(pairs)} labelled pairs, at least {needed} are needed")
+        return Uncalibrated(reason=f"{len(pairs)} {counted}, at least {needed} are needed")
     part_of = _parts(pairs, folds, seed)
     after = np.zeros(len(pairs))
     for part in range(folds):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -35,7 +35,7 @@ from rlaif.records import (
 )
 from rlaif.stages.drift import Drift, FrozenAgreement, measure_frozen
 from rlaif.stages.drift_reference import Acceptance, Measured, drift_from, reference_of
-from rlaif.stages.human_pairs import human_pairs, stated_pairs
+from rlaif.stages.human_pairs import HumanPair, human_pairs, stated_pairs
 
 LEVELS = 5
 Pair = tuple[str, str]
@@ -290,37 +290,68 @@ def _level(value: float | None, levels: int) -> int | None:
     return None if value is None else int(value * (levels - 1) + 0.5)
 
 
-def _fitting_pairs(
-    labels: Sequence[HumanLabel], said: Said
-) -> tuple[list[LabelledPair], list[LabelledPair]]:
+class _Fittable(NamedTuple):
+    """Unfrozen labelled pairs that a calibration can be fitted on, and how many it cannot."""
+
+    pairs: list[LabelledPair]
+    quarantined: int
+    unscored: int
+
+    @property
+    def counted(self) -> str:
+        """What the pairs are called after their number: all, or those usable of more."""
+        left_out = [(self.quarantined, "in quarantine"), (self.unscored, "unscored")]
+        why = ", ".join(f"{count} {state}" for count, state in left_out if count)
+        total = len(self.pairs) + self.quarantined + self.unscored
+        return f"usable of {total} labelled pairs ({why})" if why else "labelled pairs"
+
+
+def _fitting_pairs(labels: Sequence[HumanLabel], said: Said) -> tuple[_Fittable, _Fittable]:
     """Return unfrozen pairs with the judge's label from its comparison, and from its ratings.
 
     A verdict in quarantine is left out of the first, a pair with a score in quarantine out of the
     second: they would not train either.
     """
     compared = [
-        LabelledPair(verdict.p_first, pair.p_first, pair.weight, pair.prompt_id)
+        (pair, verdict.p_first, verdict.quarantined is not None)
         for pair in stated_pairs(labels)
         if not pair.frozen
         for verdict in [said.verdicts[pair.first_id, pair.second_id]]
-        if verdict.p_first is not None and verdict.quarantined is None
     ]
     rated = [
-        LabelledPair(p, pair.p_first, pair.weight, pair.prompt_id)
+        (pair, said.p_of_ratings(names), any(said.scores[n].quarantined is not None for n in names))
         for pair in human_pairs(labels)
         if not pair.frozen
         for names in [(pair.first_id, pair.second_id)]
-        for p in [said.p_of_ratings(names)]
-        if p is not None and all(said.scores[name].quarantined is None for name in names)
     ]
-    return compared, rated
+    return _fittable(compared), _fittable(rated)
 
 
-def _fitted(pairs: Sequence[LabelledPair], config: FeedbackConfig, seed: int) -> Fitted:
+def _fittable(judged: Sequence[tuple[HumanPair, float | None, bool]]) -> _Fittable:
+    """Sort pairs, given with the judge's P(first is better) and whether it is in quarantine."""
+    return _Fittable(
+        pairs=[
+            LabelledPair(p, pair.p_first, pair.weight, pair.prompt_id)
+            for pair, p, held in judged
+            if p is not None and not held
+        ],
+        quarantined=sum(held for _, p, held in judged if p is not None),
+        unscored=sum(p is None for _, p, _ in judged),
+    )
+
+
+def _fitted(found: _Fittable, config: FeedbackConfig, seed: int) -> Fitted:
     """Fit a calibration, and keep it only where it helps on pairs that it was not fitted on."""
+    pairs = found.pairs
     if config.calibration == "off":
         return Fitted(labels=len(pairs), reason='feedback.calibration = "off"')
-    measured = cross_fit(pairs, config.calibration, seed=seed, min_labels=config.min_labels)
+    measured = cross_fit(
+        pairs,
+        config.calibration,
+        seed=seed,
+        min_labels=config.min_labels,
+        counted=found.counted,
+    )
     if isinstance(measured, Uncalibrated):
         return Fitted(labels=len(pairs), reason=measured.reason)
     fitted = fit_calibration(pairs, config.calibration, config.min_labels)

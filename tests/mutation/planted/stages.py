@@ -43,8 +43,8 @@ FAULTS = {
     ),
     "ratings-in-quarantine-calibrate": (
         "rlaif/stages/calibration.py",
-        "        if p is not None and all(said.scores[name].quarantined is None for name in names)\n",
-        "        if p is not None\n",
+        "any(said.scores[n].quarantined is not None for n in names)",
+        "False",
     ),
     "exactly-even-is-a-win-of-the-second": (
         "rlaif/stages/preferences.py",
