@@ -223,6 +223,7 @@ def test_labels_from_ratings_are_calibrated_for_themselves() -> None:
             value,
             prompt=x.prompt_id,
             rated=True,
+            rater="ana",
             first_id=f"{x.prompt_id}/{side}",
         )
         for x in labels
