@@ -90,7 +90,7 @@ WATCHERS = {
         f"rlaif/judges/{file}.py": tuple(f"tests/unit/judges/test_{name}.py" for name in names)
         for file, *names in (
             ("protocol", "protocol", "second_asking", "ranking_judge"),
-            ("verdict_forms", "verdict_forms", "quoted_verdicts", "protocol"),
+            ("verdict_forms", "verdict_forms", "quoted_verdicts", "protocol", "words_after"),
             ("samples", "samples"),
             ("aggregation", "aggregation", "rubric_judge", "panel_failures"),
             ("weighing", "aggregation", "combining", "lists"),
