@@ -8,7 +8,8 @@ from rich.table import Table
 from rlaif.cli.output import cell, interval, measured, table
 
 if TYPE_CHECKING:
-    from rlaif.judges.agreement import Kappa, Proportion
+    from rlaif.judges.agreement import Proportion
+    from rlaif.judges.kappa import Kappa
     from rlaif.stages.calibration import Agreement
 
 

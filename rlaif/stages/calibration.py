@@ -9,15 +9,7 @@ from pydantic import Field
 
 from rlaif.config import FeedbackConfig
 from rlaif.judges import JudgeCriterion, Rubric, p_from_scores
-from rlaif.judges.agreement import (
-    Kappa,
-    OrderedPair,
-    OrderFigures,
-    Proportion,
-    accuracy,
-    cohen_kappa,
-    order_figures,
-)
+from rlaif.judges.agreement import OrderedPair, OrderFigures, Proportion, accuracy, order_figures
 from rlaif.judges.calibration import (
     Calibration,
     CalibrationReport,
@@ -26,6 +18,7 @@ from rlaif.judges.calibration import (
     cross_fit,
     fit_calibration,
 )
+from rlaif.judges.kappa import Kappa, cohen_kappa
 from rlaif.records import (
     CompletionScore,
     HumanLabel,

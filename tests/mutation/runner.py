@@ -161,7 +161,7 @@ WATCHERS = {
     "rlaif/clusters.py": ("tests/unit/test_clusters.py",),
     "rlaif/logistic.py": ("tests/unit/judges/test_agreement_by_prompt.py",),
     "rlaif/figures.py": ("tests/unit/judges/test_agreement_by_prompt.py",),
-    "rlaif/judges/agreement.py": ("tests/unit/judges/test_agreement_by_prompt.py",),
+    "rlaif/judges/kappa.py": ("tests/unit/judges/test_agreement_by_prompt.py",),
     "rlaif/cycle/trusting.py": ("tests/cycle/test_audit_window.py",),
     "rlaif/stages/ppo/": (
         "tests/unit/stages/test_ppo_plain.py",

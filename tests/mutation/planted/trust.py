@@ -228,7 +228,7 @@ FAULTS = {
         "summed = (within**2).sum() + size * (ends**2).sum()",
     ),
     "kappas-items-are-independent": (
-        "rlaif/judges/agreement.py",
+        "rlaif/judges/kappa.py",
         "effective_size(found.influence[tuple(cells)], clusters, (-spread, spread))",
         "float(items)",
     ),

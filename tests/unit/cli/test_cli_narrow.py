@@ -9,13 +9,8 @@ from rlaif.cli.agreement_shown import agreement_table
 from rlaif.cli.judge import print_audit
 from rlaif.cli.output import cut, stdout, table
 from rlaif.cli.trial_shown import print_preview, print_test
-from rlaif.judges.agreement import (
-    LengthFigures,
-    OrderedPair,
-    Proportion,
-    cohen_kappa,
-    order_figures,
-)
+from rlaif.judges.agreement import LengthFigures, OrderedPair, Proportion, order_figures
+from rlaif.judges.kappa import cohen_kappa
 from rlaif.judges.probes import KINDS
 from rlaif.records import AuditFigure, AuditReport
 from rlaif.stages.calibration import Agreement

@@ -4,14 +4,8 @@ import pytest
 
 from rlaif.cli.output import interval
 from rlaif.cli.trial_shown import LISTED, print_preview, print_test
-from rlaif.judges.agreement import (
-    LengthFigures,
-    OrderedPair,
-    Proportion,
-    cohen_kappa,
-    order_figures,
-    proportion,
-)
+from rlaif.judges.agreement import LengthFigures, OrderedPair, Proportion, order_figures, proportion
+from rlaif.judges.kappa import cohen_kappa
 from rlaif.judges.probes import KINDS
 from rlaif.records import AuditFigure
 from rlaif.stages.calibration import Agreement

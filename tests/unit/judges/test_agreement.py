@@ -14,11 +14,11 @@ from rlaif.judges.agreement import (
     Estimate,
     OrderedPair,
     accuracy,
-    cohen_kappa,
     length_figures,
     order_figures,
     proportion,
 )
+from rlaif.judges.kappa import cohen_kappa
 from rlaif.seeds import numpy_generator
 
 # Fleiss, "Statistical Methods for Rates and Proportions", table 18.1: 100 subjects, two raters.

@@ -14,11 +14,11 @@ from rlaif.judges.agreement import (
     OrderedPair,
     Proportion,
     accuracy,
-    cohen_kappa,
     length_figures,
     order_figures,
     proportion,
 )
+from rlaif.judges.kappa import cohen_kappa
 from rlaif.seeds import numpy_generator
 
 Pairs = list[tuple[int, int]]

@@ -1,8 +1,10 @@
-"""Humans' labels with readable ids."""
+"""Humans' labels with readable ids, and what is measured by them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rlaif.records import HumanLabel
+from rlaif.stages.drift import FrozenAgreement
 
 
 def said(
@@ -19,3 +21,16 @@ def said(
         "frozen": False,
     }
     return HumanLabel(**fields | more)
+
+
+def measured(by_label: Mapping[str, float | None]) -> FrozenAgreement:
+    """What a cycle measured on frozen labels, each of a prompt of its own."""
+    return FrozenAgreement(
+        agreement=None,
+        low=0.0,
+        high=1.0,
+        labels=len(by_label),
+        prompts=len(by_label),
+        unscored=0,
+        by_label=dict(by_label),
+    )

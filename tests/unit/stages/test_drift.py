@@ -1,10 +1,9 @@
 """Drift: found where agreement surely fell, never by noise, and told in figures."""
 
 import math
-from collections.abc import Mapping
 
 import pytest
-from human_samples import said
+from human_samples import measured, said
 from scipy import stats
 
 from rlaif.seeds import numpy_generator
@@ -16,18 +15,6 @@ from rlaif.stages.drift import (
     find_drift,
     measure_frozen,
 )
-
-
-def measured(by_label: Mapping[str, float | None]) -> FrozenAgreement:
-    return FrozenAgreement(
-        agreement=None,
-        low=0.0,
-        high=1.0,
-        labels=len(by_label),
-        prompts=len(by_label),
-        unscored=0,
-        by_label=dict(by_label),
-    )
 
 
 def names(count: int) -> dict[str, str]:

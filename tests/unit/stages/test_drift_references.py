@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
+from human_samples import measured
 from scipy import stats
 
 from rlaif.seeds import numpy_generator
@@ -10,18 +11,6 @@ from rlaif.stages.drift import Drift, FrozenAgreement, find_drift
 
 NAMES = [f"label {i}" for i in range(200)]
 PROMPT_OF = {name: f"prompt of {name}" for name in NAMES}
-
-
-def measured(by_label: Mapping[str, float | None]) -> FrozenAgreement:
-    return FrozenAgreement(
-        agreement=None,
-        low=0.0,
-        high=1.0,
-        labels=len(by_label),
-        prompts=len(by_label),
-        unscored=0,
-        by_label=dict(by_label),
-    )
 
 
 def right(names: list[str]) -> FrozenAgreement:
