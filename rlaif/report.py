@@ -216,8 +216,9 @@ def _notes(reads: LedgerReads, cycle: int) -> list[str]:
             notes.append(f"cycle {cycle}: {done}: {ppo.stopped}")
         if ppo.memory:
             notes.append(f"cycle {cycle}: {ppo.memory}")
-    advice = (reads.report(cycle, "judge_audit") or {}).get("advice", ())
-    notes += [f"cycle {cycle}: {told}" for told in advice]
+    for audit in ("judge_audit", "code_audit"):
+        advice = (reads.report(cycle, audit) or {}).get("advice", ())
+        notes += [f"cycle {cycle}: {told}" for told in advice]
     notes += _near_ceiling(reads, cycle)
     left_out = (reads.oracle_report(cycle) or {}).get("left_out", 0)
     if left_out:

@@ -177,9 +177,9 @@ class ScriptedWriter(ScriptedJudge):
 
     def _compose(self, request: WriteRequest) -> WriteReply:
         text = self._writer(request)
-        words = text.split()
-        over = len(words) > request.max_tokens
-        said = " ".join(words[: request.max_tokens]) if over else text
+        ends = [match.end() for match in re.finditer(r"\S+", text)]
+        over = len(ends) > request.max_tokens
+        said = text[: ends[request.max_tokens - 1]] if over else text
         call = JudgeCall(
             request_hash=write_hash(self.digest, request),
             judge=self.digest,

@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from rlaif.judges.kappa import Kappa
     from rlaif.stages.calibration import Agreement
 
+WHOLE = "(whole)"
+
 
 def agreement_table(title: str, agreements: "Iterable[Agreement]") -> Table:
     """Return a table of agreements, by criterion and kind of labels."""
     shown = table(title, "criterion", "labels", "right", "kappa", words=("criterion",))
     for found in agreements:
         shown.add_row(
-            cell(found.criterion + _about(found) if found.criterion else "whole"),
+            cell(found.criterion + _about(found) if found.criterion else WHOLE),
             _counted(found),
             share(found.accuracy),
             _kappa(found.kappa),

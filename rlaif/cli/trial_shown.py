@@ -7,7 +7,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from rlaif.cli.agreement_shown import agreement_table, share
+from rlaif.cli.agreement_shown import WHOLE, agreement_table, share
 from rlaif.cli.output import (
     cell,
     cut,
@@ -126,7 +126,7 @@ def _criteria(found: RubricPreview) -> Table:
         "same better\nanswer",
         words=("criterion",),
     )
-    shown.add_row("whole", *_beside_cells(found.scores), share(found.same_winner))
+    shown.add_row(WHOLE, *_beside_cells(found.scores), share(found.same_winner))
     for criterion in found.criteria:
         side = criterion.same_side
         same = "-" if side is None else share(side)
@@ -251,7 +251,7 @@ def _print_misses(misses: Sequence[Miss]) -> None:
 
 
 def _name(criterion: str) -> Text:
-    return cell(criterion or "whole")
+    return cell(criterion or WHOLE)
 
 
 def _cut(text: str, columns: int = _COLUMNS) -> str:

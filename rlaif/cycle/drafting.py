@@ -14,6 +14,7 @@ from rlaif.stages.sampling import choose_held_out_prompts, choose_training_promp
 SAMPLING, GENERATION, JUDGING, PREFERENCES = "sampling", "generation", "judging", "preferences"
 CALIBRATION = "calibration"
 AUDIT: Final = "judge_audit"
+CODE_AUDIT: Final = "code_audit"
 TRAIN: Final = "train"
 EVAL: Final = "eval"
 

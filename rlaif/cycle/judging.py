@@ -10,7 +10,7 @@ from rlaif.cycle.drafting import CALIBRATION, JUDGING, TRAIN
 from rlaif.cycle.judging_units import Attacked, JudgingUnit, again_in, cuts, units_of
 from rlaif.cycle.marking import mark
 from rlaif.cycle.revising import revise
-from rlaif.cycle.trusting import heed, heed_code, take_stock
+from rlaif.cycle.trusting import heed, heed_code, take_stock, take_stock_of_code
 from rlaif.judges import RubricJudge
 from rlaif.judges.lists import RankedItem
 from rlaif.judges.panel import ComparedItem, RatedItem
@@ -80,6 +80,7 @@ def judging(ctx: CycleContext) -> None:
         ctx.run_once(JUDGING, "audit", lambda rows: take_stock(ctx, panel, rows))
         heed(ctx)
     else:
+        ctx.run_once(JUDGING, "audit", lambda rows: take_stock_of_code(ctx, rows))
         heed_code(ctx)
 
 

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from rlaif.cycle.context import CycleContext
-from rlaif.cycle.drafting import AUDIT, JUDGING, TRAIN
+from rlaif.cycle.drafting import AUDIT, CODE_AUDIT, JUDGING, TRAIN
 from rlaif.errors import StageError
 from rlaif.judges import RubricJudge
 from rlaif.judges.shortfalls import code_advice
 from rlaif.ledger.unit import Unit
-from rlaif.records import AuditReport, Completion, Judgement, ProbeTrial
+from rlaif.records import AuditReport, CodeAudit, Completion, Judgement, ProbeTrial
 from rlaif.stages.audit import audit
 from rlaif.stages.probing import trials_of
 
@@ -62,9 +62,15 @@ def _trials(ctx: CycleContext, panel: RubricJudge) -> dict[int, list[ProbeTrial]
     return {cycle: trials_of(panel, own, prompt_of, scores) for cycle, own in probes.items()}
 
 
+def take_stock_of_code(ctx: CycleContext, rows: Unit) -> None:
+    """Keep what a rubric that asks no judge leaves unscored."""
+    judged = _judgements(ctx, ctx.ledger.completions(ctx.number, TRAIN))
+    rows.add_report(CODE_AUDIT, CodeAudit(advice=code_advice(judged)))
+
+
 def heed_code(ctx: CycleContext) -> None:
-    """Say what a rubric without a judge leaves unscored, as there is no audit that would."""
-    for advice in code_advice(_judgements(ctx, ctx.ledger.completions(ctx.number, TRAIN))):
+    """Say what a rubric that asks no judge leaves unscored."""
+    for advice in CodeAudit.model_validate(ctx.ledger.report(ctx.number, CODE_AUDIT)).advice:
         ctx.watcher.note(advice)
 
 

@@ -13,11 +13,9 @@ from rlaif.judges.juror import Juror
 from rlaif.judges.marking import errors_in, errors_text, score_of_errors
 from rlaif.judges.messages import ANSWER_LABELS
 from rlaif.judges.protocol import (
-    CUE,
     PAIR_LABELS,
     JudgeRequest,
     WriteReply,
-    critique_of,
     method_of,
     parse_verdict,
     rating_labels,
@@ -25,6 +23,7 @@ from rlaif.judges.protocol import (
 )
 from rlaif.judges.rubric import JudgeCriterion, Rubric
 from rlaif.judges.rubric.criteria import GradedBy
+from rlaif.judges.verdict_forms import around_cue
 from rlaif.records import (
     Completion,
     JudgeCall,
@@ -36,6 +35,7 @@ from rlaif.records import (
 )
 
 GRADE_TOKENS = 32
+_DRESSING = " \t\r\n*#_"
 MESSAGES: dict[GradedBy, str] = {"errors": "errors", "critique": "grade"}
 
 
@@ -204,7 +204,11 @@ def _by_errors(juror: Juror, questions: Sequence[Question], most: int) -> list[S
 
 def _by_critique(juror: Juror, questions: Sequence[Question], most: int) -> list[Said]:
     written = juror.write([question.text(critique=True) for question in questions], most)
-    critiques = [critique_of(reply.text).strip() for reply in written]
+    forms = [question.juror.templates.forms.pointwise for question in questions]
+    critiques = [
+        around_cue(reply.text, form)[0].strip(_DRESSING)
+        for reply, form in zip(written, forms, strict=True)
+    ]
     failures = [_unwritten(*pair) for pair in zip(written, critiques, strict=True)]
     places = [place for place, failure in enumerate(failures) if failure is None]
     texts = [_grade_text(questions[place], critiques[place]) for place in places]
@@ -217,7 +221,7 @@ def _by_critique(juror: Juror, questions: Sequence[Question], most: int) -> list
 
 def _unwritten(reply: WriteReply, critique: str) -> str | None:
     """Say why there is no critique to grade; one that came to its verdict is whole."""
-    if reply.failure is not None and CUE not in reply.text:
+    if reply.failure is not None and critique == reply.text.strip(_DRESSING):
         return reply.failure
     return None if critique else "the judge wrote no critique"
 

@@ -217,7 +217,18 @@ def _wrong_with_reply(reply: object) -> str | None:
     """Say what is wrong with a reply; records and dataclasses can be made without any check."""
     if not isinstance(reply, JudgeReply):
         return f"{shown(reply)}, not a JudgeReply"
-    return _wrong_with_parts("critique", reply.critique, reply.call, reply.failure)
+    wrong = _wrong_with_parts("critique", reply.critique, reply.call, reply.failure)
+    return wrong or _wrong_with_failures(reply.sample_failures, reply.call)
+
+
+def _wrong_with_failures(failures: object, call: JudgeCall | None) -> str | None:
+    if not isinstance(failures, tuple):
+        return f"sample_failures = {shown(failures)}, not a tuple"
+    samples = () if call is None else call.samples
+    if failures and len(failures) != len(samples):
+        return f"sample_failures tells of {len(failures)} samples, the call has {len(samples)}"
+    odd = [one for one in failures if one is not None and not (isinstance(one, str) and one)]
+    return f"sample_failures holds {shown(odd[0])}, not a reason" if odd else None
 
 
 def _wrong_with_text(reply: object) -> str | None:

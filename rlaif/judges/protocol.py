@@ -82,12 +82,15 @@ class JudgeReply:
         failure: Why there can be no verdict, or None.
         unreadable: Whether that lies in the words that came, which another asking may mend, and
             not in how they came.
+        sample_failures: Why each of ``call.samples`` can hold no verdict, or None, in their order;
+            empty where that is not known of any.
     """
 
     critique: str
     call: JudgeCall | None
     failure: str | None = None
     unreadable: bool = False
+    sample_failures: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,9 @@ def verdict_of(request: JudgeRequest, reply: JudgeReply, min_label_mass: float) 
         return verdict_from_labels(reply.call.label_probs, request.labels, min_label_mass)
     asked = (request.labels, parse_verdict, request.form)
     if reply.call.samples:
-        return verdict_from_samples(reply.call.samples, *asked, critique=request.critique)
+        return verdict_from_samples(
+            reply.call.samples, *asked, critique=request.critique, failures=reply.sample_failures
+        )
     return verdict_from_reply(reply.call.reply, *asked, critique=request.critique)
 
 

@@ -109,17 +109,29 @@ def verdict_from_samples(
     form: VerdictForm = DEFAULT,
     *,
     critique: bool = True,
+    failures: Sequence[str | None] = (),
 ) -> Verdict:
     """Read a verdict off several replies to one question: the mean of those that have one.
 
     For a pair that is the share that prefers the first (self-consistency, Wang et al. 2022,
-    2203.11171), for a rating the mean score. The arguments are those of ``verdict_from_reply``.
+    2203.11171), for a rating the mean score.
+
+    Args:
+        samples: The replies, raw.
+        labels: As for ``verdict_from_reply``, like the next three.
+        parse: See there.
+        form: See there.
+        critique: See there.
+        failures: Why each reply can hold no verdict whatever its words, or None; empty for none.
 
     Returns:
         A verdict; unscored where no more than half of the replies have one.
     """
-    verdicts = [
-        verdict_from_reply(sample, labels, parse, form, critique=critique) for sample in samples
+    verdicts: list[Verdict] = [
+        verdict_from_reply(sample, labels, parse, form, critique=critique)
+        if failure is None
+        else Unscored(reason=failure)
+        for sample, failure in zip(samples, failures or [None] * len(samples), strict=True)
     ]
     reasons = [verdict.reason for verdict in verdicts if isinstance(verdict, Unscored)]
     if not is_quorum(len(samples) - len(reasons), len(samples)):

@@ -14,6 +14,7 @@ from rlaif.judges.messages import KINDS, REQUIRED
 from rlaif.regular_file import check_regular
 
 _SUFFIX = ".jinja"
+_TOO_DEEP = "its expressions are nested too deeply"
 _FENCE_NAME = re.compile(r"[A-Za-z]\w*")
 
 
@@ -54,6 +55,8 @@ class TemplateFolder:
                 compiled = self._environment.get_template(f"{name}{_SUFFIX}")
         except jinja2.TemplateSyntaxError as exc:
             raise broken(self.path(name), str(exc), exc.lineno) from exc
+        except RecursionError as exc:
+            raise broken(self.path(name), _TOO_DEEP) from exc
         return compiled
 
     def included(self, kind: str) -> list[str]:
@@ -126,6 +129,8 @@ def _parse(text: str, path: Path) -> nodes.Template:
         return _environment({}).parse(text)
     except jinja2.TemplateSyntaxError as exc:
         raise broken(path, str(exc), exc.lineno) from exc
+    except RecursionError as exc:
+        raise broken(path, _TOO_DEEP) from exc
 
 
 def _environment(texts: Mapping[str, str]) -> jinja2.Environment:

@@ -252,13 +252,18 @@ def read_ranking(
 
 def before_ranking(reply: str, form: VerdictForm = RANKING) -> str:
     """Return a judge's words before its first ranking line; all of them where there is none."""
-    return around_ranking(reply, form)[0]
+    return around_cue(reply, form)[0]
 
 
-def around_ranking(reply: str, form: VerdictForm = RANKING) -> tuple[str, str]:
-    """Return a judge's words before its first ranking line, and those after it."""
+def around_cue(reply: str, form: VerdictForm) -> tuple[str, str]:
+    """Return a judge's words before the first line that begins with its cue, and those after it.
+
+    Without such a line, or without a cue, all are before it.
+    """
+    if form.cue is None:
+        return reply, ""
     lines = reply.split("\n")
-    pattern = _cue_pattern(form.cue or "")
+    pattern = _cue_pattern(form.cue)
     at = next((i for i, line in enumerate(lines) if pattern.fullmatch(line)), len(lines))
     return "\n".join(lines[:at]), "\n".join(lines[at + 1 :])
 

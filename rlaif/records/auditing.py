@@ -109,6 +109,15 @@ class AuditReport(Record):
         return tuple(figure for figure in self.figures if figure.breached)
 
 
+class CodeAudit(Record):
+    """What one cycle's judging tells of code, where a rubric asks no judge.
+
+    ``advice`` says what it leaves unscored.
+    """
+
+    advice: tuple[str, ...]
+
+
 class AuditOnDemand(Record):
     """An audit that a person asked for, outside of any cycle.
 

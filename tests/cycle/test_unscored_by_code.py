@@ -4,7 +4,9 @@ import pytest
 
 from rlaif.config import RubricConfig
 from rlaif.cycle import run_cycles
+from rlaif.ledger.reader import LedgerReader
 from rlaif.project import Project
+from rlaif.report import build_report
 from tests.cycle.conftest import JUDGED, RULES, Maker
 from tests.cycle.scripted import by_level
 from tests.cycle.test_audit_cycle import judge_all
@@ -37,3 +39,5 @@ def test_a_broken_python_criterion_is_told(
     (told,) = [note for note in heard.notes if "unscored by code" in note]
     assert told.startswith("mine: 36 of 36 answers are unscored by code, the first: ")
     assert "KeyError" in told
+    with LedgerReader.open(project.ledger_path) as reads:
+        assert f"cycle 1: {told}" in build_report(reads).notes

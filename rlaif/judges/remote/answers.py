@@ -17,7 +17,7 @@ from rlaif.judges.remote.reading import label_probs
 from rlaif.judges.remote.writing import Writing
 from rlaif.judges.samples import NotAJudgementError, read_object
 from rlaif.judges.verdict_forms import (
-    around_ranking,
+    around_cue,
     goes_on,
     label_place,
     read_ranking,
@@ -111,7 +111,10 @@ def reply_of(request: JudgeRequest, judge: str, parts: Sequence[Part], count: in
     )
     critique = next((sample.critique for sample in samples if sample.critique), "")
     failure = None if several else first.failure
-    return JudgeReply(critique, call, failure, unreadable=failure is not None)
+    failures = tuple(sample.failure for sample in samples) if several else ()
+    return JudgeReply(
+        critique, call, failure, unreadable=failure is not None, sample_failures=failures
+    )
 
 
 def _sample(said: Said, form: ReplyFormat, request: JudgeRequest) -> Sample:
@@ -141,7 +144,7 @@ def _ranking(said: Said, content: str, request: JudgeRequest) -> Sample:
         ranked = read_ranking(content, request.labels, request.form)
         if isinstance(ranked, Unscored):
             failure = _cut_off(content)
-        elif word_spans(around_ranking(content, request.form)[1]):
+        elif word_spans(around_cue(content, request.form)[1]):
             failure = _cut_off(content, "after")
     critique = critique_of(content, request).strip()
     return Sample(content, critique, {}, failure, cut=failure is not None)

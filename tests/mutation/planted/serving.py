@@ -233,13 +233,13 @@ FAULTS = {
     ),
     "what-stands-before-a-ranking-follows-it": (
         "rlaif/judges/remote/answers.py",
-        "elif word_spans(around_ranking(content, request.form)[1]):",
-        "elif word_spans(around_ranking(content, request.form)[0]):",
+        "elif word_spans(around_cue(content, request.form)[1]):",
+        "elif word_spans(around_cue(content, request.form)[0]):",
     ),
     "what-a-server-said-unreadably-failed-on-its-way": (
         "rlaif/judges/remote/answers.py",
-        "unreadable=failure is not None)",
-        "unreadable=failure is None)",
+        "unreadable=failure is not None,",
+        "unreadable=failure is None,",
     ),
     "the-first-samples-critique-or-none": (
         "rlaif/judges/remote/answers.py",

@@ -191,8 +191,8 @@ def test_a_test_shows_agreement_order_failures_and_attacks(
     told = done.stdout
     assert f"against 7 labels of {labels}: 7 prompts, 11 answers, 4 pairs" in " ".join(told.split())
     rows = {tuple(line.split()[:3]): " ".join(line.split()[3:]) for line in told.splitlines()}
-    assert rows["whole", "4", "pairs"].startswith("75% [30%, 95%] 0.50 [")
-    assert rows["whole", "1", "of"].startswith("2 ratings 100%")
+    assert rows["(whole)", "4", "pairs"].startswith("75% [30%, 95%] 0.50 [")
+    assert rows["(whole)", "1", "of"].startswith("2 ratings 100%")
     assert rows["correct", "1", "ratings"].startswith("100%")
     assert "no verdict under correct: " in told
     assert "attacked in each of 5 ways: 10 answers" in told

@@ -297,6 +297,14 @@ def test_an_interrupt_goes_through() -> None:
         ),
         (JudgeReply("c", None, ""), "failure = '', not a reason"),
         (JudgeReply("c", None, 3), "failure = 3, not a reason"),  # type: ignore[arg-type]
+        (JudgeReply("c", None, sample_failures="cut"), "'cut', not a tuple"),  # type: ignore[arg-type]
+        (JudgeReply("c", call("a"), sample_failures=("cut",)), "of 1 samples, the call has 0"),
+        (
+            JudgeReply(
+                "c", call("a").model_copy(update={"samples": ("x",)}), sample_failures=("",)
+            ),
+            "sample_failures holds '', not a reason",
+        ),
     ],
 )
 def test_what_is_no_reply_is_a_failure(reply: object, words: str) -> None:

@@ -26,7 +26,7 @@ DECIDING = (
     "verdict_forms.py",
     "wording.py",
 )
-DIGEST = "2aca82e8a3f25bed340ac67e10efaef3f4e63729a658ab7d66b8db07840ddc7a"
+DIGEST = "c5f7710ab8bdd7533927e154d05290ad37a07357e2e6fd3b4d97b291628e9d85"
 
 
 def without_docstrings(source: str) -> str:

@@ -30,6 +30,14 @@ def test_a_template_that_fails_is_refused_at_load(
         assert word in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "failing", ["{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "{{ " + "not " * 3000 + "1 }}"]
+)
+def test_expressions_nested_too_deeply_are_refused(tmp_path: Path, failing: str) -> None:
+    with pytest.raises(ConfigError, match=r"pointwise\.jinja: .* nested too deeply"):
+        own(tmp_path, pointwise=POINTWISE + failing)
+
+
 def test_a_template_that_fails_on_some_answers_is_refused_when_it_does(tmp_path: Path) -> None:
     found = own(tmp_path, pointwise=POINTWISE + "{{ 1 / (completion | length - 1) }}")
     assert found.render(CRITERION, prompt("p"), ["ab"]).endswith("1.0")
