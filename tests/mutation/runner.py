@@ -91,7 +91,8 @@ WATCHERS = {
         for file, *names in (
             ("protocol", "protocol", "second_asking", "ranking_judge"),
             ("verdict_forms", "verdict_forms", "quoted_verdicts", "protocol", "words_after"),
-            ("samples", "samples"),
+            ("samples", "samples", "quorum"),
+            ("asking", "asking"),
             ("aggregation", "aggregation", "rubric_judge", "panel_failures"),
             ("weighing", "aggregation", "combining", "lists"),
             ("combining", "combining", "jurors_worth"),
@@ -124,7 +125,14 @@ WATCHERS = {
             ("endpoints", "endpoints"),
             ("completion", "completions"),
             (
-                *("answers", "openai_judge", "reply_objects", "drawn_samples", "writing"),
+                *(
+                    "answers",
+                    "cut_at_servers",
+                    "openai_judge",
+                    "reply_objects",
+                    "drawn_samples",
+                    "writing",
+                ),
                 "unreadable_replies",
             ),
         )
