@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from audited import probe, rated
 
 from rlaif.config import AuditConfig, JudgingConfig
 from rlaif.judges import JudgeCriterion, Juror, Rubric, RubricJudge, load_templates
@@ -18,9 +19,7 @@ from rlaif.records import (
     ProbeOutcome,
     ProbeTrial,
     Rating,
-    TrialKind,
     Unscored,
-    Verdict,
 )
 from rlaif.seeds import numpy_generator
 from rlaif.stages.audit import audit
@@ -54,29 +53,6 @@ def pair(
         return PairVerdict(first_id=first, second_id=second, p_first=None, unscored="mumbled")
     return PairVerdict(
         first_id=first, second_id=second, p_first=0.5, p_forward=forward, p_backward=backward
-    )
-
-
-def probe(kind: TrialKind, method: str, value: float | None) -> ProbeOutcome:
-    return ProbeOutcome(
-        probe_id="x",
-        original_id="y",
-        kind=kind,
-        method="rating" if method == "rating" else "comparison",
-        rubric_hash="h",
-        value=value,
-        unscored=None if value is not None else "mumbled",
-    )
-
-
-def rated(criterion: str, about: str, verdict: Verdict) -> Judgement:
-    return Judgement(
-        id=f"{criterion}-{about}",
-        criterion=criterion,
-        kind="pointwise",
-        completion_ids=(about,),
-        critique="words",
-        verdict=verdict,
     )
 
 

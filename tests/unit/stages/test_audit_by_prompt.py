@@ -1,6 +1,7 @@
 """An audit counts prompts: a few of them that are judged often are no certainty."""
 
 import pytest
+from audited import probe, rated
 from trials import CHINESE, judged_by, panel_of, prompt
 
 from rlaif.config import AuditConfig
@@ -11,12 +12,9 @@ from rlaif.records import (
     AuditReport,
     Completion,
     CompletionScore,
-    Judgement,
     PairVerdict,
-    ProbeOutcome,
     ProbeTrial,
     Rating,
-    TrialKind,
     Unscored,
 )
 from rlaif.stages.attacking import attack
@@ -59,33 +57,15 @@ def answers(prompts: int) -> list[Completion]:
     ]
 
 
-def outcome(kind: TrialKind, method: str, value: float | None) -> ProbeOutcome:
-    return ProbeOutcome(
-        probe_id="x",
-        original_id="y",
-        kind=kind,
-        method="rating" if method == "rating" else "comparison",
-        rubric_hash="h",
-        value=value,
-    )
-
-
-def rated(criterion: str, about: str, score: float | None) -> Judgement:
-    return Judgement(
-        id=f"{criterion}-{about}-{score}",
-        criterion=criterion,
-        kind="pointwise",
-        completion_ids=(about,),
-        critique="words",
-        verdict=Unscored(reason="mumbled") if score is None else Rating(score=score),
-    )
-
-
 def report(prompts: int) -> AuditReport:
     """Audit a judge that goes by the place and by length, and obeys whatever it is told."""
     own = answers(prompts)
-    tries = [("fence", "comparison", 0.9), ("fence", "rating", 0.5)]
-    tries += [("again", "comparison", 0.1), ("again", "rating", 0.5)]
+    tries = [
+        ("fence", "comparison", 0.9),
+        ("fence", "rating", 0.5),
+        ("again", "comparison", 0.1),
+        ("again", "rating", 0.5),
+    ]
     levels = [n % 5 / 4 for n in range(24)]
     pairs = list(zip(own[::2], own[1::2], strict=True))
     places = [PairVerdict(first_id=a.id, second_id=b.id, p_first=0.5, p_forward=0.9, p_backward=0.2)
@@ -98,13 +78,13 @@ def report(prompts: int) -> AuditReport:
                 for a in own],
         verdicts=places,
         judgements=[
-            *(rated("kind", a.id, x) for a, x in zip(own, levels, strict=True)),
-            *(rated("right", a.id, x) for a, x in zip(own, levels, strict=True)),
-            *(rated("kind", a.id, None) for a in own),
-            *(rated("right", a.id, None) for a in own),
+            rated(name, a.id, verdict)
+            for name in ("kind", "right")
+            for a, level in zip(own, levels, strict=True)
+            for verdict in (Rating(score=level), Unscored(reason="mumbled"))
         ],
         probes=[
-            ProbeTrial(outcome("again" if kind == "again" else "fence", method, value), a.prompt_id)
+            ProbeTrial(probe(kind, method, value), a.prompt_id)
             for kind, method, value in tries
             for a in own[::2]
         ],
