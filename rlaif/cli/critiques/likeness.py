@@ -1,16 +1,18 @@
 """``rlaif critiques --like``: critiques that mean something alike."""
 
-from itertools import islice
+from collections.abc import Sequence
+from itertools import chain, islice
 
 import numpy as np
 
-from rlaif.cli.critiques.vectors import CritiqueVectors, Encoder, cosines
+from rlaif.cli.critiques.vectors import CritiqueVectors, Encoder, Floats, Numbers, cosines
 from rlaif.cli.output import stderr
 from rlaif.crew import Crew
 from rlaif.ledger.critique_reads import Asked, CritiqueReads
 from rlaif.project import Project
 
 PROBED = 200
+FEW = 20_000
 
 
 def opened_vectors(project: Project, reads: CritiqueReads) -> tuple[CritiqueVectors, Encoder]:
@@ -33,8 +35,8 @@ def critiques_alike(
 ) -> list[tuple[int, float]]:
     """Return the numbers of the critiques most alike, with their cosines, best first.
 
-    The best few are asked one by one whether they match; only where that is not enough, all that
-    match are gone through.
+    Where few match, all of these are gone through. Where many do, the most alike of all are asked
+    one by one whether they match, which is as a rule enough.
 
     Args:
         reads: The ledger.
@@ -49,16 +51,22 @@ def critiques_alike(
     if not len(seqs):
         return []
     found = cosines(rows, encoder.encode([like])[0])
-    best = _best(found, max(PROBED, limit))
     if prompt_or_id is None and all(value is None or value is False for value in asked.values()):
-        return [(int(seqs[i]), float(found[i])) for i in best[:limit]]
-    chosen = reads.critiques_among([int(seqs[i]) for i in best], prompt_or_id, **asked)
-    matching = [i for i in best if int(seqs[i]) in chosen]
-    if len(matching) < limit and len(best) < len(seqs):
-        all_of = np.fromiter(reads.critique_seqs(prompt_or_id, **asked), np.int64)
-        among = np.flatnonzero(np.isin(seqs, all_of))
-        matching = among[_best(found[among], limit)].tolist()
-    return [(int(seqs[i]), float(found[i])) for i in islice(matching, limit)]
+        return _told(seqs, found, _best(found, limit))
+    matching = reads.critique_seqs(prompt_or_id, **asked)
+    known = list(islice(matching, FEW))
+    if len(known) == FEW:
+        best = _best(found, max(PROBED, limit))
+        chosen = reads.critiques_among([int(seqs[i]) for i in best], prompt_or_id, **asked)
+        probed = [i for i in best if int(seqs[i]) in chosen]
+        if len(probed) >= limit:
+            return _told(seqs, found, probed[:limit])
+    among = np.flatnonzero(np.isin(seqs, np.fromiter(chain(known, matching), np.int64)))
+    return _told(seqs, found, among[_best(found[among], limit)].tolist())
+
+
+def _told(seqs: Numbers, found: Floats, places: Sequence[int]) -> list[tuple[int, float]]:
+    return [(int(seqs[i]), float(found[i])) for i in places]
 
 
 def _best(scores: np.ndarray, count: int) -> list[int]:

@@ -5,13 +5,15 @@
     state/critique-vectors/EMBEDDER/made.json how many rows are whole, and the last critique seen
 
 Only what a judge wrote is embedded: the sentences of rules and other code say one thing over and
-over, and would be all that one finds. Rows are only ever added, by one process at a time. What lies
-beyond the rows that ``made.json`` vouches for is left over from a kill and is written over. Vectors
-of another ledger's critiques, which the last critique's id tells, are made anew, as are files that
-do not say that they hold judges' words alone: in files of their own, as others may read the old.
+over, and would be all that one finds. Rows are only ever added, by one process at a time, and are
+on the disk before ``made.json`` vouches for them; what lies beyond is left over from a kill and is
+written over. Made anew are vectors of another ledger's critiques, which the last critique's id
+tells, and files that hold less than is vouched for, or do not say that they hold judges' words
+alone: in files of their own, as others may read the old.
 """
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,6 +31,8 @@ Told = Callable[[int, int], None]
 
 FOLDER = "critique-vectors"
 _AT_ONCE = 4_096
+_SEQ = np.dtype(np.int64)
+_VALUE = np.dtype(np.float32)
 _WAIT_SECONDS = 600.0
 
 
@@ -91,7 +95,15 @@ class CritiqueVectors:
         found: dict[str, Any] = _NOTHING
         if path.is_file():
             found = json.loads(path.read_text(encoding="utf-8"))
-        return found if found.get("words_of") == _NOTHING["words_of"] else _NOTHING
+        vouched = found.get("words_of") == _NOTHING["words_of"] and self._holds(found)
+        return found if vouched else _NOTHING
+
+    def _holds(self, made: dict[str, Any]) -> bool:
+        """Whether the files are as long as is vouched for; a lost disk block may shorten them."""
+        rows, width = made["rows"], made["dimensions"]
+        sizes = {"seqs": rows * _SEQ.itemsize, "vectors": rows * width * _VALUE.itemsize}
+        paths = {self._folder / name: size for name, size in sizes.items() if size}
+        return all(path.is_file() and path.stat().st_size >= s for path, s in paths.items())
 
     def _begin_anew(self, made: dict[str, Any]) -> None:
         """Let go of old files: who has mapped them keeps them, which a shorter file would kill."""
@@ -147,6 +159,8 @@ def _write_from(path: Path, at: int, content: bytes) -> None:
         stream.truncate(at)
         stream.seek(at)
         stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _id_of(reads: CritiqueReads, seq: int) -> str | None:

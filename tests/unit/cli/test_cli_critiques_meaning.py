@@ -40,10 +40,12 @@ def test_likeness_goes_with_any_filter_and_with_pages(here: Rlaif) -> None:
     assert "  alike     1.00" in here("critiques", "--like", "rude", "--limit", 1).stdout
 
 
+@pytest.mark.parametrize("few", [1, 2, 9])
 def test_filters_that_leave_few_find_all_of_them(
-    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, few: int
 ) -> None:
     monkeypatch.setattr(likeness, "PROBED", 2)
+    monkeypatch.setattr(likeness, "FEW", few)
     commit(project, "many", *[("rude", 0.1)] * 30, ("wrong", 0.9))
     encoder = WordEncoder()
     vectors = CritiqueVectors(tmp_path, encoder)
@@ -54,6 +56,23 @@ def test_filters_that_leave_few_find_all_of_them(
         expected = [reader.critiques("critique-many-30")[0].seq]
     assert [seq for seq, _ in found] == expected
     assert [score for _, score in found] == [0.0]
+
+
+@pytest.mark.parametrize("few", [1, 30, 31, 99])
+def test_filters_that_leave_many_find_the_most_alike(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, few: int
+) -> None:
+    monkeypatch.setattr(likeness, "PROBED", 4)
+    monkeypatch.setattr(likeness, "FEW", few)
+    commit(project, "many", *[("rude", 0.9)] * 2, *[("wrong", 0.9)] * 28, ("rude", 0.1))
+    encoder = WordEncoder()
+    vectors = CritiqueVectors(tmp_path, encoder)
+    with LedgerReader.open(project.ledger_path) as reader:
+        vectors.fill(reader)
+        asked = {"verdict": "high", "criterion": "tone"}
+        found = critiques_alike(reader, vectors, encoder, "rude", 2, None, asked)  # type: ignore[arg-type] - literals
+        expected = [reader.critiques(f"critique-many-{n}")[0].seq for n in (1, 0)]
+    assert [seq for seq, _ in found] == expected
 
 
 @pytest.mark.usefixtures("told")

@@ -1,6 +1,7 @@
 """The vectors of critiques: what is embedded, once, and what a kill or another ledger left."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,44 @@ def test_what_a_kill_left_behind_is_written_over(project: Project, tmp_path: Pat
     assert seqs.tolist() == [1, 2, 3, 4]
     assert np.array_equal(rows[:3], expected[1])
     assert rows[3].tolist() == [1, 0, 0, 0]
+
+
+@pytest.mark.parametrize("name", ["vectors", "seqs"])
+def test_files_that_lost_what_is_vouched_for_are_made_anew(
+    project: Project, tmp_path: Path, name: str
+) -> None:
+    encoder = WordEncoder()
+    with LedgerReader.open(project.ledger_path) as reader:
+        vectors = CritiqueVectors(tmp_path, encoder)
+        vectors.fill(reader)
+        expected = [np.array(part) for part in vectors.load()]
+        path = tmp_path / "critique-vectors" / ("d" * 16) / name
+        path.write_bytes(path.read_bytes()[:-1])
+        commit(project, "new", ("rude", 0.1))
+        vectors.fill(reader)
+        seqs, rows = vectors.load()
+    assert seqs.tolist() == [1, 2, 3, 4]
+    assert np.array_equal(rows[:3], expected[1])
+    assert len(encoder.asked) == 3 + 4
+
+
+def test_rows_are_on_the_disk_before_they_are_vouched_for(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with LedgerReader.open(project.ledger_path) as reader:
+        CritiqueVectors(tmp_path, WordEncoder()).fill(reader)
+    folder = tmp_path / "critique-vectors" / ("d" * 16)
+    inode = {name: (folder / name).stat().st_ino for name in ("vectors", "seqs", "made.json")}
+    order = [name for one in synced for name, number in inode.items() if one == number]
+    assert order == ["vectors", "seqs", "made.json"]
 
 
 def test_another_ledgers_vectors_are_made_anew_and_another_models_kept_apart(
