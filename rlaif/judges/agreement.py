@@ -16,6 +16,7 @@ from rlaif.clusters import Clusters, effective_size, numbered, usual_size
 from rlaif.intervals import normal_quantile, wilson
 from rlaif.logistic import fit_logistic
 from rlaif.records import Probability, Record
+from rlaif.sides import side
 
 CONFIDENCE = 0.95
 RIDGE = 1e-2
@@ -260,8 +261,4 @@ def _slope(design: Array, target: Array, clusters: Clusters, confidence: float) 
 def _sides(pair: OrderedPair) -> tuple[int, int] | None:
     if pair.forward is None or pair.backward is None:
         return None
-    return _side(pair.forward), _side(pair.backward)
-
-
-def _side(p: float) -> int:
-    return (p > 0.5) - (p < 0.5)
+    return side(pair.forward), side(pair.backward)

@@ -12,6 +12,7 @@ from rlaif.records import Spent
 
 SPANS = ("cycle", "day")
 KINDS = ("calls", "tokens", "money")
+_ROUNDING = 1e-9  # three times 0.1 fits into 0.3
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,11 @@ class _Limit:
     kind: str
     most: float
     read: Callable[[Spent], float]
+
+    def holds(self, spent: float) -> bool:
+        """Whether a sum is within the limit."""
+        slack = _ROUNDING * self.most if self.kind == "money" else 0.0
+        return spent <= self.most + slack
 
 
 def plus(*parts: Spent) -> Spent:
@@ -104,10 +110,10 @@ class Budget:
         for limit in self._limits:
             spent = limit.read(self._cycle if limit.span == "cycle" else self._day)
             wanted = limit.read(estimate)
-            if spent + wanted > limit.most:
+            if not limit.holds(spent + wanted):
                 raise self._spent(limit, spent)
             under_way = math.fsum(map(limit.read, self._under_way.values()))
-            fits = fits and spent + wanted + under_way <= limit.most
+            fits = fits and limit.holds(spent + wanted + under_way)
         return fits
 
     def begin(self, estimate: Spent) -> Bill:
@@ -136,9 +142,9 @@ class Budget:
             self._day = plus(self._day, self._elsewhere(self._date))
 
     def _turn_page(self) -> None:
-        """Begin a new day's account where the day has changed."""
+        """Begin a new day's account where one has come; a clock set back opens no old one."""
         today = self._today()
-        if today != self._date:
+        if today > self._date:
             self._date, self._day = today, Spent()
 
     def _today(self) -> date:

@@ -170,6 +170,11 @@ def cross_fit(
     after = np.zeros(len(pairs))
     for part in range(folds):
         rest = [pair for pair, its in zip(pairs, part_of, strict=True) if its != part]
+        if not rest:
+            return Uncalibrated(
+                reason=f"all {len(pairs)} {counted} are of one prompt: it takes several to measure "
+                "a calibration on labels that it was not fitted on"
+            )
         fitted = fit_calibration(rest, method, min_labels=1)
         if isinstance(fitted, Uncalibrated):
             return fitted
@@ -285,7 +290,7 @@ def _log_loss(p: Array, pairs: Sequence[LabelledPair]) -> float:
 def _ece(p: Array, pairs: Sequence[LabelledPair]) -> float:
     """Return the calibration error, each pair counted in both orders: swapped, it is the same."""
     outcome = np.array([pair.outcome for pair in pairs])
-    both = np.concatenate([p, 1.0 - p])
+    both = np.concatenate([p, 1.0 - p]).round(DECIMALS)
     truth = np.concatenate([outcome, 1.0 - outcome])
     weight = np.tile(_weights(pairs), 2)
     return calibration_error(both, truth, weights=weight) or 0.0

@@ -125,7 +125,10 @@ class RubricJudge:
     @cached_property
     def rubric_hash(self) -> str:
         """The hash that labels carry: rubric, templates, models, code, settings, protocol."""
-        settings = {**self.settings.for_hashing(len(self.jury)), "protocol": protocol.VERSION}
+        told = self.settings.for_hashing(len(self.jury), compares=self.compares)
+        settings = {**told, "protocol": protocol.VERSION}
+        if self._code:
+            settings["shown to code"] = self.rubric.name
         if len(self.jury) == 1:
             settings["min_label_mass"] = self.jury[0].min_label_mass
         silent = [juror.name for juror in self.jury if not juror.critique]

@@ -57,20 +57,24 @@ class VerdictSettings:
         """Whether what so many jurors are worth is learned from what is judged together."""
         return self.combine == "dawid_skene" and jurors > 1
 
-    def for_hashing(self, jurors: int) -> dict[str, float | str]:
+    def for_hashing(self, jurors: int, *, compares: bool) -> dict[str, float | str]:
         """Return what can change a label: settings that change nothing here are left out.
 
         Args:
             jurors: How many judge; with one there is nothing to combine, and of two none is alone.
+            compares: Whether anything is compared; else labels come of ratings alone.
         """
         found = asdict(self)
-        if not self.clamp:
+        if not compares:
+            for name in ("pairwise_weight", "flip_threshold"):
+                del found[name]
+        if not (self.clamp and compares):
             del found["clamp"]
         if jurors < 2:
             del found["combine"], found["max_disagreement"]
         if jurors < 3 or self.outlier_distance == 1.0:
             del found["outlier_distance"]
-        if self.compare == "pairs":
+        if self.compare == "pairs" or not compares:
             for name in ("compare", "list_size", "list_orders", "list_min_tau"):
                 del found[name]
         return found
@@ -173,7 +177,7 @@ def flip(
         gaps: By criterion, how far the two are apart.
     """
     sides_differ = min(forward, backward) < 0.5 - EVEN and max(forward, backward) > 0.5 + EVEN
-    if not sides_differ or abs(forward - backward) <= threshold:
+    if not sides_differ or abs(forward - backward) <= threshold + EVEN:
         return None
     return (
         f"the verdict flips with the order: P(first better) is {forward:.2f} shown first, "

@@ -35,13 +35,13 @@ from rlaif.records import (
     TrialKind,
     Unscored,
 )
+from rlaif.sides import ROUNDING, side
 from rlaif.stages.probing import EVEN
 
 Answers = Mapping[str, Completion]
 Limit = Literal["off"] | float
 Side = Literal["at most", "at least"]
 Success = Callable[[float, str, float], bool]
-ROUNDING = 1e-9  # what sums over criteria and orders that cancel may leave of a mere place
 _TASTE: frozenset[ProbeKind] = frozenset(KINDS) - INJECTIONS
 
 
@@ -274,8 +274,8 @@ def _consistency(
         first, second = by_id.get(verdict.first_id), by_id.get(verdict.second_id)
         if p_first is None or first is None or second is None:
             outcomes.append(None)
-        elif p_first != 0.5 and first != second:
-            outcomes.append((p_first > 0.5) == (first > second))
+        elif (preferred := side(p_first)) and first != second:
+            outcomes.append((preferred > 0) == (first > second))
         else:
             continue
         taken.append(verdict)

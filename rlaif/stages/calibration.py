@@ -26,6 +26,7 @@ from rlaif.records import (
     PreferenceOrigin,
     Record,
 )
+from rlaif.sides import side
 from rlaif.stages.drift import Drift, FrozenAgreement, measure_frozen
 from rlaif.stages.drift_reference import Acceptance, Measured, drift_from, reference_of
 from rlaif.stages.human_pairs import HumanPair, human_pairs, stated_pairs
@@ -242,9 +243,9 @@ def _kind_of(label: HumanLabel) -> tuple[str, Literal["pairs", "ratings"]]:
 def _agree_on_pairs(
     labels: Sequence[HumanLabel], said: Said, criterion: str, about: Literal["criterion", "whole"]
 ) -> Agreement:
-    sided = [label for label in labels if label.value != 0.5]
-    heard = [_side(said.of(label, criterion)) for label in sided]
-    truth = [_side(label.value) for label in sided]
+    sided = [label for label in labels if side(label.value) != 0]
+    heard = [_named_side(said.of(label, criterion)) for label in sided]
+    truth = [_named_side(label.value) for label in sided]
     prompts = [label.prompt_id for label in sided]
     return Agreement(
         criterion=criterion,
@@ -273,10 +274,8 @@ def _agree_on_ratings(
     )
 
 
-def _side(p: float | None) -> str | None:
-    if p is None:
-        return None
-    return "even" if p == 0.5 else ("first" if p > 0.5 else "second")
+def _named_side(p: float | None) -> str | None:
+    return None if p is None else ("even", "first", "second")[side(p)]
 
 
 def _level(value: float | None, levels: int) -> int | None:

@@ -16,7 +16,7 @@ from rlaif.models.encoding import encode_apart
 from rlaif.models.loading import LanguageModel
 from rlaif.records import Message, PairVerdict, WinRate
 from rlaif.rl import MeanKL, Rollout, k1, mean_and_error, sequence_kl
-from rlaif.stages.preferences import is_tie
+from rlaif.sides import is_tie
 
 RIDGE = 1e-2
 KL_BATCH = 32

@@ -18,6 +18,7 @@ from rlaif.records import (
     make_id,
 )
 from rlaif.seeds import numpy_generator
+from rlaif.sides import is_tie
 from rlaif.stages.human_pairs import HumanPair
 from rlaif.stages.pools import stable_share
 
@@ -201,11 +202,6 @@ def make_preferences(
         for pair in pairs
         if config.ties == "keep" or not _tied(pair, config)
     ]
-
-
-def is_tie(p_first: float, margin: float) -> bool:
-    """Return whether P(first is better) is within a margin of one half; exactly even always is."""
-    return p_first == 0.5 or abs(p_first - 0.5) < margin
 
 
 def preference_split(prompt_id: str, heldout_share: float) -> Literal["train", "heldout"]:

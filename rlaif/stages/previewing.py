@@ -23,8 +23,8 @@ from rlaif.records import (
     Record,
 )
 from rlaif.seeds import derive_seed, numpy_generator
+from rlaif.sides import is_tie, side
 from rlaif.stages.cycle_cost import PreviewCost, preview_cost
-from rlaif.stages.preferences import is_tie
 from rlaif.stages.trying import Tried, cost_of
 
 Outcome = Literal["first", "second", "tie", "quarantined", "unscored"]
@@ -347,7 +347,7 @@ def _same_side(
 ) -> Proportion | None:
     triples = zip(old, new, prompts, strict=True)
     sides = [
-        (_side(x.mean), _side(y.mean), p) for x, y, p in triples if x is not None and y is not None
+        (_side_of(x), _side_of(y), p) for x, y, p in triples if x is not None and y is not None
     ]
     if not sides:
         return None
@@ -358,5 +358,5 @@ def _same_side(
     )
 
 
-def _side(p_first: float | None) -> int | None:
-    return None if p_first is None else (p_first > 0.5) - (p_first < 0.5)
+def _side_of(pair: OrderedPair) -> int | None:
+    return None if pair.mean is None else side(pair.mean)

@@ -28,6 +28,7 @@ from rlaif.records import (
     Record,
     Unscored,
 )
+from rlaif.sides import ROUNDING, side
 from rlaif.stages.attacking import WHOLE, Attacked, attack
 from rlaif.stages.audit import probe_figures
 from rlaif.stages.calibration import LEVELS, Agreement, Said, agreements, levels_of
@@ -292,9 +293,9 @@ def _misses(labelled: Labelled, said: Said) -> list[Miss]:
 
 def _apart(label: HumanLabel, judge: float, said: Said) -> bool:
     if label.second_id is not None:
-        return label.value != 0.5 and (label.value - 0.5) * (judge - 0.5) <= 0.0
+        return side(label.value) != 0 and side(label.value) != side(judge)
     grade = 1.0 / (said.levels.get(label.criterion, LEVELS) - 1)
-    return abs(label.value - judge) >= grade
+    return abs(label.value - judge) >= grade - ROUNDING
 
 
 def _miss(label: HumanLabel, judge: float | None, labelled: Labelled) -> Miss:

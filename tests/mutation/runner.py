@@ -155,10 +155,8 @@ WATCHERS = {
         "tests/unit/stages/test_judge_calibration.py",
         "tests/unit/stages/test_calibration_quarantine.py",
     ),
-    "rlaif/stages/preferences.py": (
-        "tests/unit/stages/test_preferences.py",
-        "tests/unit/stages/test_even_pairs.py",
-    ),
+    "rlaif/stages/preferences.py": ("tests/unit/stages/test_preferences.py",),
+    "rlaif/sides.py": ("tests/unit/test_sides.py", "tests/unit/stages/test_even_pairs.py"),
     **{
         f"rlaif/stages/{file}.py": (
             f"tests/unit/stages/test_{file}.py",

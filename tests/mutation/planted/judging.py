@@ -163,13 +163,13 @@ FAULTS = {
     ),
     "every-flip-is-quarantined": (
         "rlaif/judges/weighing.py",
-        "if not sides_differ or abs(forward - backward) <= threshold:",
+        "if not sides_differ or abs(forward - backward) <= threshold + EVEN:",
         "if not sides_differ:",
     ),
     "orders-apart-on-one-side-are-a-flip": (
         "rlaif/judges/weighing.py",
-        "if not sides_differ or abs(forward - backward) <= threshold:",
-        "if abs(forward - backward) <= threshold:",
+        "if not sides_differ or abs(forward - backward) <= threshold + EVEN:",
+        "if abs(forward - backward) <= threshold + EVEN:",
     ),
     "an-order-without-a-verdict-is-even": (
         "rlaif/judges/aggregation.py",

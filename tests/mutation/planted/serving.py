@@ -93,18 +93,18 @@ FAULTS = {
     ),
     "calls-under-way-are-free": (
         "rlaif/judges/budget.py",
-        "spent + wanted + under_way <= limit.most",
-        "spent + wanted <= limit.most",
+        "limit.holds(spent + wanted + under_way)",
+        "limit.holds(spent + wanted)",
     ),
     "a-budget-is-looked-at-after-the-call": (
         "rlaif/judges/budget.py",
-        "            if spent + wanted > limit.most:\n",
-        "            if spent > limit.most:\n",
+        "            if not limit.holds(spent + wanted):\n",
+        "            if not limit.holds(spent):\n",
     ),
     "a-call-that-fills-a-budget-does-not-fit": (
         "rlaif/judges/budget.py",
-        "            if spent + wanted > limit.most:\n",
-        "            if spent + wanted >= limit.most:\n",
+        "return spent <= self.most + slack",
+        "return spent < self.most + slack",
     ),
     "a-new-day-frees-the-cycle": (
         "rlaif/judges/budget.py",

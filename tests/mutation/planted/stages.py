@@ -47,8 +47,13 @@ FAULTS = {
         "False",
     ),
     "exactly-even-is-a-win-of-the-second": (
-        "rlaif/stages/preferences.py",
-        "return p_first == 0.5 or abs(p_first - 0.5) < margin",
-        "return abs(p_first - 0.5) < margin",
+        "rlaif/sides.py",
+        "return side(p_first) == 0 or abs(p_first - 0.5) < margin - ROUNDING",
+        "return abs(p_first - 0.5) < margin - ROUNDING",
+    ),
+    "a-loss-on-the-margin-is-a-tie": (
+        "rlaif/sides.py",
+        "return side(p_first) == 0 or abs(p_first - 0.5) < margin - ROUNDING",
+        "return side(p_first) == 0 or abs(p_first - 0.5) < margin",
     ),
 }

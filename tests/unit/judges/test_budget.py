@@ -117,6 +117,35 @@ def test_a_new_day_in_utc_frees_the_days_limit_and_not_the_cycles() -> None:
         of.admits(ONE)
 
 
+def test_a_clock_that_is_set_back_over_midnight_opens_no_old_day() -> None:
+    clock = Clock()
+    of = budget(clock, day_calls=3)
+    spend(of, ONE, ONE)
+    clock.now += timedelta(hours=1)
+    spend(of, ONE, ONE)
+    clock.now -= timedelta(seconds=5)
+    spend(of, ONE)
+    with pytest.raises(BudgetSpentError, match="day_calls"):
+        of.admits(ONE)
+
+
+def test_money_that_fits_to_the_cent_fits() -> None:
+    of = budget(cycle_money=0.3, cycle_calls=9)
+    tenth = Spent(calls=1, tokens=1, money=0.1)
+    for _ in range(3):
+        assert of.admits(tenth)
+        spend(of, tenth)
+    with pytest.raises(BudgetSpentError, match="cycle_money"):
+        of.admits(Spent(calls=1, tokens=1, money=0.0001))
+
+
+def test_a_limit_of_tokens_holds_to_the_token() -> None:
+    of = budget(cycle_tokens=10**12)
+    spend(of, Spent(calls=1, tokens=10**12))
+    with pytest.raises(BudgetSpentError, match="cycle_tokens"):
+        of.admits(Spent(calls=1, tokens=1))
+
+
 def test_a_call_counts_on_the_day_on_which_it_ends() -> None:
     clock = Clock()
     of = budget(clock, day_calls=5)

@@ -7,6 +7,7 @@ import pytest
 
 from rlaif.judges.calibration import (
     Calibration,
+    CalibrationReport,
     LabelledPair,
     Method,
     Uncalibrated,
@@ -82,3 +83,18 @@ def test_few_labels_hardly_ever_show_a_temperature_far_too_cool() -> None:
         pairs = [LabelledPair(float(a), float(b)) for a, b in zip(p, right, strict=True)]
         found.append(fitted(pairs).temperature)
     assert min(t for t in found if t is not None) > 0.35
+
+
+def test_labels_of_one_prompt_cannot_measure_a_calibration() -> None:
+    pairs = [LabelledPair(0.7, 1.0, group="one")] * 60
+    found = cross_fit(pairs, "temperature")
+    assert isinstance(found, Uncalibrated)
+    assert found.reason.startswith("all 60 labelled pairs are of one prompt")
+
+
+def test_the_calibration_error_is_that_of_the_swapped_pairs() -> None:
+    pairs = [LabelledPair(p / 100, float(p * 7 % 100 < p), group=str(p)) for p in range(1, 100)]
+    swapped = [pair._replace(p=1.0 - pair.p, outcome=1.0 - pair.outcome) for pair in pairs]
+    reports = [cross_fit(of, "isotonic") for of in (pairs, swapped)]
+    one, other = [found.ece_before for found in reports if isinstance(found, CalibrationReport)]
+    assert one == pytest.approx(other, abs=1e-9)

@@ -357,6 +357,21 @@ def test_labels_carry_the_code_that_made_them() -> None:
     assert panel(BOTH).rubric_hash == panel(BOTH).rubric_hash
 
 
+def test_labels_of_code_carry_the_name_that_it_is_shown() -> None:
+    """A function may go by ``context.rubric``; without code the name changes no label."""
+    coded, plain = with_code(criterion("f")), rubric(rule_criterion("a"))
+    for of, same in ((coded, False), (plain, True)):
+        hashes = {
+            RubricJudge(
+                of.model_copy(update={"name": name}),
+                judging=JudgingConfig(),
+                code={"f": loaded(None)},
+            ).rubric_hash
+            for name in ("alpha", "beta")
+        }
+        assert (len(hashes) == 1) is same
+
+
 def test_code_that_no_criterion_asks_for_is_not_loaded_or_hashed() -> None:
     plain = rubric(rule_criterion("a"))
     assert load_code(plain, Path("nowhere.toml"), Path("nowhere.py")) == {}

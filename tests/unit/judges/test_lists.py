@@ -364,13 +364,15 @@ def test_every_pair_of_nine_answers_has_a_verdict() -> None:
 
 def test_settings_of_lists_are_hashed_only_where_lists_are_ranked() -> None:
     plain = VerdictSettings(0.5, 0.2, 0.4)
-    assert plain.for_hashing(1) == {
+    assert plain.for_hashing(1, compares=True) == {
         "pairwise_weight": 0.5,
         "score_temperature": 0.2,
         "flip_threshold": 0.4,
     }
-    listed = JUDGE_ALONE.for_hashing(1)
-    assert {name: listed[name] for name in listed if name not in plain.for_hashing(1)} == {
+    listed = JUDGE_ALONE.for_hashing(1, compares=True)
+    assert {
+        name: listed[name] for name in listed if name not in plain.for_hashing(1, compares=True)
+    } == {
         "compare": "lists",
         "list_size": 5,
         "list_orders": 2,

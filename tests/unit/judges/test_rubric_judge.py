@@ -1,7 +1,7 @@
 """A rubric's criteria are put to a judge, and its verdicts become scores and labels."""
 
 import pytest
-from judge_samples import completion, rule_criterion
+from judge_samples import completion, rubric, rule_criterion
 from panel_samples import BAD, FULL, GOOD, NEAR, PROMPT, panel, scores_of, taste
 
 from rlaif.config import JudgingConfig
@@ -165,6 +165,32 @@ def test_the_rubric_hash_follows_whatever_changes_a_label() -> None:
     assert len(set(hashes)) == len(hashes) - 1
     pairs = panel(judge=judge, judging=JudgingConfig(pairs_per_prompt=1)).rubric_hash
     assert pairs == hashes[0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "only_ratings"),
+    [
+        ({"flip_threshold": 0.3}, {"pairwise_weight": 0.0}),
+        ({"clamp": 0.4}, {"pairwise_weight": 0.0}),
+        ({"compare": "lists"}, {"pairwise_weight": 0.0}),
+        ({"pairwise_weight": 0.3}, None),
+        ({"flip_threshold": 0.3}, None),
+    ],
+)
+def test_settings_of_comparing_do_not_matter_where_nothing_is_compared(
+    changed: dict[str, float | str], only_ratings: dict[str, float] | None
+) -> None:
+    """Neither where comparisons weigh nothing, nor where the rubric asks no judge."""
+    of, judge = rubric(rule_criterion("ends")), None
+    if only_ratings:
+        of, judge = FULL, ScriptedJudge.preferring(taste)
+    hashes = {
+        panel(
+            of, judge=judge, judging=JudgingConfig(**{**(only_ratings or {}), **more})
+        ).rubric_hash
+        for more in ({}, changed)
+    }
+    assert len(hashes) == 1
 
 
 def test_comparisons_come_apart_by_criterion_and_order() -> None:

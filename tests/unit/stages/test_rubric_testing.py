@@ -222,6 +222,16 @@ def test_a_grade_off_by_less_than_one_is_no_miss() -> None:
     assert len(held(panel, rating("p2", "b", 1.0, "kind")).misses) == 1
 
 
+@pytest.mark.parametrize("human", [0.3, 0.7])
+def test_a_grade_off_is_a_miss_whichever_way(human: float) -> None:
+    """Of six choices; in floats 0.7 - 0.5 is a little less than a fifth."""
+    (plain,) = judged_by("kind")
+    panel = panel_of(plain.model_copy(update={"choices": tuple(map(str, range(6)))}))
+    assert len(held(panel, rating("p2", "b", human, "kind")).misses) == 1
+    nearer = 0.5 + 0.99 * (human - 0.5)
+    assert held(panel, rating("p2", "b", nearer, "kind")).misses == ()
+
+
 def test_each_answer_and_pair_is_judged_once_however_many_humans_speak() -> None:
     found = labelled(*ALL, *ALL, pair_label("p1", 0.0, rater="b"), rating("p1", "b", 1.0))
     assert [answer.id for _, answer in found.rated] == [
