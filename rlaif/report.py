@@ -120,8 +120,8 @@ class Report(Record):
     """The whole project: ``cycles`` in figures, ``evaluations`` in full, ``samples`` to read.
 
     ``policy`` is the version of the live policy, None before the first cycle. ``notes`` say what
-    the figures do not: what the judge's replies often lack, training that stopped early, prompts
-    that the oracle does not know.
+    the figures do not: that a judge grades itself, what the judge's replies often lack, training
+    that stopped early, prompts that the oracle does not know.
     """
 
     cycles: tuple[CycleFigures, ...]
@@ -143,7 +143,10 @@ def build_report(reads: LedgerReads) -> Report:
             CycleEvaluation(cycle=n, **dict(found)) for n, found in evaluations if found is not None
         ),
         samples=samples(reads),
-        notes=tuple(note for n in numbers for note in _notes(reads, n)),
+        notes=(
+            *(event.message for event in reads.events_of("self-grading")),
+            *(note for n in numbers for note in _notes(reads, n)),
+        ),
     )
 
 

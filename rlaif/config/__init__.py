@@ -36,6 +36,7 @@ from rlaif.config.section import Section
 from rlaif.config.serving import BudgetConfig, ServerConfig
 from rlaif.errors import ConfigError
 from rlaif.records import digest_of
+from rlaif.sides import is_tie
 from rlaif.toml_source import ContradictionError, TomlFile, read_toml
 
 __all__ = [
@@ -180,12 +181,31 @@ class RlaifConfig(Section):
                 '= "lists" beside pairwise_weight = 0: nothing is compared',
                 'raise pairwise_weight, or set compare = "pairs"',
             )
+        self._check_clamp()
         if self.revision.share and not self.judge.critique:
             raise ContradictionError(
                 ("revision", "share"),
                 f"= {self.revision.share:g}, but the judge writes no critique to revise by",
                 "set judge.critique = true",
             )
+
+    def _check_clamp(self) -> None:
+        """Refuse a clamp by which every comparison is a tie, where no rating adds to it."""
+        widest, clamp = 0.5 - self.judging.clamp, self.judging.clamp
+        margins = {
+            "preferences.min_margin": self.preferences.min_margin,
+            "evaluation.tie_margin": self.evaluation.tie_margin,
+        }
+        if self.judging.pairwise_weight < 1.0:
+            return
+        for name, margin in margins.items():
+            if is_tie(0.5 + widest, margin):
+                raise ContradictionError(
+                    ("judging", "clamp"),
+                    f"= {clamp:g} beside pairwise_weight = 1 makes every comparison a tie: P is at "
+                    f"most {widest:g} from one half, and {name} = {margin:g}",
+                    "lower the clamp or that margin, or let ratings count: lower pairwise_weight",
+                )
 
     def _check_bundled_judge(self) -> None:
         """Refuse to ask the bundled judge for what it was never taught."""

@@ -1,5 +1,6 @@
 """The stages that decide: evaluation and promotion."""
 
+from collections import Counter
 from dataclasses import dataclass
 from math import isnan
 from statistics import fmean
@@ -8,7 +9,7 @@ from typing import Any
 from rlaif.artifacts import verify
 from rlaif.cycle.calibrating import judge_calibration
 from rlaif.cycle.context import CycleContext
-from rlaif.cycle.drafting import EVAL, audit_quarantine, sample_answers
+from rlaif.cycle.drafting import EVAL, JUDGING, audit_quarantine, sample_answers
 from rlaif.cycle.judging import compare, rate
 from rlaif.cycle.training import (
     PPO,
@@ -213,15 +214,29 @@ def _duels(ctx: CycleContext, mine: Answers, other: Answers) -> list[Duel]:
     ]
 
 
+def _why_none(ctx: CycleContext) -> str:
+    """Say what kept all preferences from training, where one thing kept most."""
+    doubt = audit_quarantine(ctx)
+    if doubt:
+        return f": the judge's audit quarantined them ({doubt})"
+    scores = ctx.ledger.scores(ctx.number, JUDGING)
+    reasons = Counter(score.unscored for score in scores if score.score is None)
+    if not reasons or reasons.total() < len(scores) / 2:
+        return ""
+    reason = " ".join((reasons.most_common(1)[0][0] or "").split())
+    return (
+        f": {reasons.total()} of {len(scores)} answers have no score, most often {reason}; see "
+        "rlaif critiques --unscored"
+    )
+
+
 def _decide(ctx: CycleContext, rows: Unit) -> None:
     found = ctx.ledger.report(ctx.number, EVALUATION)
     trained = ctx.ledger.report(ctx.number, REWARD_MODEL)
     learned = ctx.ledger.report(ctx.number, PPO)
     if found is None or trained is None or learned is None:
-        doubt = audit_quarantine(ctx)
-        why = f": the judge's audit quarantined them ({doubt})" if doubt else ""
         rows.add_gate_decision(
-            hold(f"no preference was left to train on, so there is no challenger{why}")
+            hold(f"no preference was left to train on, so there is no challenger{_why_none(ctx)}")
         )
         return
     report = EvaluationReport.model_validate(found)

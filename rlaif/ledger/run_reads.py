@@ -146,6 +146,13 @@ class RunReads(Connected):
         )
         return [EventRow(**dict(r)) for r in found]
 
+    def events_of(self, kind: str) -> list[EventRow]:
+        """Return all events of a kind, oldest first."""
+        found = self._all(
+            "SELECT kind, message, cycle, at FROM events WHERE kind = ? ORDER BY seq", kind
+        )
+        return [EventRow(**dict(r)) for r in found]
+
     def last_event(self, kind: str) -> EventRow | None:
         """Return the last event of a kind."""
         row = self._one(

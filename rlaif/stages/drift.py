@@ -182,7 +182,7 @@ def change_of_mean(
     that labels which all changed alike, or not at all, are not certainty.
 
     Args:
-        changes: By label id.
+        changes: By label id, from -1 to 1.
         prompt_of: Label id -> prompt id; two prompts or more.
         confidence: Of the two-sided interval.
     """
@@ -191,7 +191,7 @@ def change_of_mean(
     least = 1.0 - 1.0 / len(changes)
     error = error_of_mean(deviations, numbered(clusters, len(changes)), least)
     half = float(stdtrit(len(set(clusters)) - 1, 0.5 + confidence / 2.0)) * error
-    return Estimate(value=mean, error=error, low=mean - half, high=mean + half)
+    return Estimate(value=mean, error=error, low=max(mean - half, -1.0), high=min(mean + half, 1.0))
 
 
 def _changes(

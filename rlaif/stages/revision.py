@@ -141,7 +141,8 @@ def mended(draft: Draft, reply: WriteReply, judge: str, policy: LanguageModel, m
     """
     text = reply.text.strip()
     if reply.call is None or not text:
-        return Mended(None, reply.failure or "empty: the judge wrote no word")
+        failure = "empty: the judge wrote no word"
+        return Mended(None, failure if reply.failure is None else f"no reply: {reply.failure}")
     if _words(text) == _words(draft.original.text):
         return Mended(None, "same words: the judge changed nothing")
     ids = encode_answer(policy, text, reply.failure is None)

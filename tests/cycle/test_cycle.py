@@ -107,6 +107,9 @@ def test_a_judge_that_says_nothing_usable_changes_nothing(make_project: Maker) -
         assert decision is not None
         assert decision.decision == "hold"
         assert "no preference" in decision.reasons[0]
+        assert "36 of 36 answers have no score, most often kind: the labels" in decision.reasons[0]
+        assert decision.reasons[0].endswith("see rlaif critiques --unscored")
+        assert "the judge lm is the policy v0000 itself" in build_report(reads).notes
         assert reads.current_policy().version == "v0000"
         assert {s.stage for s in reads.stages(1)} == {
             "sampling",

@@ -321,6 +321,12 @@ def test_the_fingerprint_knows_the_model_but_not_where_it_is_served(tmp_path: Pa
         ),
         ('[judge]\nbackend = "x"\n[judge.options]\napi_key = "s"\n', 4, "kept in the ledger"),
         ('[judging]\ncompare = "lists"\npairwise_weight = 0.0\n', 2, "nothing is compared"),
+        ("[judging]\nclamp = 0.49\npairwise_weight = 1.0\n", 2, "makes every comparison a tie"),
+        (
+            "[judging]\nclamp = 0.4\npairwise_weight = 1.0\n[evaluation]\ntie_margin = 0.11\n",
+            2,
+            "evaluation.tie_margin = 0.11",
+        ),
         ('[judging]\ncompare = "lists"\n', 2, "asks the bundled judge to rank answers"),
         ("[judging]\nmark_errors = true\n", 2, "asks the bundled judge to mark errors"),
         ("[revision]\nshare = 0.5\n", 2, "asks the bundled judge to revise answers"),

@@ -195,8 +195,16 @@ def _print(
         texts.append(f"older ones: --before {following}")
     text = "\n\n".join(texts) or "no critique matches"
     if page.pager and sys.stdout.isatty() and _is_long(text):
-        click.echo_via_pager(text + "\n")
+        _through_pager(text)
     else:
+        click.echo(text)
+
+
+def _through_pager(text: str) -> None:
+    try:
+        click.echo_via_pager(text + "\n")
+    except ValueError as exc:  # of the shell's rules of quoting
+        click.echo(f"note: $PAGER is no command line ({exc}), so nothing is paged", err=True)
         click.echo(text)
 
 

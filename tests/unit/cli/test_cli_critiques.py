@@ -236,6 +236,21 @@ def test_a_long_page_goes_through_the_pager_on_a_terminal(
     assert all("critique-c" in text and "\x1b[31m" not in text for text in through_pager)
 
 
+def test_a_pager_that_is_no_command_line_costs_the_pager_alone(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(listing, "_is_long", lambda _text: True)
+    monkeypatch.setenv("PAGER", "'unclosed")
+    monkeypatch.setattr("sys.stdin", Terminal())
+    screen = Terminal()
+    monkeypatch.setattr("sys.stdout", screen)
+    from rlaif.cli import main
+
+    main(["--project", str(project.root), "critiques"], standalone_mode=False)
+    assert "critique-c" in screen.getvalue()
+    assert "note: $PAGER is no command line (No closing quotation)" in capfd.readouterr().err
+
+
 def test_nothing_goes_through_a_pager_elsewhere(
     here: Rlaif, monkeypatch: pytest.MonkeyPatch
 ) -> None:

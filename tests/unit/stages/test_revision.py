@@ -242,7 +242,14 @@ def test_what_the_policy_could_never_answer_is_not_judged(policy: LanguageModel)
 def test_what_was_never_sent_says_why(policy: LanguageModel) -> None:
     draft = Draft(prompt("p"), answer("a"), (said("kind", 0.0),))
     found = mended(draft, WriteReply("", None, "over the context"), "one", policy, LONG)
-    assert found == Mended(None, "over the context")
+    assert found == Mended(None, "no reply: over the context")
+
+
+def test_calls_that_came_to_nothing_are_counted_as_no_reply(panel: RubricJudge) -> None:
+    draft, failure = Draft(prompt("p"), answer("a"), (said("kind", 0.0),)), "attempt 1: no words"
+    own = Mended(None, f"no reply: {failure}")
+    came = [revision_of(panel, draft, WriteReply("", None, failure), own, None, 0.1)] * 3
+    assert summary_of(came).endswith("of the others most are: no reply (3)")
 
 
 def verdict(p: float | None, *orders: float, **fields: str) -> PairVerdict:
