@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
+from rlaif.config.control_tokens import COMMON
 from rlaif.config.section import Section
 from rlaif.toml_source import ContradictionError, Unshown
 
@@ -88,11 +89,18 @@ class ServerConfig(Section):
     check_model: bool = Field(
         True, description="refuse replies that name another model than the one asked for"
     )
-    special_tokens: Strings = Field(
-        (), description="control tokens of the judge's tokenizer, kept out of what it is shown"
+    special_tokens: Literal["common"] | Strings = Field(
+        "common",
+        description="control tokens of the judge's tokenizer, broken in what it is shown; common: "
+        "those of common families of chat models; []: none",
     )
     prompt_price: Price = Field(0.0, description="money per million prompt tokens")
     reply_price: Price = Field(0.0, description="money per million reply tokens")
+
+    @property
+    def control_tokens(self) -> tuple[str, ...]:
+        """What ``special_tokens`` names, token by token."""
+        return COMMON if self.special_tokens == "common" else self.special_tokens
 
     @field_validator("endpoints")
     @classmethod

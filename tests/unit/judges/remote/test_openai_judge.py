@@ -17,6 +17,7 @@ from remote_samples import (
     with_log_probs,
 )
 
+from rlaif.config.control_tokens import COMMON
 from rlaif.config.secrets import Secret
 from rlaif.judges import Judge, rating_labels, request_hash, verdict_of
 from rlaif.judges.remote import OpenAIJudge
@@ -44,7 +45,7 @@ def test_replies_are_in_the_order_of_their_requests() -> None:
         assert reply.call.judge == judge.digest
     assert server.most_at_once <= 8
     assert judge.name == "m"
-    assert judge.special_tokens == ()
+    assert judge.special_tokens == COMMON
 
 
 def test_what_is_sent() -> None:
