@@ -54,7 +54,8 @@ def require_questions(juror: Juror, rubric: Rubric, kinds: Sequence[JudgementKin
         kinds: What will be asked for verdicts: ratings, comparisons, rankings.
 
     Raises:
-        ConfigError: Its template lacks a message, or cannot show a part of the rubric.
+        ConfigError: Its template lacks a message, cannot show a part of the rubric, or has a judge
+            that reads label tokens word its verdicts in a form of the template's own.
         ModelError: A criterion is graded by what it writes, and it writes no free text; or it
             cannot tell the labels of a verdict apart.
     """
@@ -64,17 +65,21 @@ def require_questions(juror: Juror, rubric: Rubric, kinds: Sequence[JudgementKin
         kind = MESSAGES.get(criterion.graded_by)
         if kind is not None:
             juror.require_writing(f"the criterion {criterion.name!r}", kind, reference)
-    for labels in _labels_of(criteria, kinds):
-        juror.require_labels(labels)
+    for kind, labels in _labels_of(criteria, kinds):
+        juror.require_labels(kind, labels)
 
 
 def _labels_of(
     criteria: Sequence[JudgeCriterion], kinds: Sequence[JudgementKind]
-) -> list[tuple[str, ...]]:
+) -> list[tuple[JudgementKind, tuple[str, ...]]]:
     """Return the sets of labels that verdicts are read off, each once; rankings are words."""
     rated = [c for c in criteria if c.graded_by not in MESSAGES]
-    found = [rating_labels(len(c.choices)) for c in rated] if "pointwise" in kinds else []
-    return list(dict.fromkeys([*found, *([PAIR_LABELS] if "pairwise" in kinds else [])]))
+    found: dict[tuple[JudgementKind, tuple[str, ...]], None] = {}
+    if "pointwise" in kinds:
+        found |= dict.fromkeys(("pointwise", rating_labels(len(c.choices))) for c in rated)
+    if "pairwise" in kinds:
+        found["pairwise", PAIR_LABELS] = None
+    return list(found)
 
 
 @dataclass(frozen=True)

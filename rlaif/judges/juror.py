@@ -8,7 +8,7 @@ from rlaif.judges.backend import Judge, LabelReader, Writer
 from rlaif.judges.protocol import WriteReply, WriteRequest
 from rlaif.judges.rendering import Templates
 from rlaif.judges.verdict_forms import VerdictForms
-from rlaif.records import digest_of
+from rlaif.records import JudgementKind, digest_of
 
 _ASKED = ("pointwise", "pairwise")
 _FORMS = VerdictForms()
@@ -56,13 +56,20 @@ class Juror:
         self._writer(what)
         self.templates.require((), (kind,), reference=reference)
 
-    def require_labels(self, labels: Sequence[str]) -> None:
+    def require_labels(self, kind: JudgementKind, labels: Sequence[str]) -> None:
         """Refuse a juror that cannot tell verdict labels apart, before it is asked for them.
+
+        Args:
+            kind: What it will be asked: a rating, or the better of two.
+            labels: The labels.
 
         Raises:
             ModelError: They are not single distinct tokens of its tokenizer.
+            ConfigError: It reads its verdict off the labels' tokens after the default cue, and its
+                template has it word verdicts in another form.
         """
         if isinstance(self.judge, LabelReader):
+            self.templates.require_default_form(kind)
             self.judge.require_labels(labels)
 
     def _writer(self, what: str) -> Writer:

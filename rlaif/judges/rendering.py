@@ -21,9 +21,9 @@ from rlaif.judges.messages import KINDS, Part, Values
 from rlaif.judges.rubric import JudgeCriterion
 from rlaif.judges.template_check import NotShownError, parts_shown
 from rlaif.judges.template_folder import TemplateFolder, broken
-from rlaif.judges.verdict_forms import load_forms
+from rlaif.judges.verdict_forms import DEFAULT, FILE, load_forms, own_words
 from rlaif.project import share
-from rlaif.records import Prompt
+from rlaif.records import JudgementKind, Prompt
 
 _FOLDER_NAME = re.compile(r"\w[\w.-]*")
 
@@ -40,6 +40,7 @@ class Templates:
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
+        self._folder = folder
         self._source = TemplateFolder(folder)
         self.texts: Mapping[str, str] = self._source.texts
         self.kinds = tuple(kind for kind in KINDS if kind in self.texts)
@@ -204,6 +205,23 @@ class Templates:
                 self._need(kind, "reference")
             if any(messages.examples_shown(criterion, kind) for criterion in criteria):
                 self._need(kind, "examples")
+
+    def require_default_form(self, kind: JudgementKind) -> None:
+        """Refuse a form of verdicts that a judge cannot follow that reads its labels' tokens.
+
+        Raises:
+            ConfigError: ``form.toml`` has labels of its own, or not the default cue.
+        """
+        own = own_words(getattr(self.forms, kind))
+        if own is not None:
+            raise ConfigError(
+                f"[{kind}] of the judge template {self.name!r} has its own words for a verdict "
+                f"({own}), but the judge in this process reads it off the label's own token",
+                f"'{DEFAULT.cue}: LABEL', with the labels as they are; phrases may be added",
+                f"take [{kind}] out of {FILE} and let the message ask for that form, or put the "
+                "judge behind a server",
+                path=self._folder / FILE,
+            )
 
     def _render(self, kind: str, values: Values, special_tokens: Sequence[str]) -> str:
         self._need(kind)

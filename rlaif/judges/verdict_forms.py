@@ -14,6 +14,10 @@ Without ``labels`` a judge writes the protocol's labels themselves. ``form.toml`
 folder may have the tables ``pairwise``, ``pointwise`` and ``listwise``; what it does not declare
 stays the default, one line ``Verdict: LABEL``, or ``Ranking: B > A > C`` for lists.
 
+A model in this process reads its rating, or the better of two, off the label's own token after the
+default cue: for it a ``pairwise`` or ``pointwise`` form with another cue, or with other labels, is
+refused. What it says in free words (rankings, graded critiques) may have any form.
+
 A phrase is looked for as it is written. It cannot tell "I doubt that Output (a) is better" from a
 verdict, so it suits judges whose prompt asks for just that sentence; the cue is the stricter form.
 """
@@ -127,6 +131,19 @@ def load_forms(folder: Path) -> VerdictForms:
     return read_toml(path).validate(VerdictForms) if path.exists() else VerdictForms()
 
 
+def own_words(form: VerdictForm) -> str | None:
+    """Return in words what a form has instead of the default's cue and labels, if anything.
+
+    Ways to state a verdict beside that cue do not count.
+    """
+    others = [f"{said} for {label}" for said, label in form.labels.items() if said != label]
+    if others:
+        return ", ".join(others)
+    if form.cue == DEFAULT.cue:
+        return None
+    return _ways(form)
+
+
 def read_label(reply: str, labels: Sequence[str], form: VerdictForm = DEFAULT) -> str | Unscored:
     """Read off a judge's words which label they name.
 
@@ -150,9 +167,7 @@ def read_label(reply: str, labels: Sequence[str], form: VerdictForm = DEFAULT) -
         return Unscored(reason=f"the verdict is {quoted(said[0])}, not one of {wanted}")
     named = {spoken[word] for word in said + _patterned(reply, form, tuple(spoken))}
     if not named:
-        ways = [f"{form.cue}: LABEL" if form.cue else None, form.phrase, form.whole]
-        wanted = " or ".join(repr(way) for way in ways if way is not None)
-        return Unscored(reason=f"no verdict in the reply, expected {wanted}")
+        return Unscored(reason=f"no verdict in the reply, expected {_ways(form)}")
     if len(named) > 1:
         return Unscored(reason=f"the reply names several labels: {', '.join(sorted(named))}")
     return named.pop()
@@ -205,6 +220,11 @@ def goes_on(reply: str, place: tuple[int, int], form: VerdictForm = DEFAULT) -> 
     for pattern in (form.phrase, form.whole):
         rest = rest.removeprefix(pattern.partition(PLACE)[2]) if pattern is not None else rest
     return bool(word_spans(rest))
+
+
+def _ways(form: VerdictForm) -> str:
+    ways = [f"{form.cue}: LABEL" if form.cue else None, form.phrase, form.whole]
+    return " or ".join(repr(way) for way in ways if way is not None)
 
 
 def _inner(start: int, said: str) -> tuple[int, int]:

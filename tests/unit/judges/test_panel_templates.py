@@ -1,5 +1,6 @@
 """What a panel's template shows and declares: references, and the form of verdicts."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,15 @@ from template_samples import REQUIRED, own, project_with
 
 from rlaif.config import JudgingConfig
 from rlaif.errors import ConfigError
-from rlaif.judges import PAIR_LABELS, Juror, Rubric, RubricJudge, Templates, load_templates
+from rlaif.judges import (
+    PAIR_LABELS,
+    JudgeCriterion,
+    Juror,
+    Rubric,
+    RubricJudge,
+    Templates,
+    load_templates,
+)
 from rlaif.judges.rubric import Reference
 from rlaif.records import Choice, Message, Rating, Unscored
 from rlaif.testing import ScriptedJudge
@@ -77,3 +86,50 @@ def test_a_judge_that_answers_in_its_own_form_is_read_by_what_its_template_decla
     (compared,) = panels[0].compare([(PROMPT, GOOD, BAD)])
     assert [j.verdict for j in compared] == [Choice(p_first=0.0)] * 2
     assert panels[0].rubric_hash != panels[1].rubric_hash
+
+
+class LabelReading(ScriptedJudge):
+    """A judge that reads its verdict off the label tokens after the cue."""
+
+    def require_labels(self, labels: Sequence[str]) -> None:
+        assert len(labels) >= 2
+
+
+def panel_of_label_reader(root: Path, form: str, *criteria: JudgeCriterion) -> RubricJudge:
+    juror = Juror("here", LabelReading(lambda _: {}), own_template(root, form), 0.5)
+    return RubricJudge(rubric(*criteria), judging=JudgingConfig(), jury=[juror])
+
+
+TURNED = '{ 1 = "3", 2 = "2", 3 = "1" }'
+
+
+@pytest.mark.parametrize(
+    ("form", "seen"),
+    [
+        (f'[pointwise]\ncue = "Verdict"\nlabels = {TURNED}\n', "1 for 3, 3 for 1"),
+        ('[pairwise]\ncue = "Verdict"\nlabels = { a = "A", b = "B" }\n', "a for A, b for B"),
+        ('[pointwise]\ncue = "Grade"\n', "'Grade: LABEL'"),
+        ('[pairwise]\nphrase = "Output ({label}) is better"\n', "'Output ({label}) is better'"),
+    ],
+)
+def test_a_form_that_a_reader_of_label_tokens_cannot_follow_is_refused_at_the_start(
+    tmp_path: Path, form: str, seen: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        panel_of_label_reader(tmp_path, form, judge_criterion("kind"))
+    assert seen in caught.value.seen
+    assert "Verdict: LABEL" in caught.value.expected
+    assert caught.value.path == tmp_path / "prompts" / "judge" / "mine" / "form.toml"
+
+
+def test_a_reader_of_label_tokens_takes_the_default_form_under_other_names(tmp_path: Path) -> None:
+    form = '[pairwise]\ncue = "Verdict"\nphrase = "Output ({label}) wins"\n'
+    same = '[pointwise]\ncue = "Verdict"\nlabels = { 1 = "1", 2 = "2", 3 = "3" }\n'
+    assert panel_of_label_reader(tmp_path, form + same, judge_criterion("kind")).compares
+
+
+def test_a_form_by_which_no_label_token_is_read_is_the_templates_own_business(
+    tmp_path: Path,
+) -> None:
+    form = '[listwise]\ncue = "Order"\n'
+    assert panel_of_label_reader(tmp_path, form, judge_criterion("kind")).compares
