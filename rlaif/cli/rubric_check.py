@@ -204,7 +204,7 @@ class _Doubt(NamedTuple):
 
 def _about_each(rubric: Rubric) -> Iterator[_Doubt]:
     for place, criterion in enumerate(rubric.criteria):
-        if criterion.weight == 0 and not criterion.veto:
+        if not criterion.decides:
             yield _Doubt(
                 ("criteria", place, "weight"),
                 f"{criterion.name!r} has no weight and no veto: it is judged and decides nothing",

@@ -58,7 +58,7 @@ def score_completion(
 
     Returns:
         The weighted mean, 0 with ``vetoed_by`` where a veto is broken, or no score where any
-        criterion is unscored.
+        criterion is unscored that has a weight or a veto.
 
     Raises:
         StageError: A criterion has no judgement, or two.
@@ -71,7 +71,7 @@ def score_completion(
         verdict = found[criterion.name].verdict
         if isinstance(verdict, Rating):
             parts[criterion.name] = verdict.score
-        else:
+        elif criterion.decides:
             missing.append(f"{criterion.name}: {_why_not(verdict)}")
     if missing:
         return CompletionScore(
@@ -93,10 +93,14 @@ def score_completion(
 
 
 def combined(rubric: Rubric, parts: Mapping[str, float]) -> tuple[float, str | None]:
-    """Return the score of ratings by criterion, and the veto that is broken, if any."""
-    broken = next((c.name for c in rubric.criteria if c.broken_by(parts[c.name])), None)
+    """Return the score of ratings by criterion, and the veto that is broken, if any.
+
+    A criterion that decides nothing needs no rating.
+    """
+    deciding = [c for c in rubric.criteria if c.decides]
+    broken = next((c.name for c in deciding if c.broken_by(parts[c.name])), None)
     total = math.fsum(c.weight for c in rubric.criteria)
-    mean = math.fsum(c.weight * parts[c.name] for c in rubric.criteria) / total
+    mean = math.fsum(c.weight * parts[c.name] for c in deciding) / total
     return 0.0 if broken else min(mean, 1.0), broken
 
 

@@ -211,7 +211,7 @@ def _merged(
             continue
         verdict = verdicts[_key(found)]
         judgements.append(found.judgements[0].model_copy(update={"verdict": verdict, "judge": ""}))
-        if found.criterion.weight > 0.0 or found.criterion.veto:
+        if found.criterion.decides:
             apart_from_all = outliers(found.opinions, outlier_distance)
             alone.update(Outlier(name, found.criterion.name) for name in apart_from_all)
         on_veto = found.veto_disagreement

@@ -162,7 +162,8 @@ class Marking(Record):
 class CompletionScore(Record):
     """All of a rubric's ratings of one completion, combined by weight.
 
-    ``score`` is None where a criterion was unscored (``unscored`` then says which and why).
+    ``score`` is None where a criterion with a weight or a veto was unscored (``unscored`` then says
+    which and why).
     ``vetoed_by`` names the broken veto that made the score 0. ``disagreement`` is how far jurors
     were apart (Jensen-Shannon divergence in bits, weighted by criterion), None where one judged.
     ``quarantined`` holds the reason why a score that there is must not train.

@@ -164,11 +164,12 @@ def rating_outcome(
     """Say how far an attack raised a score, or how far a rating moved when asked again."""
     missing = "; ".join(s.unscored or "no score" for s in (score, original) if s.score is None)
     kind = kind_of(probe.main)
+    gain: float | None
     if missing:
         gain = None
     elif kind == AGAIN:
-        names = [criterion.name for criterion in panel.rubric.judge_criteria]
-        gain = max((score.parts[n] - original.parts[n] for n in names), key=abs)
+        gain = _moved_most(panel, score, original)
+        missing = "no criterion of a judge was rated both times" if gain is None else ""
     else:
         gain = (score.score or 0.0) - (original.score or 0.0)
     return ProbeOutcome(
@@ -180,6 +181,15 @@ def rating_outcome(
         value=gain,
         unscored=missing or None,
     )
+
+
+def _moved_most(
+    panel: RubricJudge, score: CompletionScore, original: CompletionScore
+) -> float | None:
+    """Return how far the rating by judges moved that moved most, of those that there are twice."""
+    names = [c.name for c in panel.rubric.judge_criteria]
+    twice = [n for n in names if n in score.parts and n in original.parts]
+    return max((score.parts[n] - original.parts[n] for n in twice), key=abs, default=None)
 
 
 def comparison_outcome(

@@ -113,6 +113,11 @@ class Criterion(Table):
             raise ValueError("no threshold without veto = true")
         return value
 
+    @property
+    def decides(self) -> bool:
+        """Whether it can change a score at all: it has a weight or a veto."""
+        return self.weight > 0.0 or self.veto
+
     def broken_by(self, score: float) -> bool:
         """Tell whether ``score`` breaks this criterion's veto."""
         return self.veto and self.threshold is not None and score < self.threshold

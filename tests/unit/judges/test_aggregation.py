@@ -17,6 +17,7 @@ from judge_samples import (
 from rlaif.config import JudgingConfig
 from rlaif.errors import StageError
 from rlaif.judges import VerdictSettings, pair_verdict, score_completion
+from rlaif.judges.aggregation import combined
 from rlaif.judges.weighing import criteria_to_compare
 from rlaif.records import Choice, Judgement, PairVerdict
 
@@ -68,15 +69,23 @@ def test_a_criterion_without_veto_breaks_nothing() -> None:
     assert (found.score, found.vetoed_by) == (0.0, None)
 
 
-@pytest.mark.parametrize("weight", [0.0, 1e-9, 1.0])
-def test_one_unscored_criterion_leaves_no_score(weight: float) -> None:
-    wide = rubric(judge_criterion("right"), judge_criterion("kind", weight), rule_criterion("ends"))
+@pytest.mark.parametrize(("weight", "threshold"), [(1e-9, None), (1.0, None), (0.0, 0.5)])
+def test_one_unscored_criterion_leaves_no_score(weight: float, threshold: float | None) -> None:
+    kind = rule_criterion("kind", weight, threshold)
+    wide = rubric(judge_criterion("right"), kind, rule_criterion("ends"))
     found = score_completion(
         wide, A, ratings("a", {"right": 1.0, "kind": "no verdict", "ends": 1.0})
     )
     assert found.score is None
     assert found.unscored == "kind: no verdict"
     assert found.parts == {"right": 1.0, "ends": 1.0}
+
+
+def test_a_criterion_that_decides_nothing_costs_no_score_where_it_is_unscored() -> None:
+    wide = rubric(judge_criterion("right"), judge_criterion("note", 0.0))
+    found = score_completion(wide, A, ratings("a", {"right": 0.5, "note": "no verdict"}))
+    assert (found.score, found.unscored, found.parts) == (0.5, None, {"right": 0.5})
+    assert combined(wide, {"right": 1.0}) == (1.0, None)
 
 
 def test_unscored_goes_before_a_veto() -> None:

@@ -152,6 +152,25 @@ def test_a_rating_asked_again_tells_of_the_criterion_that_moved_most() -> None:
     assert rating_outcome(PANEL, twin, lost, first).unscored == "mumbled"
 
 
+def test_a_rating_asked_again_passes_over_a_criterion_that_was_rated_once() -> None:
+    """One without weight or veto may be unscored in a score that there is."""
+    twin = rating_probe(PANEL, AGAIN, answer("a"), ATTACKS)
+    first, second, neither = (
+        CompletionScore(completion_id=i, score=0.5, parts=parts)
+        for i, parts in (
+            ("a", {"short": 0.5, "kind": 1.0}),
+            ("twin", {"short": 0.75, "right": 0.0}),
+            ("twin", {"right": 0.0}),
+        )
+    )
+    assert rating_outcome(PANEL, twin, second, first).value == 0.25
+    unknown = rating_outcome(PANEL, twin, neither, first)
+    assert (unknown.value, unknown.unscored) == (
+        None,
+        "no criterion of a judge was rated both times",
+    )
+
+
 def fitted_panel() -> RubricJudge:
     """Three jurors that err, and say the same of an answer with a space more."""
 
