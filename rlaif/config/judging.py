@@ -168,9 +168,16 @@ class JudgingConfig(Section):
     )
     max_disagreement: Share = Field(
         0.5,
-        description="quarantine when several judges are further apart than this, in bits "
-        "(Jensen-Shannon divergence: two that are sure of opposite sides are 1 bit apart): all "
-        "criteria together, or on whether a single veto is broken",
+        description="quarantine a pair on which several judges are further apart than this, in "
+        "bits (Jensen-Shannon divergence: two that are sure of opposite sides are 1 bit apart), "
+        "all criteria together; and an answer on which they are, on whether a single veto is "
+        "broken",
+    )
+    max_rating_distance: Share = Field(
+        0.5,
+        description="quarantine an answer whose ratings by several judges are further apart than "
+        "this, in shares of the scale (two at its ends are 1 apart, two a grade apart on a scale "
+        "of nine 0.125), all criteria together",
     )
     outlier_distance: Share = Field(
         0.5,

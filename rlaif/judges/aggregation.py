@@ -53,7 +53,7 @@ def score_completion(
         rubric: The rubric.
         completion: The answer; the judgements may be those of the answer that it duplicates.
         judgements: One pointwise judgement per criterion; pairwise ones are passed over.
-        disagreement: How far the jurors were apart, in bits.
+        disagreement: How far the jurors were apart, in shares of the scale.
         quarantined: Why a score must not train, if so.
 
     Returns:

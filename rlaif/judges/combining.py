@@ -14,6 +14,7 @@ from rlaif.judges.jury import (
     Opinion,
     dawid_skene,
     disagreement,
+    distance,
     majority_opinion,
     mean_opinion,
     outliers,
@@ -41,8 +42,9 @@ class Merged(NamedTuple):
     Attributes:
         judgements: One per criterion and order, jurors' merged; their critiques stay with those
             who wrote them.
-        disagreement: The jurors' divergence in bits, its mean over the item's questions weighted by
-            criterion; None where no question has two opinions.
+        disagreement: How far the jurors are apart, on a pair by their divergence in bits, on an
+            answer in shares of the scale: the mean over the item's questions weighted by criterion;
+            None where no question has two opinions.
         outliers: Who stood apart, on any question that can change a label.
         vetoes: By criterion with a veto, the jurors' divergence in bits on whether the answer
             breaks it, whatever the criterion weighs.
@@ -67,6 +69,12 @@ class _Question(NamedTuple):
     @property
     def opinions(self) -> dict[str, Opinion | None]:
         return {j.judge: opinion_of(j.verdict, self.levels) for j in self.judgements}
+
+    @property
+    def disagreement(self) -> float | None:
+        """How far the jurors are apart: in bits on a pair, in shares of the scale on an answer."""
+        apart = disagreement if self.judgements[0].kind == "pairwise" else distance
+        return apart(self.opinions)
 
     @property
     def veto_disagreement(self) -> float | None:
@@ -217,7 +225,7 @@ def _merged(
         on_veto = found.veto_disagreement
         if on_veto is not None:
             vetoes[found.criterion.name] = on_veto
-        apart = disagreement(found.opinions)
+        apart = found.disagreement
         if apart is not None:
             parts.append((found.criterion.weight, apart))
     weight = math.fsum(w for w, _ in parts)

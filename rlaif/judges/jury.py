@@ -154,8 +154,9 @@ def dawid_skene(
 def disagreement(opinions: Mapping[str, Opinion | None]) -> float | None:
     """Return the jurors' generalised Jensen-Shannon divergence in bits (Lin 1991, eq. 5.1).
 
-    The entropy of the mean opinion less the mean entropy: 0 where all say the same, at most 1 bit
-    for pairs. It tells jurors that contradict each other from jurors that are all unsure.
+    It is for labels that stand in no order, such as the two of a pair. The entropy of the mean
+    opinion less the mean entropy: 0 where all say the same, at most 1 bit for pairs. It tells
+    jurors that contradict each other from jurors that are all unsure.
 
     Returns:
         The divergence; None with fewer than two opinions.
@@ -165,6 +166,24 @@ def disagreement(opinions: Mapping[str, Opinion | None]) -> float | None:
         return None
     own = math.fsum(_entropy(row) for row in table) / len(names)
     return max(_entropy(table.mean(axis=0)) - own, 0.0)
+
+
+def distance(opinions: Mapping[str, Opinion | None]) -> float | None:
+    """Return how far jurors' opinions on a scale lie apart, as a share of the scale.
+
+    Twice the mean of their earth mover's distances from the mean opinion: 0 where all say the same,
+    for two the distance between them, and 1 where half of them are sure of each end.
+
+    Returns:
+        The distance, rounded so that a share such as one half is one; None with fewer than two
+        opinions.
+    """
+    table, names = _table(opinions)
+    if table is None or len(names) < 2:
+        return None
+    below = _below(table)
+    moved = 2.0 * float(np.abs(below - below.mean(axis=0)).mean())
+    return round(min(moved, 1.0), 9)
 
 
 def outliers(opinions: Mapping[str, Opinion | None], threshold: float = 0.5) -> tuple[str, ...]:
@@ -185,7 +204,7 @@ def outliers(opinions: Mapping[str, Opinion | None], threshold: float = 0.5) -> 
     table, names = _table(opinions)
     if table is None or len(names) < 3:
         return ()
-    below = table.cumsum(axis=1)[:, :-1]
+    below = _below(table)
     apart = np.abs(below[:, None] - below[None]).mean(axis=2).clip(max=1.0) > threshold
     return tuple(
         name
@@ -205,6 +224,14 @@ def _table(opinions: Mapping[str, Opinion | None]) -> tuple[Array | None, list[s
         if not whole or len(said) != len(there[0][1]):
             raise ValueError(f"{name} says {list(said)}: no distribution over the jury's labels")
     return np.array([said for _, said in there], dtype=np.float64), [name for name, _ in there]
+
+
+def _below(table: Array) -> Array:
+    """Return each row's share up to each label but the last: what is moved from there to the next.
+
+    The mean difference of two such rows is the earth mover's distance in shares of the scale.
+    """
+    return np.asarray(table.cumsum(axis=1)[:, :-1])
 
 
 def _nobody(opinions: Mapping[str, Opinion | None]) -> Unscored:

@@ -35,7 +35,7 @@ from rlaif.judges.rubric import (
 from rlaif.judges.rules import judge_by_rule
 from rlaif.judges.similarity import Similarity, texts_needed
 from rlaif.judges.twins import TriedItem, TriedPair, in_both_orders, main_of, to_grade
-from rlaif.judges.weighing import VerdictSettings, criteria_to_compare, split_jury
+from rlaif.judges.weighing import VerdictSettings, criteria_to_compare, split_raters
 from rlaif.records import (
     Completion,
     CompletionScore,
@@ -208,7 +208,7 @@ class RubricJudge:
         return [
             score_completion(self.rubric, main_of(answer), one.judgements, one.disagreement, doubt)
             for (_, answer), one in zip(items, self._merge(judged), strict=True)
-            for doubt in [split_jury(self.settings, one.disagreement, one.outliers, one.vetoes)]
+            for doubt in [split_raters(self.settings, one.disagreement, one.outliers, one.vetoes)]
         ]
 
     def pair_verdicts(

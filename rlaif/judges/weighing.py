@@ -30,6 +30,7 @@ class VerdictSettings:
     clamp: float = 0.0
     combine: Combine = "mean"
     max_disagreement: float = 1.0
+    max_rating_distance: float = 1.0
     outlier_distance: float = 1.0
     compare: Literal["pairs", "lists"] = "pairs"
     list_size: int = 5
@@ -46,6 +47,7 @@ class VerdictSettings:
             clamp=judging.clamp,
             combine=judging.combine,
             max_disagreement=judging.max_disagreement,
+            max_rating_distance=judging.max_rating_distance,
             outlier_distance=judging.outlier_distance,
             compare=judging.compare,
             list_size=judging.list_size,
@@ -71,7 +73,7 @@ class VerdictSettings:
         if not (self.clamp and compares):
             del found["clamp"]
         if jurors < 2:
-            del found["combine"], found["max_disagreement"]
+            del found["combine"], found["max_disagreement"], found["max_rating_distance"]
         if jurors < 3 or self.outlier_distance == 1.0:
             del found["outlier_distance"]
         if self.compare == "pairs" or not compares:
@@ -186,18 +188,14 @@ def flip(
 
 
 def split_jury(
-    settings: VerdictSettings,
-    disagreement: float | None,
-    outliers: Sequence[Outlier] = (),
-    vetoes: Mapping[str, float] | None = None,
+    settings: VerdictSettings, disagreement: float | None, outliers: Sequence[Outlier] = ()
 ) -> str | None:
-    """Say how far the jurors are apart on something, if too far, and who stands alone on it.
+    """Say how far the jurors are apart on a pair, if too far, and who stands alone on it.
 
     Args:
         settings: What is too far.
         disagreement: All criteria together, in bits.
         outliers: Who stands alone.
-        vetoes: By criterion, how far they are apart on whether its veto is broken, in bits.
     """
     told = []
     if disagreement is not None and disagreement > settings.max_disagreement:
@@ -205,21 +203,48 @@ def split_jury(
             f"the jury is split: its verdicts are {disagreement:.2f} bits apart, over "
             f"{settings.max_disagreement:.2f}"
         )
+    return "; ".join([*told, *_alone(settings, outliers)]) or None
+
+
+def split_raters(
+    settings: VerdictSettings,
+    distance: float | None,
+    outliers: Sequence[Outlier],
+    vetoes: Mapping[str, float],
+) -> str | None:
+    """Say how far the jurors' ratings of an answer are apart, if too far, and who stands alone.
+
+    Args:
+        settings: What is too far.
+        distance: All criteria together, in shares of the scale.
+        outliers: Who stands alone.
+        vetoes: By criterion, how far they are apart on whether its veto is broken, in bits.
+    """
+    told = []
+    if distance is not None and distance > settings.max_rating_distance:
+        told.append(
+            f"the jury is split: its ratings are {distance:.2f} of the scale apart, over "
+            f"{settings.max_rating_distance:.2f}"
+        )
     told += [
         f"the jury is split on the veto {criterion}: its verdicts on whether it is broken are "
         f"{apart:.2f} bits apart, over {settings.max_disagreement:.2f}"
-        for criterion, apart in (vetoes or {}).items()
+        for criterion, apart in vetoes.items()
         if apart > settings.max_disagreement
     ]
+    return "; ".join([*told, *_alone(settings, outliers)]) or None
+
+
+def _alone(settings: VerdictSettings, outliers: Sequence[Outlier]) -> list[str]:
+    """Say who stands alone, each once, with the criteria under which it does."""
     under: dict[str, list[str]] = {}
     for juror, criterion in outliers:
         under.setdefault(juror, []).append(criterion)
-    told += [
+    return [
         f"{juror} stood alone under {' and '.join(criteria)}: over "
         f"{settings.outlier_distance:.2f} from every other juror"
         for juror, criteria in under.items()
     ]
-    return "; ".join(told) or None
 
 
 def p_from_scores(first: float, second: float, temperature: float) -> float:

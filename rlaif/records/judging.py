@@ -165,7 +165,8 @@ class CompletionScore(Record):
     ``score`` is None where a criterion with a weight or a veto was unscored (``unscored`` then says
     which and why).
     ``vetoed_by`` names the broken veto that made the score 0. ``disagreement`` is how far jurors
-    were apart (Jensen-Shannon divergence in bits, weighted by criterion), None where one judged.
+    were apart (earth mover's distance in shares of the scale, weighted by criterion), None where
+    one judged.
     ``quarantined`` holds the reason why a score that there is must not train.
     """
 
@@ -191,7 +192,8 @@ class PairVerdict(Record):
     ``p_first`` is P(first is better), None where unscored. ``p_forward`` and ``p_backward`` are
     the judge's own P(first is better) with first shown first, and shown second: for a pair of a
     ranked list, by the rankings in which it was shown before the other, and after. ``quarantined``
-    holds the reason why the pair must not train. ``disagreement`` is that of ``CompletionScore``.
+    holds the reason why the pair must not train. ``disagreement`` is how far jurors were apart
+    (Jensen-Shannon divergence in bits, weighted by criterion), None where one judged.
     """
 
     first_id: str

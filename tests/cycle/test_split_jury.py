@@ -39,7 +39,7 @@ def test_ratings_that_one_juror_stands_alone_on_train_nothing_and_are_not_lost(
     monkeypatch.setattr(Crew, "_juror", juror)
     made = make_project(
         rubric=JUDGED,
-        judging={"pairs_per_prompt": 1, "max_disagreement": 1.0},
+        judging={"pairs_per_prompt": 1, "max_disagreement": 1.0, "max_rating_distance": 1.0},
         preferences={"ties": "keep"},
     )
     seats = "".join(f'\n[[jurors]]\nname = "{name}"\npath = "lm"\n' for name in ("fond", "odd"))

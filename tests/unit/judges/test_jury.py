@@ -16,6 +16,7 @@ from rlaif.judges.jury import (
     DawidSkene,
     dawid_skene,
     disagreement,
+    distance,
     majority_opinion,
     mean_opinion,
     outliers,
@@ -291,6 +292,35 @@ def test_disagreement_of_two_is_scipys_divergence(left: list[float], right: list
     middle = np.add(a, b) / 2
     theirs = (entropy(a, middle, base=2) + entropy(b, middle, base=2)) / 2
     assert disagreement({"a": a, "b": b}) == pytest.approx(theirs, abs=1e-6)
+
+
+LOW, MIDDLE, HIGH = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("opinions", "expected"),
+    [
+        ({"a": LOW, "b": HIGH}, 1.0),
+        ({"a": LOW, "b": MIDDLE}, 0.5),
+        ({"a": (0.5, 0.5, 0.0), "b": HIGH}, 0.75),
+        ({"a": (0.5, 0.0, 0.5), "b": (0.5, 0.0, 0.5)}, 0.0),
+        ({"a": LOW, "b": LOW, "c": HIGH, "d": HIGH}, 1.0),
+        ({"a": LOW, "b": HIGH, "c": HIGH}, 8 / 9),  # 2 * (2/3 + 1/3 + 1/3) / 3
+        ({"a": LOW, "b": None, "c": HIGH}, 1.0),
+        ({"a": LOW, "b": None}, None),
+        ({}, None),
+    ],
+)
+def test_how_far_ratings_lie_apart_by_hand(opinions: Question, expected: float | None) -> None:
+    assert distance(opinions) == (expected and pytest.approx(expected, abs=1e-9))
+
+
+@given(st.integers(2, 9), st.data())
+def test_two_that_are_sure_are_their_difference_apart(levels: int, data: st.DataObject) -> None:
+    one, other = (data.draw(st.integers(0, levels - 1)) for _ in "ab")
+    sure = np.eye(levels)
+    found = distance({"a": tuple(sure[one]), "b": tuple(sure[other])})
+    assert found == pytest.approx(abs(one - other) / (levels - 1), abs=1e-9)
 
 
 def test_where_all_stand_apart_nobody_is_the_odd_one() -> None:

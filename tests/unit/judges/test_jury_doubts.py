@@ -127,3 +127,42 @@ def test_no_comparison_settles_whether_a_veto_is_broken(combine: str) -> None:
     scores, verdict = judged((veto(0.0, 0.6), GOOD), *jury, combine=combine)
     assert scores[0].vetoed_by is None
     assert verdict.quarantined == f"a: {scores[0].quarantined}"
+
+
+NINE = judge_criterion("good", 1.0, choices=9)
+
+
+def written(name: str, grade: int) -> ScriptedJudge:
+    """Rate everything at one grade of nine, in words, and prefer the first shown."""
+    return ScriptedJudge(lambda r: f"Well.\nVerdict: {'A' if len(r.shown) == 2 else grade}", name)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "split"), [(8, 9, False), (5, 9, False), (4, 9, True), (1, 9, True)]
+)
+def test_grades_are_apart_by_their_place_on_the_scale(one: int, other: int, split: bool) -> None:
+    scores, _ = judged((NINE,), written("x", one), written("y", other))
+    assert scores[0].disagreement == pytest.approx((other - one) / 8)
+    assert (scores[0].quarantined is not None) == split
+
+
+def test_how_far_ratings_may_be_apart_is_a_setting_of_its_own() -> None:
+    jury = written("x", 6), written("y", 9)
+    scores, _ = judged((NINE,), *jury, max_rating_distance=0.25, max_disagreement=1.0)
+    assert scores[0].quarantined == (
+        "the jury is split: its ratings are 0.38 of the scale apart, over 0.25"
+    )
+    scores, _ = judged((NINE,), *jury, max_rating_distance=1.0, max_disagreement=0.0)
+    assert scores[0].quarantined is None
+
+
+def test_the_hash_knows_how_far_ratings_may_be_apart_where_two_judge() -> None:
+    def hash_of(limit: float, *names: str) -> str:
+        return RubricJudge(
+            rubric(NINE),
+            judging=JudgingConfig(max_rating_distance=limit),
+            jury=[Juror(name, written(name, 9), TEMPLATES, 0.5) for name in names],
+        ).rubric_hash
+
+    assert hash_of(0.5, "x", "y") != hash_of(0.25, "x", "y")
+    assert hash_of(0.5, "x") == hash_of(0.25, "x")
