@@ -109,7 +109,7 @@ def _work(ctx: CycleContext, panel: RubricJudge, unit: MarkingUnit) -> list[Mark
 def _marking(item: Faulted, reply: WriteReply | None) -> Marking:
     """Read a reply, or the words that the rating itself was made of."""
     said = WriteReply(item.judgement.critique, None) if reply is None else reply
-    errors = errors_in(said, item.answer.text)
+    errors = errors_in(item.juror, said, item.answer.text)
     unscored = errors.reason if isinstance(errors, Unscored) else None
     return Marking(
         critique_id=item.judgement.id,

@@ -202,7 +202,7 @@ def _by_errors(juror: Juror, questions: Sequence[Question], most: int) -> list[S
     said: list[Said] = []
     for question, reply in zip(questions, juror.write(texts, most), strict=True):
         answer = question.answers[0].text
-        verdict = score_of_errors(errors_in(reply, answer), answer)
+        verdict = score_of_errors(errors_in(juror, reply, answer), answer)
         said.append(Said(reply.text.strip(), verdict, _words_of(reply), reply.call))
     return said
 

@@ -14,16 +14,19 @@ and Chinese text are full of them.
 import html
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import chain, count
+from typing import NamedTuple
 
 LOOKALIKES = {"<": "\u2039", "[": "\u27e6"}
 
 _NOT_PLAIN = re.compile(
-    r"[^\n\t -~\u00a1-\u00ac\u00ae-\u052f\u2010-\u2027\u2030-\u205e\u3000-\u9fff\uac00-\ud7a3"
+    r"\r\n|[^\n\t -~\u00a1-\u00ac\u00ae-\u052f\u2010-\u2027\u2030-\u205e\u3000-\u9fff\uac00-\ud7a3"
     r"\uff01-\uffdc\u200c\u200d]"  # joiners shape words and faces: let them be
 )
 _STANDINS = ("\ufffd", "?", "_")
+_FIRST_SHAPE = 0x25A0  # black square, the first of many signs that may stand in after those
 _NO_BRACKETS = str.maketrans("[]", "()")
 
 _ANGLES = (
@@ -71,13 +74,21 @@ _PIECE = re.compile(rf"{_AMPERSAND}#?\w{{1,40}};?|.", re.DOTALL | re.IGNORECASE)
 _BEFORE_NAME = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "/\\"
 
 
+class Shown(NamedTuple):
+    """A text as a judge is shown it, and where in the text each of its characters came from."""
+
+    text: str
+    starts: Sequence[int]
+    ends: Sequence[int]
+
+
 def as_data(text: str, special_tokens: Sequence[str] = ()) -> str:
     """Return text that can be shown to a judge as data.
 
     Line breaks become line feeds; other control characters, invisible format characters and lone
     surrogates become visible; a special token loses its first character to a look-alike.
     """
-    visible = _NOT_PLAIN.sub(_visible, text.replace("\r\n", "\n"))
+    visible = _NOT_PLAIN.sub(_visible, text)
     return _without_tokens(visible, tuple(special_tokens)) if special_tokens else visible
 
 
@@ -105,6 +116,19 @@ def without_fences(text: str, names: Sequence[str]) -> str:
     return "".join(characters)
 
 
+def shown_as(text: str, special_tokens: Sequence[str], names: Sequence[str]) -> Shown:
+    """Return what a judge is shown of a text, with the places that it stands for.
+
+    Args:
+        text: The text.
+        special_tokens: As for :func:`as_data`.
+        names: What the fences are called.
+    """
+    shown = without_fences(as_data(text, special_tokens), names)
+    places = [place for piece, *place in _pieces(text) for _ in piece]
+    return Shown(shown, [start for start, _ in places], [end for _, end in places])
+
+
 def fence_of(names: Sequence[str]) -> Callable[[str, str], str]:
     """Return the filter ``fenced`` of templates whose fences have these names."""
 
@@ -123,8 +147,23 @@ def bracketed(text: str) -> str:
     return f"[{' '.join(str(text).translate(_NO_BRACKETS).splitlines())}]"
 
 
+def _pieces(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yield what each character is made visible as, and its place; two of a line break are one.
+
+    What breaks tokens and fences later changes characters and moves none.
+    """
+    done = 0
+    for match in _NOT_PLAIN.finditer(text):
+        yield from ((text[i], i, i + 1) for i in range(done, match.start()))
+        yield _visible(match), *match.span()
+        done = match.end()
+    yield from ((text[i], i, i + 1) for i in range(done, len(text)))
+
+
 def _visible(match: re.Match[str]) -> str:
     char = match[0]
+    if char == "\r\n":
+        return "\n"
     code = ord(char)
     if code < 0x20:
         return chr(0x2400 + code)
@@ -201,10 +240,10 @@ def _token_pattern(tokens: tuple[str, ...]) -> tuple[re.Pattern[str], dict[str, 
     longest_first = sorted(filter(None, tokens), key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
     initials = {token[0] for token in longest_first}
-    return pattern, {
-        initial: next(
-            (s for s in (LOOKALIKES.get(initial, _STANDINS[0]), *_STANDINS) if s not in initials),
-            "",
-        )
-        for initial in initials
-    }
+    return pattern, {initial: _standin(initial, initials) for initial in initials}
+
+
+def _standin(initial: str, taken: set[str]) -> str:
+    """Return one character for another, so that a text keeps its length: a look-alike if it can."""
+    own = (LOOKALIKES.get(initial, _STANDINS[0]), *_STANDINS)
+    return next(s for s in chain(own, map(chr, count(_FIRST_SHAPE))) if s not in taken)

@@ -17,6 +17,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from rlaif.judges.fencing import Shown
 from rlaif.records import MarkedError, Unscored
 from rlaif.text import quoted
 
@@ -41,15 +42,18 @@ class _Folded(NamedTuple):
     ends: Sequence[int]
 
 
-def parse_marked_errors(reply: str, answer: str) -> tuple[MarkedError, ...] | Unscored:
+def parse_marked_errors(
+    reply: str, answer: str, shown: Shown | None = None
+) -> tuple[MarkedError, ...] | Unscored:
     """Read the errors that a judge marked, and find each in the answer.
 
-    A span is looked for as it stands, then in NFC with white space folded. The same span marked
-    again is the next one in the answer.
+    A span is looked for as it stands, then in NFC with white space folded: in the answer, then in
+    what the judge was shown of it. The same span marked again is the next one in the answer.
 
     Args:
         reply: The judge's words.
-        answer: The answer as the judge was shown it.
+        answer: The answer.
+        shown: The answer as the judge was shown it; None where it was shown as it is.
 
     Returns:
         The errors in the judge's order, none for ``No errors``; or unscored.
@@ -63,7 +67,7 @@ def parse_marked_errors(reply: str, answer: str) -> tuple[MarkedError, ...] | Un
         return Unscored(reason=f"{seen} in the reply, expected {expected}")
     if none and (listed := _listed(lines)) is not None:
         return Unscored(reason=f"'No errors' beside {quoted(listed)} in the reply")
-    finder = _Finder(answer)
+    finder = _Finder(answer, shown)
     found: list[MarkedError] = []
     for said in marked:
         splits = _splits(said)
@@ -98,12 +102,34 @@ def _splits(said: str) -> list[tuple[str, str]]:
     return splits
 
 
+class _Wording:
+    """One wording of an answer, in which spans are found; places are those in the answer."""
+
+    def __init__(self, wording: Shown) -> None:
+        self._text, self._starts, self._ends = wording
+        self._folded = _fold(wording.text)
+
+    def find(self, quote: str, folded: str, after: int) -> tuple[int, int] | None:
+        """Return the first place of a span that begins no earlier than ``after``."""
+        begin = bisect.bisect_left(self._starts, after)
+        exact = self._text.find(quote, begin)
+        if exact >= 0:
+            return self._starts[exact], self._ends[exact + len(quote) - 1]
+        starts, ends = self._folded.starts, self._folded.ends
+        place = self._folded.text.find(folded, bisect.bisect_right(ends, begin))
+        if place < 0:
+            return None
+        return self._starts[starts[place]], self._ends[ends[place + len(folded) - 1] - 1]
+
+
 class _Finder:
     """Finds spans in one answer, each time the next one."""
 
-    def __init__(self, answer: str) -> None:
-        self._answer = answer
-        self._folded = _fold(answer)
+    def __init__(self, answer: str, shown: Shown | None) -> None:
+        plain = Shown(answer, range(len(answer)), range(1, len(answer) + 1))
+        self._wordings = [_Wording(plain)]
+        if shown is not None and shown.text != answer:
+            self._wordings.append(_Wording(shown))
         self._after: dict[str, int] = {}
 
     def locate(self, splits: Sequence[tuple[str, str]]) -> MarkedError:
@@ -124,12 +150,8 @@ class _Finder:
         if not folded:
             return None
         after = self._after.get(folded, 0)
-        exact = self._answer.find(quote, after)
-        if exact >= 0:
-            return exact, exact + len(quote)
-        starts, ends = self._folded.starts, self._folded.ends
-        place = self._folded.text.find(folded, bisect.bisect_right(ends, after))
-        return None if place < 0 else (starts[place], ends[place + len(folded) - 1])
+        found = (wording.find(quote, folded, after) for wording in self._wordings)
+        return next(filter(None, found), None)
 
 
 def _fold(text: str) -> _Folded:

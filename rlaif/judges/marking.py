@@ -25,11 +25,15 @@ def errors_text(
     return juror.templates.render_errors(criterion, prompt, answer, tokens, reference=reference)
 
 
-def errors_in(reply: WriteReply, answer: str) -> tuple[MarkedError, ...] | Unscored:
-    """Read what a judge marked; nothing of a reply that failed or was cut off counts."""
+def errors_in(juror: Juror, reply: WriteReply, answer: str) -> tuple[MarkedError, ...] | Unscored:
+    """Read what a juror marked; nothing of a reply that failed or was cut off counts.
+
+    It quotes what it was shown: a span is found in the answer also where that was shown otherwise.
+    """
     if reply.failure is not None:
         return Unscored(reason=reply.failure)
-    return parse_marked_errors(reply.text, answer)
+    shown = juror.templates.shown(answer, juror.judge.special_tokens)
+    return parse_marked_errors(reply.text, answer, shown)
 
 
 def score_of_errors(errors: Sequence[MarkedError] | Unscored, answer: str) -> Rating | Unscored:

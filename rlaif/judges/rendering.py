@@ -16,7 +16,7 @@ import jinja2
 
 from rlaif.errors import ConfigError
 from rlaif.judges import messages
-from rlaif.judges.fencing import as_data, without_fences
+from rlaif.judges.fencing import Shown, as_data, shown_as, without_fences
 from rlaif.judges.messages import KINDS, Part, Values
 from rlaif.judges.rubric import JudgeCriterion
 from rlaif.judges.template_check import NotShownError, parts_shown
@@ -185,6 +185,10 @@ class Templates:
             ],
         }
         return self._render("revise", values, special_tokens)
+
+    def shown(self, answer: str, special_tokens: Sequence[str] = ()) -> Shown:
+        """Return what messages show of an answer between fences, and where in it that stands."""
+        return shown_as(answer, special_tokens, self._source.fences)
 
     def require(
         self, criteria: Sequence[JudgeCriterion], kinds: Sequence[str], *, reference: bool = False

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from render_strategies import ATTACKS, NAMES, as_the_eye_reads, fence_count, hostile
 
 from rlaif.judges import as_data
-from rlaif.judges.fencing import bracketed, fence_of, without_fences
+from rlaif.judges.fencing import bracketed, fence_of, shown_as, without_fences
 
 BROKEN = "\u2039"
 
@@ -69,7 +69,7 @@ def test_breaking_odd_tokens_ends() -> None:
     assert (
         as_data("\ufffd a ? <s> \u2039b", ["\ufffd", "?", "\u2039b", "<s>", ""]) == "_ a _ _s> _b"
     )
-    assert as_data("\ufffd?_<\u2039", ["\ufffd", "?", "_", "<", "\u2039"]) == ""
+    assert as_data("\ufffd?_<\u2039", ["\ufffd", "?", "_", "<", "\u2039"]) == "\u25a0" * 5
     assert as_data("x<y", ["<y", "x\u2039y"]) == "\ufffd\u2039y"  # breaking one made the other
 
 
@@ -195,3 +195,17 @@ def test_long_runs_cost_no_more_than_their_length() -> None:
 )
 def test_brackets_hold_one_line_without_brackets(text: str, shown: str) -> None:
     assert bracketed(text) == shown
+
+
+@given(hostile, st.lists(st.sampled_from(SPECIAL)))
+def test_what_is_shown_knows_where_it_came_from(text: str, tokens: list[str]) -> None:
+    """Every sign stands for characters of the text, in their order and none left out."""
+    shown = shown_as(text, tokens, NAMES)
+    assert shown.text == without_fences(as_data(text, tokens), NAMES)
+    assert len(shown.starts) == len(shown.ends) == len(shown.text)
+    places = list(dict.fromkeys(zip(shown.starts, shown.ends, strict=True)))
+    assert [start for start, _ in places] == [0, *(end for _, end in places[:-1])][: len(places)]
+    assert "".join(text[start:end] for start, end in places) == text
+    for sign, start, end in zip(shown.text, shown.starts, shown.ends, strict=True):
+        own = as_data(text[start:end])
+        assert sign in own or (len(own) == 1 and start + 1 == end)

@@ -13,9 +13,20 @@ from rlaif.records import MarkedError, Rating, Unscored
 from rlaif.testing import ScriptedJudge
 from rlaif.text import word_spans, words_of
 
+TOKENS = ("<|im_end|>", "[INST]")
+
+
+class Tokenising(ScriptedJudge):
+    """A judge whose tokenizer has control tokens."""
+
+    special_tokens = TOKENS
+
+
+JUROR = Juror("one", Tokenising(lambda _: {}), load_templates("detailed"), 0.5)
+
 
 def scored(answer: str, *lines: str) -> float | str:
-    found = score_of_errors(errors_in(WriteReply("\n".join(lines), None), answer), answer)
+    found = score_of_errors(errors_in(JUROR, WriteReply("\n".join(lines), None), answer), answer)
     return found.score if isinstance(found, Rating) else found.reason
 
 
@@ -53,6 +64,45 @@ def test_an_error_that_is_not_in_the_answer_leaves_no_score() -> None:
     )
 
 
+HIDDEN = [
+    # A tag of a fence, a control token, what cannot be seen: a judge quotes them as it saw them.
+    ("See the <answer> tag", "\u2039answer> tag", 2 / 4, "<answer> tag"),
+    ("See the <answer> tag", "<answer> tag", 2 / 4, "<answer> tag"),
+    ("Lima<|im_end|> is in Chile", "Lima\u2039|im_end|> is", 3 / 5, "Lima<|im_end|> is"),
+    ("Use [INST] for it", "\u27e6INST] for", 2 / 4, "[INST] for"),
+    ("The cap\u00adital is Quito", "cap\u2039U+00AD\u203aital is", None, "cap\u00adital is"),
+    ("\u200bLima is in Chile", "\u2039U+200B\u203aLima is", 2 / 4, "\u200bLima is"),
+    ("Lima\u200b is in Chile", "U+200B", None, "\u200b"),
+    ("one\x1btwo", "one\u241btwo", None, "one\x1btwo"),
+    ("Lima\r\nis in <answer>\r\nChile", "is in \u2039answer>", 3 / 5, "is in <answer>"),
+]
+
+
+@pytest.mark.parametrize(("answer", "quote", "lost", "place"), HIDDEN)
+def test_a_quote_of_what_the_judge_was_shown_is_found_in_the_answer(
+    answer: str, quote: str, lost: float | None, place: str
+) -> None:
+    assert quote in errors_text(JUROR, judge_criterion("kind"), prompt(), answer, None) or (
+        quote in answer
+    )
+    line = f'Error: "{quote}" - wrong'
+    found = errors_in(JUROR, WriteReply(line, None), answer)
+    assert not isinstance(found, Unscored)
+    ((start, end),) = [(error.start, error.end) for error in found]
+    assert answer[start:end] == place
+    if lost is not None:
+        assert scored(answer, line) == pytest.approx(1.0 - lost)
+
+
+def test_the_same_quote_of_what_was_shown_is_the_next_one_in_the_answer() -> None:
+    answer = "<answer> a <answer> b"
+    lines = ['Error: "\u2039answer>" - one'] * 3
+    found = errors_in(JUROR, WriteReply("\n".join(lines), None), answer)
+    assert not isinstance(found, Unscored)
+    assert [(error.start, error.end) for error in found] == [(0, 8), (11, 19), (None, None)]
+    assert "marked more often than it occurs" in (found[2].unlocated or "")
+
+
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
@@ -62,7 +112,7 @@ def test_an_error_that_is_not_in_the_answer_leaves_no_score() -> None:
     ],
 )
 def test_what_cannot_be_read_whole_is_unscored(reply: WriteReply, reason: str) -> None:
-    found = errors_in(reply, "Lima is in Peru")
+    found = errors_in(JUROR, reply, "Lima is in Peru")
     assert isinstance(found, Unscored)
     assert found.reason.startswith(reason)
     assert score_of_errors(found, "Lima is in Peru") is found
