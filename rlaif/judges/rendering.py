@@ -49,10 +49,15 @@ class Templates:
         self._shown = {kind: self._check(kind) for kind in self.kinds}
 
     def texts_of(self, *kinds: str) -> dict[str, str]:
-        """Return the sources that decide what some messages say, by name: for hashing."""
+        """Return the sources that decide what some messages say, by name: for hashing.
+
+        Fences that only other messages name are among them: they are broken in these too.
+        """
         wanted = [kind for kind in kinds if kind in self.kinds]
         names = {name for kind in wanted for name in (kind, *self._source.included(kind))}
-        return {name: self.texts[name] for name in sorted(names)}
+        others = self._source.fences_beside(names)
+        beside = {"fences of other messages": " ".join(others)} if others else {}
+        return {**{name: self.texts[name] for name in sorted(names)}, **beside}
 
     def shows(self, kind: str, part: Part) -> bool:
         """Tell whether a message of this template shows a part that not every question has."""

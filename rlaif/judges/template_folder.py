@@ -1,7 +1,7 @@
 """The files of a judge template: messages and parts, their fences, and what they include."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import jinja2
@@ -30,9 +30,8 @@ class TemplateFolder:
         self._folder = folder
         self.texts: Mapping[str, str] = _read_folder(folder)
         self._trees = {name: _parse(text, self.path(name)) for name, text in self.texts.items()}
-        self.fences = sorted(
-            {fence for name, tree in self._trees.items() for fence in self._fences_of(name, tree)}
-        )
+        self._fences = {name: self._fences_of(name, tree) for name, tree in self._trees.items()}
+        self.fences = sorted(set().union(*self._fences.values()))
         for name in self.texts:
             if name in self.included(name):
                 raise broken(self.path(name), "it includes itself")
@@ -43,6 +42,10 @@ class TemplateFolder:
     def path(self, name: str) -> Path:
         """Return the file of a message or part."""
         return self._folder / f"{name}{_SUFFIX}"
+
+    def fences_beside(self, names: Iterable[str]) -> list[str]:
+        """Return the fences that none of some messages and parts name, but that others do."""
+        return sorted(set(self.fences).difference(*(self._fences[name] for name in names)))
 
     def compile(self, kind: str) -> jinja2.Template:
         """Compile a message.

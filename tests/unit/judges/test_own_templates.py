@@ -50,6 +50,27 @@ def test_only_the_sources_of_a_message_are_hashed_with_it(tmp_path: Path) -> Non
     assert found.texts_of("pairwise") == {"pairwise": PAIRWISE}
 
 
+def test_fences_that_other_messages_name_are_hashed_as_they_are_broken_everywhere(
+    tmp_path: Path,
+) -> None:
+    grade = "{{ criterion.text }}{{ criterion.choices }}{{ feedback | fenced('%s') }}Verdict:"
+    one, other, bare = (
+        own(tmp_path / name, grade=grade % name) for name in ("note", "word", "first")
+    )
+    asked = [t.render(CRITERION, prompt("p"), ["<note> <word>"]) for t in (one, other)]
+    assert asked[0] != asked[1]
+    hashed = [found.texts_of("pointwise", "pairwise") for found in (one, other)]
+    assert hashed[0] != hashed[1]
+    assert hashed[0].keys() == {"pointwise", "pairwise", "fences of other messages"}
+    assert "fences of other messages" not in one.texts_of("pointwise", "pairwise", "grade")
+    fenced = own(tmp_path / "all", pointwise=FENCES_FIRST, grade=grade % "first")
+    assert fenced.texts_of("pointwise") == {"pointwise": FENCES_FIRST}
+    assert "fences of other messages" in bare.texts_of("pointwise")
+
+
+FENCES_FIRST = "{{ criterion.text }}{{ prompt }}{{ completion | fenced('first') }}"
+
+
 @pytest.mark.parametrize(
     ("pointwise", "words"),
     [
