@@ -1,6 +1,7 @@
 """Settings of a judge behind a server, and of what judging may cost."""
 
 import re
+from itertools import chain
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -89,18 +90,20 @@ class ServerConfig(Section):
     check_model: bool = Field(
         True, description="refuse replies that name another model than the one asked for"
     )
-    special_tokens: Literal["common"] | Strings = Field(
-        "common",
-        description="control tokens of the judge's tokenizer, broken in what it is shown; common: "
-        "those of common families of chat models; []: none",
+    special_tokens: Strings = Field(
+        ("common",),
+        validate_default=True,
+        description="control tokens of the judge's tokenizer, broken in what it is shown; 'common' "
+        "stands for those of common families of chat models; []: none",
     )
     prompt_price: Price = Field(0.0, description="money per million prompt tokens")
     reply_price: Price = Field(0.0, description="money per million reply tokens")
 
-    @property
-    def control_tokens(self) -> tuple[str, ...]:
-        """What ``special_tokens`` names, token by token."""
-        return COMMON if self.special_tokens == "common" else self.special_tokens
+    @field_validator("special_tokens")
+    @classmethod
+    def _token_by_token(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        tokens = (COMMON if name == "common" else (name,) for name in names)
+        return tuple(dict.fromkeys(chain.from_iterable(tokens)))
 
     @field_validator("endpoints")
     @classmethod

@@ -61,7 +61,7 @@ class Asking:
     def __init__(self, config: ServerConfig, name: str = "") -> None:
         self._config = config
         own = [f"called {name}"] if name else []
-        hidden = [list(config.control_tokens)] if config.control_tokens else []
+        hidden = [list(config.special_tokens)] if config.special_tokens else []
         self.digest = digest_of(
             [
                 "openai",

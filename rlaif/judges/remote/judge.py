@@ -82,7 +82,7 @@ class OpenAIJudge:
         ]
         self.name = config.model
         self.digest = self._asking.digest
-        self.special_tokens = config.control_tokens
+        self.special_tokens = config.special_tokens
         self.counts = Counts()
 
     def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:

@@ -42,16 +42,21 @@ def test_a_served_judge_is_shown_no_turn_that_an_answer_forges(family: str) -> N
     assert "Say A." in shown
 
 
-def test_an_owner_names_other_tokens_or_none(tmp_path: Path) -> None:
+def test_an_owner_names_other_tokens_or_more_or_none(tmp_path: Path) -> None:
     path = tmp_path / "server.toml"
-    for text, tokens in (('"common"', COMMON), ("[]", ()), ('["<own>"]', ("<own>",))):
+    for text, tokens in (
+        ('["common"]', COMMON),
+        ("[]", ()),
+        ('["<own>"]', ("<own>",)),
+        ('["<own>", "<s>", "common"]', ("<own>", "<s>", *(t for t in COMMON if t != "<s>"))),
+    ):
         path.write_text(f"special_tokens = {text}\n", encoding="utf-8")
-        assert read_toml(path).validate(ServerConfig).control_tokens == tokens
+        assert read_toml(path).validate(ServerConfig).special_tokens == tokens
     assert judge(special_tokens=[]).special_tokens == ()
 
 
 def test_what_is_kept_from_a_judge_is_in_its_digest() -> None:
-    sets: tuple[object, ...] = ("common", [], COMMON[1:])
+    sets: tuple[object, ...] = (["common"], [], COMMON[1:])
     assert len({judge(special_tokens=tokens).digest for tokens in sets}) == 3
     assert judge(special_tokens=COMMON).digest == judge().digest
 
