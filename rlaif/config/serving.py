@@ -49,7 +49,9 @@ class ServerConfig(Section):
         "critique and verdict, where the server has response_format",
     )
     log_probs: bool = Field(
-        True, description="read soft verdicts off the label's log-probs where the server gives them"
+        True,
+        description="read soft verdicts off the label's log-probs where the server gives them; a "
+        "reply that came without them is read from words, and is not paid for again for their sake",
     )
     max_tokens: PositiveInt = Field(512, description="tokens of a reply, the verdict's included")
     temperature: Annotated[float, Field(ge=0.0, le=2.0)] = Field(

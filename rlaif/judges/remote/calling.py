@@ -189,7 +189,7 @@ class Call:
             try:
                 raw = await self._tools.sender.post(endpoint.address, body)
             except RefusedFieldError as refused:
-                endpoint.refuse(refused.name, body)
+                self._tools.pool.refuse(endpoint, refused.name, body)
             except ModelError as exc:
                 self._tools.pool.take_out(endpoint, exc)
                 raise AttemptError("out", exc.seen) from None

@@ -13,6 +13,7 @@ from rlaif.judges.remote.breaker import Breaker
 from rlaif.judges.remote.limiter import Limiter, Outcome
 
 TOP_LOGPROBS = (20, 5)
+IN_WORDS = "such verdicts are read from words, which do not say how sure the judge is"
 _WHOLE = 100.0  # seconds from which on their fractions are of no interest
 
 
@@ -81,8 +82,8 @@ class Pool:
     Args:
         endpoints: The servers.
         clock: Seconds of a steady clock.
-        tell: Told of each endpoint that begins to fail call upon call, and once of each that is
-            taken out while others are left.
+        tell: Told of each endpoint that begins to fail call upon call, once of each that is taken
+            out while others are left, and once of each that refuses log-probs.
     """
 
     def __init__(
@@ -159,6 +160,15 @@ class Pool:
     def has_other(self, tried: Collection[Endpoint]) -> bool:
         """Tell whether there is an endpoint that was not tried."""
         return any(one.out is None and one not in tried for one in self._endpoints)
+
+    def refuse(self, endpoint: Endpoint, name: str, body: Mapping[str, Any]) -> None:
+        """Remember a field that an endpoint refused; say so once where verdicts change with it."""
+        knew = "logprobs" in endpoint.refused
+        endpoint.refuse(name, body)
+        if "logprobs" in endpoint.refused and not knew and self._tell is not None:
+            self._tell(
+                f"{endpoint.address} refuses log-probs: {IN_WORDS}, and its replies are kept so"
+            )
 
     def take_out(self, endpoint: Endpoint, error: ModelError) -> None:
         """Give an endpoint no call any more, and say so unless the run ends for it.

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from rlaif.errors import ModelError
+from rlaif.judges.remote.refused_fields import asks_for_too_many, refuses_field
 from rlaif.judges.remote.waits import retry_after
 from rlaif.records import StoredReply
 from rlaif.text import shortened, writable
@@ -201,22 +202,28 @@ class _Said:
         return next((status for name, status in _STATUSES.items() if name in kinds), 500)
 
     def refused_field(self, body: Mapping[str, Any]) -> str | None:
-        """Return the optional field of a request that the refusal names."""
-        names = [name for name in _droppable(body) if self._names(name)]
-        return names[0] if names else None
+        """Return the optional field of a request that the refusal says is not taken."""
+        question = _asked(body)
+        name = next((name for name in _droppable(body) if self._refuses(name, question)), None)
+        if name == "logprobs" and "top_logprobs" in body and asks_for_too_many(self._shown):
+            return "top_logprobs"
+        return name
 
     def field_at_fault(self, body: Mapping[str, Any]) -> str | None:
         """Return the optional field that a check of the request found fault with, by its place."""
         places = self._places()
         return next((name for name in _droppable(body) if name in places), None)
 
-    def _names(self, name: str) -> bool:
+    def _refuses(self, name: str, question: str) -> bool:
         if name == "max_tokens" and "max_completion_tokens" not in self.message:
             return False  # its value may be too high, which another name would not mend
         if self._error.get("param") == name or name in self._places():
             return True
-        pattern = rf"\b{name}\b" if len(name) > 1 else rf"['\"`]{name}['\"`]"
-        return bool(re.search(pattern, self.message[:SHOWN]))
+        return refuses_field(self._shown, name, question)
+
+    @property
+    def _shown(self) -> str:
+        return self.message[:SHOWN]
 
     def _places(self) -> list[Any]:
         """List the places in the request that FastAPI found fault with, also in words of its."""
@@ -231,6 +238,10 @@ def _droppable(body: Mapping[str, Any]) -> list[str]:
     """List the fields that a request can do without, or can ask for less of."""
     optional = ("top_logprobs", "logprobs", "n", "response_format", "seed", "max_tokens")
     return [name for name in optional if name in body]
+
+
+def _asked(body: Mapping[str, Any]) -> str:
+    return "\n".join(str(message["content"]) for message in body["messages"])
 
 
 def _words(value: Any) -> str:  # noqa: ANN401 - any JSON value

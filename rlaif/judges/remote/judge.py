@@ -12,7 +12,7 @@ from rlaif.judges.remote.asking import Asking, Question
 from rlaif.judges.remote.breaker import Breaker
 from rlaif.judges.remote.calling import Call, CallFailedError, Received, Tools
 from rlaif.judges.remote.completion import read_completion
-from rlaif.judges.remote.endpoints import Endpoint, Pool
+from rlaif.judges.remote.endpoints import IN_WORDS, Endpoint, Pool
 from rlaif.judges.remote.keeping import GroupCommit
 from rlaif.judges.remote.limiter import Limiter
 from rlaif.judges.remote.run import Account, Counts, Stop
@@ -38,7 +38,8 @@ class OpenAIJudge:
         budget: What it may cost; None: anything.
         seed: Seed of the waits between attempts; no reply depends on it.
         name: Tells it from a judge whose model has the same name on other servers.
-        tell: Told once of each endpoint that takes no more calls while others do.
+        tell: Told once of each endpoint that takes no more calls while others do, and of log-probs
+            that were asked for and did not come.
         answered: Told of replies as they come, in vain or not; those that are kept come first.
 
     Attributes:
@@ -109,10 +110,12 @@ class OpenAIJudge:
         self._answered(len(answers), len(answers) + len(missing))
         if missing:
             asyncio.run(self._ask(missing, answers))
-        return [
+        replies = [
             self._reply(request, [answers[name] for name, _ in questions])
             for request, questions in zip(requests, asked, strict=True)
         ]
+        self._count_log_probs(requests, replies)
+        return replies
 
     def write(self, requests: Sequence[WriteRequest]) -> list[WriteReply]:
         """Write free text to requests; raises what :meth:`judge` does."""
@@ -224,10 +227,28 @@ class OpenAIJudge:
             missing = f"{len(failures)} of {len(answers)} samples did not come; the first: "
             return JudgeReply("", None, (missing if len(answers) > 1 else "") + failures[0])
         parts = [part for answer in answers if not isinstance(answer, str) for part in answer]
-        reply = reply_of(request, self.digest, parts, self._asking.samples(request))
-        if self._asking.wants_log_probs(request) and reply.failure is None:
-            self.counts.without_log_probs += not (reply.call and reply.call.label_probs)
-        return reply
+        return reply_of(request, self.digest, parts, self._asking.samples(request))
+
+    def _count_log_probs(
+        self, requests: Sequence[JudgeRequest], replies: Sequence[JudgeReply]
+    ) -> None:
+        """Count the replies whose log-probs were wanted and could not be read; say so once.
+
+        What a server refuses is told by itself; this is for one that leaves them out.
+        """
+        wanted = [
+            reply.call
+            for request, reply in zip(requests, replies, strict=True)
+            if self._asking.wants_log_probs(request) and reply.call and reply.failure is None
+        ]
+        lacking = sum(not call.label_probs for call in wanted)
+        refused = any("logprobs" in endpoint.refused for endpoint in self._endpoints)
+        if lacking and not self.counts.without_log_probs and not refused and self._tell:
+            self._tell(
+                f"{lacking} of {len(wanted)} replies of the judge {self.name} came without "
+                f"log-probs of their verdict that can be read: {IN_WORDS}"
+            )
+        self.counts.without_log_probs += lacking
 
 
 def _draws(question: Question, parts: Sequence[Part]) -> Iterator[Question]:
