@@ -18,7 +18,7 @@ from rlaif.judges.remote.completion import (
     read_completion,
 )
 from rlaif.judges.remote.endpoints import Endpoint, NoEndpointError, Pool, Slot
-from rlaif.judges.remote.failures import AttemptError, RefusedFieldError
+from rlaif.judges.remote.failures import AttemptError, ForbiddenError, RefusedFieldError
 from rlaif.judges.remote.keeping import GroupCommit
 from rlaif.judges.remote.limiter import Outcome
 from rlaif.judges.remote.run import Account, Counts, Stop
@@ -193,10 +193,19 @@ class Call:
             except ModelError as exc:
                 self._tools.pool.take_out(endpoint, exc)
                 raise AttemptError("out", exc.seen) from None
+            except ForbiddenError as exc:
+                raise self._forbidden(endpoint, exc) from None
             except AttemptError as exc:
                 raise self._charged(exc, asked, bill, time.perf_counter() - start) from None
             else:
                 return self._received(endpoint, asked, raw, time.perf_counter() - start, bill)
+
+    def _forbidden(self, endpoint: Endpoint, failed: ForbiddenError) -> AttemptError:
+        """Leave an endpoint out that says nothing but 403; else the question is what it forbids."""
+        if not endpoint.forbids():
+            return failed
+        self._tools.pool.take_out(endpoint, failed.always)
+        return AttemptError("out", failed.always.seen)
 
     def _received(
         self, endpoint: Endpoint, asked: Asked, raw: str, latency: float, bill: Bill
@@ -212,6 +221,7 @@ class Call:
             reason = f"{endpoint.address}: {exc}"
             garbled = AttemptError("trouble", reason, sent=True, raw=raw)
             raise self._charged(garbled, asked, bill, latency) from None
+        endpoint.answered = True
         stored = self._stored(asked, raw, completion, latency)
         tokens = stored.prompt_tokens + stored.reply_tokens
         bill.add(Spent(calls=1, tokens=tokens, money=stored.cost))

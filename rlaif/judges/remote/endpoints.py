@@ -14,6 +14,7 @@ from rlaif.judges.remote.limiter import Limiter, Outcome
 
 TOP_LOGPROBS = (20, 5)
 IN_WORDS = "such verdicts are read from words, which do not say how sure the judge is"
+_FORBIDDEN_FROM_THE_START = 3
 _WHOLE = 100.0  # seconds from which on their fractions are of no interest
 
 
@@ -34,6 +35,9 @@ class Endpoint:
         top_logprobs: How many alternatives of a token to ask for; lower once it refused more.
         last_failure: The last thing that went wrong with it.
         out: Why it takes no call any more: the key, the model or the account is refused.
+        answered: Whether it has ever sent a completion.
+        forbidden: How often it has said 403 without having sent one.
+        under_way: The calls that were with it when it first said so.
     """
 
     address: str
@@ -44,6 +48,21 @@ class Endpoint:
     top_logprobs: int = TOP_LOGPROBS[0]
     last_failure: str = ""
     out: ModelError | None = None
+    answered: bool = False
+    forbidden: int = 0
+    under_way: int = 0
+
+    def forbids(self) -> bool:
+        """Count a 403, and tell whether nothing else is to be expected.
+
+        A refusal is quick: it says nothing about the calls that were sent before it came.
+        """
+        if self.answered:
+            return False
+        if not self.forbidden:
+            self.under_way = self.limiter.in_flight
+        self.forbidden += 1
+        return self.forbidden >= max(_FORBIDDEN_FROM_THE_START, self.under_way)
 
     def refuse(self, name: str, body: Mapping[str, Any]) -> None:
         """Remember a field that the server refused; too many alternatives are asked for fewer.

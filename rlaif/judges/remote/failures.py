@@ -31,6 +31,8 @@ _STATUSES = {
 }  # by an error's code or type, as OpenAI and Anthropic name them
 _OVERLOADED = {429, 503}
 _UNREADABLE = {400, 422}
+_MODERATED = "; a server that moderates what it is asked may say so of all that it was asked so far"
+_FORBIDDEN = 403  # of a key, and by gateways of a question that they moderate
 _REDIRECTS = {301, 302, 303, 307, 308}
 _TRY_AGAIN = {408, 409, 425}  # request time-out, conflict, too early
 
@@ -75,6 +77,19 @@ class AttemptError(Exception):
         self.paid: StoredReply | None = None
 
 
+class ForbiddenError(AttemptError):
+    """A server may not answer: this question, or any with this key.
+
+    Args:
+        reason: As for ``AttemptError``.
+        always: What it means where the server answers nothing else.
+    """
+
+    def __init__(self, reason: str, always: ModelError) -> None:
+        super().__init__("elsewhere", reason, alive=True)
+        self.always = always
+
+
 class RefusedFieldError(Exception):
     """The server does not take a field of the request."""
 
@@ -104,7 +119,8 @@ def refusal(
 
     Returns:
         A ``ModelError`` where every call to it would fail alike (the key, model, account), a
-        ``RefusedFieldError`` where the request can do without a field, else an ``AttemptError``.
+        ``RefusedFieldError`` where the request can do without a field, else an ``AttemptError``: a
+        ``ForbiddenError`` where every other call may fail alike.
     """
     said = _Said(text)
     code = f"200 with an error {status}" if with_success else str(status)
@@ -118,7 +134,7 @@ def refusal(
         alive = None if status == 429 or pause is not None else False
         return AttemptError("overload", reason, pause=pause, alive=alive)
     name = None
-    if status in _UNREADABLE:
+    if status in _UNREADABLE or status == _FORBIDDEN:
         name = said.refused_field(body)
     elif status >= 500:
         name = said.field_at_fault(body)
@@ -126,6 +142,8 @@ def refusal(
         return RefusedFieldError(name)
     if status >= 500 or status in _TRY_AGAIN:
         return AttemptError("trouble", reason, pause=pause)
+    if status == _FORBIDDEN:
+        return ForbiddenError(reason, _no_key(told, said, str(body["model"]), _MODERATED))
     return AttemptError("final", reason, alive=True)
 
 
@@ -148,13 +166,9 @@ def disguised(
 def _fatal(
     status: int, said: "_Said", headers: Mapping[str, str], told: str, model: str
 ) -> ModelError | None:
-    seen = f"the judge's server {told}: {shortened(said.message, SHOWN)}"
-    if status in {401, 403}:
-        return ModelError(
-            seen,
-            f"a key that may use {model}",
-            "check the key that judge.server.key_variable or key_file names, and what it may do",
-        )
+    seen = _seen(told, said)
+    if status == 401:
+        return _no_key(told, said, model)
     if status == 402 or said.code in _NO_CREDIT:
         return ModelError(seen, "an account with credit", "pay the provider, then run again")
     if status in _REDIRECTS:
@@ -166,13 +180,26 @@ def _fatal(
             "write the address that it redirects to into judge.server.endpoints, if it is yours",
         )
     unknown = model in said.message and _UNKNOWN_MODEL.search(said.message)
-    if status == 404 or (status in _UNREADABLE and (said.code == "model_not_found" or unknown)):
+    unnamed = said.code == "model_not_found" and (status in _UNREADABLE or status == _FORBIDDEN)
+    if status == 404 or unnamed or (status in _UNREADABLE and unknown):
         return ModelError(
             seen,
             f"a server of chat completions that has the model {model}",
             "check judge.server.model, and that the address ends as the server's do, often in /v1",
         )
     return None
+
+
+def _seen(told: str, said: "_Said") -> str:
+    return f"the judge's server {told}: {shortened(said.message, SHOWN)}"
+
+
+def _no_key(told: str, said: "_Said", model: str, also: str = "") -> ModelError:
+    return ModelError(
+        _seen(told, said),
+        f"a key that may use {model}",
+        "check the key that judge.server.key_variable or key_file names, and what it may do" + also,
+    )
 
 
 class _Said:

@@ -178,8 +178,8 @@ FAULTS = {
     ),
     "a-key-that-may-not-is-tried-again": (
         "rlaif/judges/remote/failures.py",
-        "if status in {401, 403}:",
-        "if status in {401}:",
+        "if status == 401:",
+        "if status == 407:",
     ),
     "a-request-that-is-wrong-is-tried-again": (
         "rlaif/judges/remote/failures.py",

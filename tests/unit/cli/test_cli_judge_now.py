@@ -195,7 +195,7 @@ def test_a_server_that_is_left_out_of_an_audit_is_said(compared: Project) -> Non
         def note(self, message: str) -> None:
             notes.append(message)
 
-    with Loopback(refusing(403, "not yours")) as bad, Loopback(replying(says)) as good:
+    with Loopback(refusing(401, "not yours")) as bad, Loopback(replying(says)) as good:
         audit_now(served(compared, bad, good), 2, Noting())
         assert len(bad.asked) == 1
     (told,) = [note for note in notes if "left out" in note]

@@ -127,7 +127,7 @@ def test_a_test_pays_once_too_and_needs_no_ledger(
 
 def test_a_server_that_is_left_out_is_said(here: Rlaif, project: Project, draft: Path) -> None:
     compare_pairs(project)
-    with Loopback(refusing(403, "not yours")) as bad, Loopback(GOOD) as good:
+    with Loopback(refusing(401, "not yours")) as bad, Loopback(GOOD) as good:
         sit_on(project, bad, good)
         done = here("rubric", "preview", draft)
         assert done.exit_code == 0

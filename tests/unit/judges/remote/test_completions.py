@@ -117,7 +117,7 @@ def test_no_refusal_breaks_it(status: int, body: Any) -> None:
     text = body if isinstance(body, str) else json.dumps(body)
     found = refusal(status, text, {}, "http://x/v1", BODY)
     assert isinstance(found, AttemptError | RefusedFieldError | ModelError)
-    assert isinstance(found, ModelError) or status not in {401, 402, 403, 404}
+    assert isinstance(found, ModelError) or status not in {401, 402, 404}
 
 
 def refused(body: Any, status: int = 400, **more: Any) -> Exception:

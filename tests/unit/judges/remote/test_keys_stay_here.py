@@ -46,7 +46,7 @@ def test_a_reply_that_holds_the_key_is_kept_and_shown_without_it(
     assert judge.counts.replies == 3
 
 
-@pytest.mark.parametrize("status", [400, 422, 429, 500, 503])
+@pytest.mark.parametrize("status", [400, 403, 422, 429, 500, 503])
 def test_an_error_that_holds_the_key_is_told_without_it(
     status: int, logged: pytest.LogCaptureFixture
 ) -> None:
@@ -60,7 +60,7 @@ def test_an_error_that_holds_the_key_is_told_without_it(
         assert KEY not in left
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("status", [401, 404])
 def test_an_error_that_ends_the_run_is_told_without_it(
     status: int, logged: pytest.LogCaptureFixture
 ) -> None:

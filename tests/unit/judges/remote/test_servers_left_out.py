@@ -14,7 +14,6 @@ pytestmark = pytest.mark.enable_socket
 
 FATAL = [
     (401, {"message": "bad key"}, "check the key"),
-    (403, {"message": "not yours"}, "check the key"),
     (402, {"message": "no money"}, "pay the provider"),
     (429, {"message": "quota", "code": "insufficient_quota"}, "pay the provider"),
     (404, {"message": "no such route"}, "judge.server.model"),
@@ -73,7 +72,7 @@ def test_a_run_ends_once_every_server_was_left_out_with_the_reasons_of_all() -> 
 def test_a_server_left_out_is_no_other_one_to_ask() -> None:
     """A wrong model's reply is paid for: it is asked for again only at servers that are left."""
     wrong = replying(lambda _: completion(SPOKEN, model="another"))
-    with Loopback(refusing(403, "no")) as bad, Loopback(wrong) as other:
+    with Loopback(refusing(401, "no")) as bad, Loopback(wrong) as other:
         judge = judge_at(bad, other, max_in_flight=1, attempts=9)
         replies = judge.judge(requests(3))
         assert len(bad.asked) == 1

@@ -66,6 +66,11 @@ def test_servers_say_in_many_ways_that_they_do_not_take_a_field(message: str, na
     assert found.name == name
 
 
+def test_what_a_model_forbids_is_left_out_too() -> None:
+    found = found_in("You are not allowed to request logprobs from this model.", 403)
+    assert isinstance(found, RefusedFieldError)
+
+
 @pytest.mark.parametrize(
     "message",
     [
