@@ -172,7 +172,7 @@ def _fatal(
     if status == 402 or said.code in _NO_CREDIT:
         return ModelError(seen, "an account with credit", "pay the provider, then run again")
     if status in _REDIRECTS:
-        host = urlsplit(headers.get("location", "")).hostname or "another address"
+        host = _host(headers.get("location", ""))
         return ModelError(
             f"the judge's server {told}: it redirects to {host}, which gets "
             "neither key nor question",
@@ -192,6 +192,13 @@ def _fatal(
 
 def _seen(told: str, said: "_Said") -> str:
     return f"the judge's server {told}: {shortened(said.message, SHOWN)}"
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or "another address"
+    except ValueError:
+        return "another address"
 
 
 def _no_key(told: str, said: "_Said", model: str, also: str = "") -> ModelError:

@@ -144,6 +144,7 @@ def _client(address: str, config: ServerConfig, key: Secret | None) -> AsyncOpen
 
     async def bound(response: httpx2.Response) -> None:
         _refuse_large(response, most)
+        response.encoding = "utf-8"  # as JSON is; a header can name codecs that are not of text
 
     http = httpx2.AsyncClient(
         timeout=httpx2.Timeout(config.read_seconds, connect=config.connect_seconds, pool=None),

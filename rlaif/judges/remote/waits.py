@@ -68,6 +68,6 @@ def _seconds(said: str | None) -> float | None:
 def _date(said: str | None) -> datetime | None:
     try:
         found = parsedate_to_datetime(said or "")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

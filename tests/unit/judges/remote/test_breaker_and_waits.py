@@ -105,6 +105,15 @@ def test_jitter_is_seeded_and_spread_out() -> None:
         ({"retry-after": "Sunday, 29-Nov-26 12:01:00 GMT"}, 60.0),
         ({"retry-after": "Sun Nov 29 12:00:05 2026"}, 5.0),
         ({"retry-after": "Sun, 99 Nov 2026 12:00:30 GMT"}, None),
+        ({"retry-after": f"Sun, 29 Nov 2026 12:00:30 +{'9' * 17}"}, None),
+        ({"retry-after": f"Sun, 29 Nov {'9' * 20} 12:00:30 GMT"}, None),
+        (
+            {
+                "retry-after": "Sun, 29 Nov 2026 12:00:30 GMT",
+                "date": f"Sun, 29 Nov 2026 12:00:00 +{'9' * 17}",
+            },
+            30.0,
+        ),
         (
             {
                 "retry-after": "Thu, 01 Jan 2026 00:00:10 GMT",

@@ -216,3 +216,17 @@ def test_nobody_there() -> None:
     reply = only(judge.judge([request()]))
     assert "no reply from" in str(reply.failure)
     assert (judge.counts.calls, judge.counts.retries) == (3, 2)
+
+
+@pytest.mark.parametrize("charset", ["hex", "zlib", "rot13", "idna", "undefined", "utf-7", "x"])
+@pytest.mark.parametrize("status", [400, 503])
+def test_a_refusal_in_no_kind_of_text_is_read_as_what_it_is(status: int, charset: str) -> None:
+    async def odd(_asked: Any, writer: Any) -> None:
+        body = '{"error": {"message": "naïve"}}'.encode()
+        kind = f"Content-Type: application/json; charset={charset}\r\nContent-Length: {len(body)}"
+        writer.write(f"HTTP/1.1 {status} Said\r\n{kind}\r\n\r\n".encode() + body)
+        await writer.drain()
+
+    with Loopback(odd) as server:
+        reply = only(judge_at(server, total_seconds=0.3).judge([request()]))
+    assert f"answered {status}: naïve" in str(reply.failure)

@@ -93,6 +93,8 @@ def test_a_broken_server_is_tried_again_where_the_other_one_is_left_out() -> Non
     [
         ("http://me:secret@127.0.0.1:1/v1?key=secret", "it redirects to 127.0.0.1, which gets"),
         ("/v2", "it redirects to another address, which gets"),
+        ("http://[evil", "it redirects to another address, which gets"),
+        ("http://[::1/x", "it redirects to another address, which gets"),
     ],
 )
 def test_a_redirect_is_not_followed_and_its_host_is_named(where: str, said: str) -> None:
