@@ -102,7 +102,7 @@ class Asking:
             "model": config.model,
             "messages": _messages(question.request),
             "temperature": self._temperature(question.request),
-            limit: _limit(question.request) or config.max_tokens,
+            limit: self.most_tokens(question.request),
         }
         if self.wants_log_probs(question.request) and "logprobs" not in refused:
             body |= {"logprobs": True, "top_logprobs": top_logprobs}
@@ -113,6 +113,10 @@ class Asking:
         if asked.format == "json_schema":
             body["response_format"] = _schema(question.request)
         return body
+
+    def most_tokens(self, request: JudgeRequest) -> int:
+        """Return how many tokens a reply may take."""
+        return _limit(request) or self._config.max_tokens
 
     def _temperature(self, request: JudgeRequest) -> float:
         """Return a temperature: a second asking must be able to come out otherwise."""

@@ -79,7 +79,7 @@ class Call:
         self._config = tools.config
         self._question = question
         self._most_read = _tokens_of(question.request.text)
-        self._most_written = tools.config.max_tokens * question.draws
+        self._most_written = tools.asking.most_tokens(question.request) * question.draws
         self._estimate = Spent(
             calls=1,
             tokens=self._most_read + self._most_written,

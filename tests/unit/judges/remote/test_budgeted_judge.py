@@ -10,6 +10,7 @@ from remote_samples import failures, judge_at, request, requests, spoken
 from rlaif.config.serving import BudgetConfig
 from rlaif.errors import BudgetSpentError
 from rlaif.judges.budget import Budget
+from rlaif.judges.protocol import WriteRequest
 from rlaif.judges.replies import MemoryReplies
 from rlaif.records import Spent
 from tests.servers.hostile import cutting, half, hanging, refusing, saying
@@ -178,3 +179,19 @@ def test_what_a_server_did_no_work_for_is_not_kept() -> None:
     with Loopback(in_turn(refusing(500, "oops"), refusing(429, "slow"), replying(spoken))) as it:
         judge_at(it, store=store).judge([request()])
     assert (len(store), store.refused) == (1, [])
+
+
+@pytest.mark.parametrize(("limit", "fits"), [(30, True), (32, False)])
+def test_a_call_that_writes_is_reckoned_at_its_own_limit(limit: int, *, fits: bool) -> None:
+    """A prompt of 10 tokens and a reply of up to 32 are more than 40, of up to 30 are not."""
+    asked = [WriteRequest("x" * 30, limit)]
+    with Loopback(replying(spoken)) as server:
+        judge = judge_at(
+            server, budget=budget(cycle_tokens=40), max_tokens=20 if limit > 30 else 60
+        )
+        if fits:
+            assert [reply.failure for reply in judge.write(asked)] == [None]
+        else:
+            with pytest.raises(BudgetSpentError):
+                judge.write(asked)
+        assert [a.body["max_tokens"] for a in server.asked] == [limit] * fits
