@@ -25,8 +25,9 @@ class AskedTwice:
     """A judge that is asked a second time about what it could not be understood on, and no third.
 
     A reply that failed on its way is not asked for again: that is the sender's business. One whose
-    words cannot be read is, be they JSON, or cut off. Where the second reply holds no verdict
-    either, the judgement is unscored with both reasons.
+    words cannot be read is, be they JSON, or cut off; one without words is not, since that would
+    cost as much again. Where the second reply holds no verdict either, the judgement is unscored
+    with both reasons; where none came, with the first reply and what became of the second.
 
     Args:
         judge: The judge; equal requests with another ``attempt`` must be new questions to it.
@@ -62,7 +63,7 @@ class AskedTwice:
             return replies
         again = [replace(requests[place], attempt=2) for place in reasons]
         for place, request, reply in zip(reasons, again, self._judge.judge(again), strict=True):
-            replies[place] = self._settled(request, reply, reasons[place])
+            replies[place] = self._settled(request, replies[place], reply, reasons[place])
         return replies
 
     def _refuse_silence(self, replies: Sequence[JudgeReply | WriteReply]) -> None:
@@ -73,7 +74,8 @@ class AskedTwice:
             f"{len(lost)} of {len(replies)} calls to the judge {self.name} came to nothing; the "
             f"first: {lost[0]}",
             "a judge that answers",
-            "see that its servers are up, then run again: what came is kept, and is not paid again",
+            "see to what it says, and that its servers are up, then run again: replies that came "
+            "are kept, and not paid again",
         )
 
     def _not_understood(self, request: JudgeRequest, reply: JudgeReply) -> str | None:
@@ -82,11 +84,15 @@ class AskedTwice:
         verdict = verdict_of(request, reply, self._min_label_mass)
         return verdict.reason if isinstance(verdict, Unscored) else None
 
-    def _settled(self, request: JudgeRequest, reply: JudgeReply, before: str) -> JudgeReply:
-        reason = self._not_understood(request, reply)
-        if reason is None:
-            return reply
-        return replace(reply, failure=f"asked twice: {before}; then: {reason}")
+    def _settled(
+        self, request: JudgeRequest, first: JudgeReply, second: JudgeReply, before: str
+    ) -> JudgeReply:
+        """Return the second reply, with both reasons if needed; the first where no words came."""
+        failure = second.failure or self._not_understood(request, second)
+        if failure is None:
+            return second
+        came = second.call is not None and second.call.reply.strip()
+        return replace(second if came else first, failure=f"asked twice: {before}; then: {failure}")
 
 
 class WriterAskedTwice(AskedTwice):

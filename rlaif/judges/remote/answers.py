@@ -40,6 +40,7 @@ class Sample:
         probs: The labels' probabilities; none where the server gave none that can be read.
         failure: Why there can be no verdict, as far as that is known without parsing words.
         cut: Whether it came to its limit of tokens before its verdict, or its end.
+        silent: Whether it came without words, in a call that brought none: asking again is vain.
     """
 
     content: str
@@ -47,6 +48,7 @@ class Sample:
     probs: dict[str, float]
     failure: str | None
     cut: bool = False
+    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,10 @@ def part_of(request: JudgeRequest, received: Received) -> Part:
     """Read what a call brought."""
     stored, form = received.stored, received.asked.format
     return Part(
-        samples=tuple(_sample(said, form, request) for said in received.completion.said),
+        samples=tuple(
+            _silent(said, received.silent) if received.silent else _sample(said, form, request)
+            for said in received.completion.said
+        ),
         prompt_tokens=stored.prompt_tokens,
         reply_tokens=stored.reply_tokens,
         latency=stored.latency,
@@ -90,8 +95,8 @@ def reply_of(request: JudgeRequest, judge: str, parts: Sequence[Part], count: in
         count: Samples that were wanted.
 
     Returns:
-        The reply. Of several samples none has probabilities or a failure of its own, and the
-        first critique that there is stands for all.
+        The reply. Of several samples none has probabilities or a failure of its own, unless all
+        came without words, and the first critique that there is stands for all.
     """
     samples = [sample for part in parts for sample in part.samples][:count]
     first = samples[0]
@@ -110,11 +115,20 @@ def reply_of(request: JudgeRequest, judge: str, parts: Sequence[Part], count: in
         cost=sum(part.cost for part in parts),
     )
     critique = next((sample.critique for sample in samples if sample.critique), "")
-    failure = None if several else first.failure
+    silent = all(sample.silent for sample in samples)
+    failure = None if several and not silent else first.failure
     failures = tuple(sample.failure for sample in samples) if several else ()
     return JudgeReply(
-        critique, call, failure, unreadable=failure is not None, sample_failures=failures
+        critique,
+        call,
+        failure,
+        unreadable=failure is not None and not silent,
+        sample_failures=failures,
     )
+
+
+def _silent(said: Said, why: str) -> Sample:
+    return Sample(said.content or "", "", {}, why, cut=said.finish == "length", silent=True)
 
 
 def _sample(said: Said, form: ReplyFormat, request: JudgeRequest) -> Sample:

@@ -14,6 +14,7 @@ from rlaif.judges.remote.asking import Asked, Asking, Question
 from rlaif.judges.remote.completion import (
     Completion,
     MalformedReplyError,
+    Said,
     names_model,
     read_completion,
 )
@@ -24,6 +25,7 @@ from rlaif.judges.remote.limiter import Outcome
 from rlaif.judges.remote.run import Account, Counts, Stop
 from rlaif.judges.remote.sending import Sender
 from rlaif.judges.remote.waits import Backoff
+from rlaif.judges.remote.writing import Writing
 from rlaif.records import Spent, StoredReply
 from rlaif.text import quoted
 
@@ -38,11 +40,19 @@ class CallFailedError(Exception):
 
 @dataclass(frozen=True)
 class Received:
-    """A reply: how it was asked for, as it is kept, and as it reads."""
+    """A reply: how it was asked for, as it is kept, and as it reads.
+
+    Attributes:
+        asked: How it was asked for.
+        stored: As it is kept.
+        completion: As it reads.
+        silent: Why it holds no words; it was paid for, and is no result that is ever found again.
+    """
 
     asked: Asked
     stored: StoredReply
     completion: Completion
+    silent: str = ""
 
     def kept_as(self, stored: StoredReply) -> "Received":
         """Return what the store has instead: itself, unless another process was faster."""
@@ -93,6 +103,9 @@ class Call:
     async def run(self) -> Received:
         """Ask until a reply comes; it is kept when this returns, and so is all that was paid for.
 
+        One without words comes back too, kept as what was paid for in vain: asking for it again
+        would cost as much, and bring the same.
+
         Raises:
             CallFailedError: None came, with the reasons.
             BudgetSpentError: The budget has no room for the call.
@@ -111,13 +124,20 @@ class Call:
                 if failed.paid is not None:
                     await self._tools.keeping.keep_refused(failed.paid)
             else:
-                stored = await self._tools.keeping.keep(received.stored)
-                self._tools.counts.replies += 1
-                return received.kept_as(stored)
+                return await self._kept(received)
             finally:
                 self._tools.account.end(bill)
             if not self._goes_on():
                 raise self._failed()
+
+    async def _kept(self, received: Received) -> Received:
+        if received.silent:
+            await self._tools.keeping.keep_refused(received.stored)
+            self._tools.counts.failures += 1
+            return received
+        stored = await self._tools.keeping.keep(received.stored)
+        self._tools.counts.replies += 1
+        return received.kept_as(stored)
 
     async def _wait(self, what: Coroutine[Any, Any, T]) -> T:
         """Wait for something before an attempt, no longer than the call may last."""
@@ -213,7 +233,7 @@ class Call:
         """Read the envelope of a reply and book what it cost.
 
         Raises:
-            AttemptError: It is no completion, of another model, or without a word.
+            AttemptError: It is no completion, or of another model.
         """
         try:
             completion = read_completion(raw)
@@ -229,7 +249,7 @@ class Call:
         if fault is not None:
             fault.paid = stored
             raise fault
-        return Received(asked, stored, completion)
+        return Received(asked, stored, completion, self._silence(endpoint.address, completion))
 
     def _fault(self, address: str, completion: Completion) -> AttemptError | None:
         """Say why a completion is no reply to the question, if so."""
@@ -239,10 +259,23 @@ class Call:
                 f"{quoted(self._config.model)} (judge.server.check_model = false takes it)"
             )
             return AttemptError("elsewhere", reason)
-        if not any((said.content or "").strip() for said in completion.said):
-            reason = f"{address}: the reply has no words ({_why_silent(completion)})"
-            return AttemptError("final", reason, alive=True)
         return None
+
+    def _silence(self, address: str, completion: Completion) -> str:
+        """Say why a completion holds no words; nothing where it does."""
+        if any((said.content or "").strip() for said in completion.said):
+            return ""
+        return f"{address}: the reply has no words ({self._why_silent(completion.said[0])})"
+
+    def _why_silent(self, said: Said) -> str:
+        if said.refusal is not None:
+            return f"refusal: {quoted(said.refusal)}"
+        finish = f"finish_reason: {quoted(said.finish)}"
+        if said.finish != "length":
+            return finish
+        if isinstance(self._question.request, Writing):
+            return f"{finish}, at {self._question.request.max_tokens} tokens"
+        return f"{finish}; raise judge.server.max_tokens"
 
     def _charged(
         self, failed: AttemptError, asked: Asked, bill: Bill, latency: float
@@ -309,13 +342,6 @@ class Call:
         if len(set(reasons)) == 2:
             parts.append(f"before that: {reasons[0]}")
         return CallFailedError("; ".join(parts))
-
-
-def _why_silent(completion: Completion) -> str:
-    said = completion.said[0]
-    if said.refusal is not None:
-        return f"refusal: {quoted(said.refusal)}"
-    return f"finish_reason: {quoted(said.finish)}"
 
 
 def _tokens_of(text: str) -> int:

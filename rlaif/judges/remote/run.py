@@ -19,7 +19,7 @@ class Counts:
         retries: Those among them that were a call's second or later attempt.
         replies: Replies that came and were kept.
         reused: Replies that were there already and not asked for.
-        failures: Calls that brought no reply in all their attempts.
+        failures: Calls that brought no reply in all their attempts, or one without words.
         without_log_probs: Replies whose log-probs were asked for and could not be read.
     """
 

@@ -78,6 +78,23 @@ def test_what_failed_on_its_way_is_not_asked_again() -> None:
     assert (reply.failure, len(inner.requests)) == ("the server is gone", 1)
 
 
+def test_where_the_second_asking_fails_on_its_way_the_first_reply_stays() -> None:
+    class GoneAtOnce(ScriptedJudge):
+        def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
+            if requests[0].attempt == 1:
+                return super().judge(requests)
+            return [JudgeReply("", None, "the server is gone") for _ in requests]
+
+    asked = request("late")
+    (reply,) = AskedTwice(GoneAtOnce(mumbling), 0.5).judge([asked])
+    assert reply.call is not None
+    assert (reply.call.reply, reply.critique) == ("Hm, attempt 1.", "Hm, attempt 1.")
+    verdict = verdict_of(asked, reply, 0.5)
+    assert isinstance(verdict, Unscored)
+    assert verdict.reason.startswith("asked twice: no verdict line in the reply")
+    assert verdict.reason.endswith("; then: the server is gone")
+
+
 def test_a_reply_that_is_known_to_hold_no_verdict_is_not_asked_for_again() -> None:
     class CutOff(ScriptedJudge):
         def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
