@@ -90,7 +90,8 @@ class ServerConfig(Section):
         10_000_000, description="a reply that is larger is refused and not read to its end"
     )
     check_model: bool = Field(
-        True, description="refuse replies that name another model than the one asked for"
+        True,
+        description="refuse replies, kept ones too, that name another model than the one asked for",
     )
     special_tokens: Strings = Field(
         ("common",),

@@ -78,19 +78,28 @@ class Asking:
         )
 
     def forms(self, question: Question) -> list[Asked]:
-        """List the ways to ask a question, the one that the settings name first."""
+        """List the ways to ask a question, the one that the settings name first.
+
+        Each is there twice: with the reply's model checked, then with any model taken.
+        """
         formats: list[ReplyFormat] = ["text"]
         if self._format(question.request) == "json_schema":
             formats.insert(0, "json_schema")
         draws = [question.draws, 1] if question.draws > 1 else [1]
-        return [self._asked(question, form, drawn) for drawn in draws for form in formats]
+        return [
+            self._asked(question, form, drawn, checked=checked)
+            for checked in (True, False)
+            for drawn in draws
+            for form in formats
+        ]
 
     def form(self, question: Question, refused: Collection[str]) -> Asked:
         """Return how to ask a server that refuses some fields."""
         format_ = self._format(question.request)
         if "response_format" in refused:
             format_ = "text"
-        return self._asked(question, format_, 1 if "n" in refused else question.draws)
+        draws = 1 if "n" in refused else question.draws
+        return self._asked(question, format_, draws, checked=self._config.check_model)
 
     def body(
         self, question: Question, asked: Asked, refused: Collection[str], top_logprobs: int
@@ -135,7 +144,9 @@ class Asking:
     def _format(self, request: JudgeRequest) -> ReplyFormat:
         return self._config.reply_format if _takes_a_verdict(request) else "text"
 
-    def _asked(self, question: Question, format_: ReplyFormat, draws: int) -> Asked:
+    def _asked(
+        self, question: Question, format_: ReplyFormat, draws: int, *, checked: bool
+    ) -> Asked:
         parts = [
             *(VERSION, self.digest, _messages(question.request), list(question.request.labels)),
             *(format_, question.index, draws),
@@ -146,6 +157,8 @@ class Asking:
             parts.append(f"attempt {question.request.attempt}")
         if limit := _limit(question.request):
             parts.append(f"at most {limit} tokens")
+        if not checked:
+            parts.append("of any model")
         return Asked(digest_of(parts), format_, draws)
 
     def _seed(self, question: Question) -> int:

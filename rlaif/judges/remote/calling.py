@@ -253,7 +253,7 @@ class Call:
 
     def _fault(self, address: str, completion: Completion) -> AttemptError | None:
         """Say why a completion is no reply to the question, if so."""
-        if self._config.check_model and not names_model(completion.model, self._config.model):
+        if not is_of_the_model(self._config, completion):
             reason = (
                 f"{address}: the reply is of the model {quoted(completion.model)}, not of "
                 f"{quoted(self._config.model)} (judge.server.check_model = false takes it)"
@@ -342,6 +342,11 @@ class Call:
         if len(set(reasons)) == 2:
             parts.append(f"before that: {reasons[0]}")
         return CallFailedError("; ".join(parts))
+
+
+def is_of_the_model(config: ServerConfig, completion: Completion) -> bool:
+    """Whether a reply is taken for the model that it names."""
+    return not config.check_model or names_model(completion.model, config.model)
 
 
 def _tokens_of(text: str) -> int:

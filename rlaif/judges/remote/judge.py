@@ -10,7 +10,7 @@ from rlaif.judges.protocol import JudgeReply, JudgeRequest, WriteReply, WriteReq
 from rlaif.judges.remote.answers import Part, part_of, reply_of
 from rlaif.judges.remote.asking import Asking, Question
 from rlaif.judges.remote.breaker import Breaker
-from rlaif.judges.remote.calling import Call, CallFailedError, Received, Tools
+from rlaif.judges.remote.calling import Call, CallFailedError, Received, Tools, is_of_the_model
 from rlaif.judges.remote.completion import read_completion
 from rlaif.judges.remote.endpoints import IN_WORDS, Endpoint, Pool
 from rlaif.judges.remote.keeping import GroupCommit
@@ -146,10 +146,13 @@ class OpenAIJudge:
         return parts
 
     def _kept(self, question: Question) -> Received | None:
+        """Return a reply that is kept, and that would be taken if it came now."""
         for asked in self._asking.forms(question):
             stored = self._store.get(asked.key)
             if stored is not None:
-                return Received(asked, stored, read_completion(stored.raw))
+                completion = read_completion(stored.raw)
+                if is_of_the_model(self._config, completion):
+                    return Received(asked, stored, completion)
         return None
 
     async def _ask(self, questions: Mapping[str, Question], answers: Answers) -> None:

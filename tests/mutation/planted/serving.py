@@ -238,8 +238,8 @@ FAULTS = {
     ),
     "what-a-server-said-unreadably-failed-on-its-way": (
         "rlaif/judges/remote/answers.py",
-        "unreadable=failure is not None,",
-        "unreadable=failure is None,",
+        "unreadable=failure is not None and not silent,",
+        "unreadable=failure is None and not silent,",
     ),
     "the-first-samples-critique-or-none": (
         "rlaif/judges/remote/answers.py",

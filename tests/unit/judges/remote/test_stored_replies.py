@@ -22,7 +22,7 @@ from rlaif.cycle.paying import LedgerReplies
 from rlaif.judges.replies import MemoryReplies
 from rlaif.ledger.writer import Ledger
 from rlaif.records import Spent, StoredReply
-from tests.servers.loopback import Loopback, completion, replying
+from tests.servers.loopback import Behaviour, Loopback, completion, replying
 
 pytestmark = pytest.mark.enable_socket
 
@@ -172,3 +172,33 @@ def test_a_killed_run_repeats_only_what_was_in_flight() -> None:
     assert failures(replies) == [None] * 60
     assert before - kept <= 4
     assert len(server.asked) - before == 60 - kept
+
+
+def named(model: str) -> Behaviour:
+    return replying(lambda _: completion(SPOKEN, model=model))
+
+
+def test_a_reply_of_another_model_that_was_taken_unchecked_is_not_used_once_it_is_checked() -> None:
+    store = MemoryReplies()
+    with Loopback(named("another")) as server:
+        taken = judge_at(server, store=store, check_model=False)
+        assert failures(taken.judge([request()])) == [None]
+        (reply,) = judge_at(server, store=store).judge([request()])
+        assert "of the model 'another', not of 'm'" in str(reply.failure)
+    with Loopback(named("m")) as right:
+        for _ in range(2):
+            assert failures(judge_at(right, store=store).judge([request()])) == [None]
+        assert len(right.asked) == 1, "the right model's reply is found again"
+        loose = judge_at(right, store=store, check_model=False)
+        assert failures(loose.judge([request()])) == [None]
+        assert len(right.asked) == 1, "it serves unchecked too"
+    assert [kept.model for kept in store.all()] == ["another", "m"]
+
+
+def test_a_reply_of_the_right_model_is_not_paid_for_again_whether_it_is_checked_or_not() -> None:
+    for first in (True, False):
+        store = MemoryReplies()
+        with Loopback(named("m")) as server:
+            for checked in (first, not first, first):
+                judge_at(server, store=store, check_model=checked).judge(requests(3))
+            assert len(server.asked) == 3
