@@ -43,7 +43,7 @@ from rlaif.policies import BASE, reconcile_link
 from rlaif.progress import Watcher
 from rlaif.project import Project
 
-PARKED, SELF_GRADING, LEFT_OUT = "parked", "self-grading", "endpoint-out"
+PARKED, SELF_GRADING, SERVERS = "parked", "self-grading", "judge-servers"
 Stage = Callable[[CycleContext], None]
 Sections = dict[str, Any]
 
@@ -160,7 +160,7 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
         replies,
         budget,
         rubric,
-        tell=lambda said: tell_once(ledger, watcher, LEFT_OUT, f"cycle {number}: {said}", number),
+        tell=lambda said: tell_once(ledger, watcher, SERVERS, f"cycle {number}: {said}", number),
     )
     hashes = preflight(project, ledger, config, crew)
     for stage, now in (

@@ -41,6 +41,7 @@ def served(
             "endpoints": [one.address for one in (server, *also)],
             "model": "judge-8b",
             "key_variable": KEY_NAME,
+            "log_probs": False,
             "prompt_price": 1.0,
             "reply_price": 10.0,
         },

@@ -173,4 +173,4 @@ def test_a_server_whose_key_is_refused_is_left_out_and_said_once(make_project: M
     assert f"cycle 1: {bad.address} is left out from now on" in first
     assert "answered 401: bad key" in first
     with LedgerReader.open(project.ledger_path) as reads:
-        assert [e.message for e in reads.events() if e.kind == "endpoint-out"] == [first]
+        assert [e.message for e in reads.events() if e.kind == "judge-servers"] == [first]

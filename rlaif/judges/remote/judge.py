@@ -85,6 +85,7 @@ class OpenAIJudge:
         self.digest = self._asking.digest
         self.special_tokens = config.special_tokens
         self.counts = Counts()
+        self._said_bare = False
 
     def judge(self, requests: Sequence[JudgeRequest]) -> list[JudgeReply]:
         """Answer requests in their order.
@@ -235,9 +236,9 @@ class OpenAIJudge:
     def _count_log_probs(
         self, requests: Sequence[JudgeRequest], replies: Sequence[JudgeReply]
     ) -> None:
-        """Count the replies whose log-probs were wanted and could not be read; say so once.
+        """Count the replies whose log-probs were wanted and could not be read; say once if most.
 
-        What a server refuses is told by itself; this is for one that leaves them out.
+        What a server refuses is told by itself; this is for those that leave them out.
         """
         wanted = [
             reply.call
@@ -245,13 +246,16 @@ class OpenAIJudge:
             if self._asking.wants_log_probs(request) and reply.call and reply.failure is None
         ]
         lacking = sum(not call.label_probs for call in wanted)
-        refused = any("logprobs" in endpoint.refused for endpoint in self._endpoints)
-        if lacking and not self.counts.without_log_probs and not refused and self._tell:
-            self._tell(
-                f"{lacking} of {len(wanted)} replies of the judge {self.name} came without "
-                f"log-probs of their verdict that can be read: {IN_WORDS}"
-            )
         self.counts.without_log_probs += lacking
+        refused = any("logprobs" in endpoint.refused for endpoint in self._endpoints)
+        if 2 * lacking <= len(wanted) or refused or self._said_bare:
+            return
+        self._said_bare = True
+        if self._tell is not None:
+            self._tell(
+                f"most replies of the judge {self.name} came without log-probs of their verdict "
+                f"that can be read: {IN_WORDS}"
+            )
 
 
 def _draws(question: Question, parts: Sequence[Part]) -> Iterator[Question]:

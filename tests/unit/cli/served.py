@@ -31,6 +31,7 @@ def sit_on(project: Project, *servers: Loopback, **budget: Any) -> None:
     server = {
         "endpoints": [one.address for one in servers],
         "model": "judge-8b",
+        "log_probs": False,
         "prompt_price": 1.0,
         "reply_price": 2.0,
         "max_in_flight": 1,

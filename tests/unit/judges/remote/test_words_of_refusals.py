@@ -4,11 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from remote_samples import judge_at, refuses, requests, with_log_probs
+from remote_samples import judge_at, refuses, requests, spoken, with_log_probs
 
 from rlaif.judges.remote.failures import AttemptError, RefusedFieldError, refusal
 from tests.servers.hostile import refusing
-from tests.servers.loopback import Asked, Loopback, completion, replying
+from tests.servers.loopback import Asked, Loopback, replying
 
 pytestmark = pytest.mark.enable_socket
 
@@ -140,17 +140,20 @@ def test_fewer_alternatives_are_nothing_to_tell() -> None:
     assert told == []
 
 
-def test_a_server_that_ignores_log_probs_is_told_once_with_how_many_lack_them() -> None:
+@pytest.mark.parametrize(("bare", "is_told"), [(6, True), (4, True), (3, False)])
+def test_a_server_that_leaves_most_log_probs_out_is_told_once(bare: int, *, is_told: bool) -> None:
     told: list[str] = []
+    lacking = {one.text for one in requests(bare)}
 
     def saying(asked: Asked) -> dict[str, Any]:
-        plain = completion("It is polite.\nVerdict: A")
-        return plain if asked.text in {one.text for one in requests(2)} else with_log_probs(asked)
+        return spoken(asked) if asked.text in lacking else with_log_probs(asked)
 
     with Loopback(replying(saying)) as server:
         judge = judge_at(server, tell=told.append)
         judge.judge(requests(6))
-        judge.judge(requests(9))
-    (said,) = told
-    assert said.startswith("2 of 6 replies of the judge m came without log-probs")
-    assert "read from words" in said
+        judge.judge(requests(6))
+    assert judge.counts.without_log_probs == 2 * bare
+    assert len(told) == is_told
+    for said in told:
+        assert said.startswith("most replies of the judge m came without log-probs")
+        assert "read from words" in said
