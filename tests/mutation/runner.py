@@ -120,6 +120,7 @@ WATCHERS = {
             ("keeping", "keeping", "stored_replies"),
             ("reading", "label_reading"),
             ("asking", "openai_judge", "refused_fields", "reply_keys", "drawn_samples", "writing"),
+            ("refused_fields", "words_of_refusals", "completions"),
             ("failures", "completions", "hostile_servers", "servers_left_out"),
             ("calling", "budgeted_judge", "hostile_servers", "busy_servers", "servers_left_out"),
             ("endpoints", "endpoints"),
