@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from rlaif.judges.quorum import is_quorum
 from rlaif.judges.verdict_forms import DEFAULT, VerdictForm, spoken_labels
 from rlaif.records import Choice, Rating, Unscored, Verdict
-from rlaif.text import quoted
+from rlaif.text import quoted, writable
 
 _VERDICT_FIELD = re.compile(r'"verdict"\s*:\s*"([^"\\]*)"')
 
@@ -64,6 +64,8 @@ def read_object(reply: str, words: Collection[str], *, critique: bool = True) ->
     said, verdict = found.get("critique", ""), found["verdict"]
     if not isinstance(said, str) or (critique and not said.strip()):
         raise NotAJudgementError(f"the critique is {quoted(said)}, expected words")
+    if writable(said) != said:
+        raise NotAJudgementError(f"the critique has lone surrogates: {quoted(said)}")
     if not isinstance(verdict, str) or verdict not in words:
         wanted = ", ".join(words)
         raise NotAJudgementError(f"the verdict is {quoted(verdict)}, not one of {wanted}")

@@ -96,6 +96,21 @@ def test_all_else_is_no_judgement(reply: str) -> None:
         read_object(reply, PAIR_LABELS)
 
 
+@pytest.mark.parametrize("half", ["\\ud83d", "\\ude00", "\\ude00\\ud83d", "\\uD83D \\uDE00"])
+def test_a_critique_with_half_of_a_surrogate_pair_in_it_is_no_judgement(half: str) -> None:
+    reply = f'{{"critique": "polite {half} and short", "verdict": "A"}}'
+    with pytest.raises(NotAJudgementError, match="lone surrogates") as caught:
+        read_object(reply, PAIR_LABELS)
+    said = str(caught.value)
+    assert said.encode("utf-8")
+    assert verdict_from_reply(reply, PAIR_LABELS, parse_verdict) == Unscored(reason=said)
+
+
+def test_a_critique_with_a_whole_surrogate_pair_in_it_is_read() -> None:
+    reply = '{"critique": "polite \\ud83d\\ude00", "verdict": "A"}'
+    assert read_object(reply, PAIR_LABELS).critique == "polite \U0001f600"
+
+
 LLMBAR = VerdictForm(phrase="Output ({label}) is better", labels={"a": "A", "b": "B"})
 
 
