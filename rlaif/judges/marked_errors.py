@@ -6,9 +6,11 @@
 or the one line ``No errors``. A reply that states neither, or both, or a line that begins with
 ``Error:`` and is not as above, is unscored as a whole: an error that could not be read is not one
 fewer. ``No errors`` is not believed either beside errors that are listed in another form: under a
-heading such as ``Errors:``, or as ``"SPAN" - WHY`` alone. A line that begins with ``>`` quotes what
-the judge was shown and states nothing. A span that is not in the answer keeps its place in the
-list, with the reason.
+heading such as ``Errors:``, as ``"SPAN" - WHY`` alone, or as a line that begins with a quote from
+the answer and goes on. What the judge quotes of what it was shown (see
+:mod:`rlaif.judges.own_words`) states nothing; but where an error stands indented or in a block of
+code, which may be the judge's own list, the reply is unscored. A span that is not in the answer
+keeps its place in the list, with the reason.
 """
 
 import bisect
@@ -18,8 +20,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rlaif.judges.fencing import Shown
+from rlaif.judges.own_words import own_words
 from rlaif.records import MarkedError, Unscored
-from rlaif.text import quoted
+from rlaif.text import quoted, word_spans
 
 QUOTES = {'"': '"', "\u201c": "\u201d", "\u300c": "\u300d", "\u300e": "\u300f", "\u00ab": "\u00bb"}
 MAX_READINGS = 16
@@ -58,16 +61,19 @@ def parse_marked_errors(
     Returns:
         The errors in the judge's order, none for ``No errors``; or unscored.
     """
-    lines = reply.split("\n")
-    marked = [match[1].strip() for line in lines if (match := _LINE.fullmatch(line))]
+    written, lines = reply.split("\n"), own_words(reply).split("\n")
+    marked = _marked(lines)
     none = sum(_NONE.fullmatch(line) is not None for line in lines)
     if bool(marked) == bool(none) or none > 1:
         seen = f"{len(marked)} 'Error:' lines and {none} 'No errors'" if none else "no error line"
         expected = "'Error: \"SPAN\" - WHY' lines, or one 'No errors'"
         return Unscored(reason=f"{seen} in the reply, expected {expected}")
-    if none and (listed := _listed(lines)) is not None:
-        return Unscored(reason=f"'No errors' beside {quoted(listed)} in the reply")
+    apart = [said for said in _marked(written) if _splits(said)]
+    if len(apart) > sum(bool(_splits(said)) for said in marked):
+        return Unscored(reason="an error in the reply stands indented or in a block of code")
     finder = _Finder(answer, shown)
+    if none and (listed := _listed(written, finder)) is not None:
+        return Unscored(reason=f"'No errors' beside {quoted(listed)} in the reply")
     found: list[MarkedError] = []
     for said in marked:
         splits = _splits(said)
@@ -77,13 +83,22 @@ def parse_marked_errors(
     return tuple(found)
 
 
-def _listed(lines: Sequence[str]) -> str | None:
+def _marked(lines: Sequence[str]) -> list[str]:
+    """Return what follows ``Error:`` on each line that begins with it."""
+    return [match[1].strip() for line in lines if (match := _LINE.fullmatch(line))]
+
+
+def _listed(lines: Sequence[str], finder: "_Finder") -> str | None:
     """Return the first line that lists an error without the word before it; None without such."""
     headed = False
     for line in lines:
         heading, item = _HEADING.fullmatch(line), _ITEM.fullmatch(line)
         said = (heading[1] if heading else item[1] if item else line).strip()
-        if _splits(said) or (headed and item and said and not _NONE.fullmatch(line)):
+        if (
+            _splits(said)
+            or finder.opens(said)
+            or (headed and item and said and not _NONE.fullmatch(line))
+        ):
             return line.strip()
         headed = (heading is not None and not said) or (headed and not line.strip())
     return None
@@ -99,6 +114,8 @@ def _splits(said: str) -> list[tuple[str, str]]:
         dash = _DASH.match(said, place + 1)
         if dash and said[1:place].strip():
             splits.append((said[1:place], said[dash.end() :].strip()))
+        if len(splits) > MAX_READINGS:
+            break
     return splits
 
 
@@ -144,6 +161,11 @@ class _Finder:
             return MarkedError(quote=quote, why=why, unlocated=reason)
         self._after[key] = place[1]
         return MarkedError(quote=quote, why=why, start=place[0], end=place[1])
+
+    def opens(self, said: str) -> bool:
+        """Tell whether a line begins with a quote from the answer, and goes on in words."""
+        quote, closed, rest = said[1:].partition(QUOTES.get(said[:1], "\n"))
+        return bool(closed and word_spans(rest)) and self._find(quote) is not None
 
     def _find(self, quote: str) -> tuple[int, int] | None:
         folded = _fold(quote).text.strip()

@@ -7,7 +7,7 @@ A form names one or more ways, and a reply is read by all that it names:
     whole = "Output ({label})"                 the reply is nothing else
     labels = { a = "A", b = "B" }              what the judge writes -> the protocol's label
 
-A line that begins with ``>`` states nothing: a judge quotes so what it was shown.
+What a judge quotes of what it was shown states nothing: see :mod:`rlaif.judges.own_words`.
 
 All that a reply states has to name one and the same label, else it is unscored with the reason.
 Without ``labels`` a judge writes the protocol's labels themselves. ``form.toml`` in a template's
@@ -30,6 +30,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from rlaif.judges.own_words import own_words, unwrapped
 from rlaif.records import Record, Unscored
 from rlaif.text import CJK, quoted, word_spans
 from rlaif.toml_source import read_toml
@@ -39,7 +40,6 @@ FILE = "form.toml"
 
 _LEFT = "*_\"'`([{ \t\r"
 _RIGHT = "*_\"'`)]}.\u3002 \t\r"
-_QUOTE = re.compile(r"^[^\S\n]*>.*$", re.MULTILINE)
 _JOINED = rf"[^\W_{CJK}]"  # of a word that goes on; Chinese puts no spaces between its words
 # A statement ends where no word, decimal, fraction or compound goes on.
 _ENDS = rf"(?!{_JOINED}|[.,:/\u2044\u2215]\d|[-'\u2019]{_JOINED})"
@@ -206,10 +206,11 @@ def label_place(
         places += [_inner(start, said) for start, said in _cued_matches(reply, form.cue)]
     if form.phrase is not None:
         places += [
-            m.span(1) for m in _phrase_pattern(form.phrase, tuple(spoken)).finditer(_own(reply))
+            m.span(1)
+            for m in _phrase_pattern(form.phrase, tuple(spoken)).finditer(own_words(reply))
         ]
     if form.whole is not None:
-        match = _whole_pattern(form.whole, tuple(spoken)).fullmatch(reply)
+        match = _whole_pattern(form.whole, tuple(spoken)).fullmatch(unwrapped(reply))
         places += [match.span(1)] if match else []
     return max(places)
 
@@ -276,7 +277,7 @@ def before_ranking(reply: str, form: VerdictForm = RANKING) -> str:
 
 
 def around_cue(reply: str, form: VerdictForm) -> tuple[str, str]:
-    """Return a judge's words before the first line that begins with its cue, and those after it.
+    """Return a judge's words before its first own line that begins with its cue, and those after.
 
     Without such a line, or without a cue, all are before it.
     """
@@ -284,20 +285,21 @@ def around_cue(reply: str, form: VerdictForm) -> tuple[str, str]:
         return reply, ""
     lines = reply.split("\n")
     pattern = _cue_pattern(form.cue)
-    at = next((i for i, line in enumerate(lines) if pattern.fullmatch(line)), len(lines))
+    own = own_words(reply).split("\n")
+    at = next((i for i, line in enumerate(own) if pattern.fullmatch(line)), len(lines))
     return "\n".join(lines[:at]), "\n".join(lines[at + 1 :])
 
 
 def _cued(reply: str, cue: str) -> list[str]:
-    """Return what follows the cue on each line that begins with it."""
+    """Return what follows the cue on each line of the judge's own that begins with it."""
     return [said for _, said in _cued_matches(reply, cue)]
 
 
 def _cued_matches(reply: str, cue: str) -> list[tuple[int, str]]:
-    """Return what follows the cue on each line that begins with it, and where that begins."""
+    """Return what follows the cue on each own line that begins with it, and where that begins."""
     pattern, start = _cue_pattern(cue), 0
     found = []
-    for line in reply.split("\n"):
+    for line in own_words(reply).split("\n"):
         if match := pattern.fullmatch(line):
             found.append((start + match.start(1), match[1]))
         start += len(line) + 1
@@ -314,16 +316,11 @@ def _patterned(reply: str, form: VerdictForm, spoken: tuple[str, ...]) -> list[s
     """Return what stands in the places of the form's phrase and of its short form."""
     said: list[str] = []
     if form.phrase is not None:
-        said += _phrase_pattern(form.phrase, spoken).findall(_own(reply))
+        said += _phrase_pattern(form.phrase, spoken).findall(own_words(reply))
     if form.whole is not None:
-        match = _whole_pattern(form.whole, spoken).fullmatch(reply)
+        match = _whole_pattern(form.whole, spoken).fullmatch(unwrapped(reply))
         said += [match.group(1)] if match else []
     return said
-
-
-def _own(reply: str) -> str:
-    """Return a reply with blanks for the lines that quote, every other character in its place."""
-    return _QUOTE.sub(lambda match: " " * len(match[0]), reply)
 
 
 @lru_cache(maxsize=64)

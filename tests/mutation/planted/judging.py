@@ -78,7 +78,7 @@ FAULTS = {
     ),
     "a-quoted-phrase-is-the-judges-own": (
         "rlaif/judges/verdict_forms.py",
-        "_phrase_pattern(form.phrase, spoken).findall(_own(reply))",
+        "_phrase_pattern(form.phrase, spoken).findall(own_words(reply))",
         "_phrase_pattern(form.phrase, spoken).findall(reply)",
     ),
     "what-follows-a-phrase-begins-with-its-own-words": (

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
+from reply_quotes import slow_own, slow_unwrapped
 
 from rlaif.judges.marked_errors import parse_marked_errors
 from rlaif.judges.protocol import PAIR_LABELS, parse_verdict, rating_labels
@@ -184,7 +185,8 @@ GARBAGE = (
     *"\x00\x07\x1b\x7f\x85\u2028\u2029\ufeff\u200b\u202e\ud800\U000e0041\u0301\U0010ffff",
     "\ufffd" * 9,
 )
-JOINTS = ("\n", "\n", "\n\n", " ", "", "\r\n", "\n> ", "\n* ", "\t", "\u2028", "\x0b")
+QUOTING = ("\n```\n", "\n    ", "\n  ~~~~\n")
+JOINTS = ("\n", "\n", "\n\n", " ", "", "\r\n", "\n> ", "\n* ", "\t", "\u2028", "\x0b", *QUOTING)
 ANSWER = 'x 1 and A: "x A" y B, e\u0301tude. A\u0301 x 1'
 
 _SPACE = " \t\n\r\f\v"
@@ -263,11 +265,10 @@ def slow_label(said: str, labels: Sequence[str], form: VerdictForm) -> str | Non
     """Read a verdict character by character; None where there is none."""
     spoken = form.labels or {label: label for label in labels}
     named: set[str] = set()
-    own = "\n".join("" if line.lstrip().startswith(">") else line for line in said.split("\n"))
+    lines = slow_own(said)
+    own, unwrapped = "\n".join(lines), "\n".join(slow_unwrapped(said))
     if form.cue is not None:
-        rests = [
-            rest for line in said.split("\n") if (rest := _after_cue(line, form.cue)) is not None
-        ]
+        rests = [rest for line in lines if (rest := _after_cue(line, form.cue)) is not None]
         words = [_bare(rest) for rest in rests]
         if len(words) > 1 or any(word not in spoken for word in words):
             return None
@@ -275,14 +276,14 @@ def slow_label(said: str, labels: Sequence[str], form: VerdictForm) -> str | Non
     for written, label in spoken.items():
         if form.phrase is not None and _states(own, form.phrase, written):
             named.add(label)
-        if form.whole is not None and _is_only(said, form.whole.replace("{label}", written)):
+        if form.whole is not None and _is_only(unwrapped, form.whole.replace("{label}", written)):
             named.add(label)
     return named.pop() if len(named) == 1 else None
 
 
 def slow_ranking(said: str, labels: Sequence[str]) -> tuple[str, ...] | None:
     """Read a ranking character by character; None where there is none."""
-    rests = [rest for line in said.split("\n") if (rest := _after_cue(line, "Ranking")) is not None]
+    rests = [rest for line in slow_own(said) if (rest := _after_cue(line, "Ranking")) is not None]
     if len(rests) != 1 or "=" in rests[0] or "\uff1d" in rests[0]:
         return None
     parts = tuple(_bare(part) for part in rests[0].replace("\uff1e", ">").split(">"))
@@ -361,7 +362,7 @@ def _check_errors(said: str) -> str:
     if isinstance(found, Unscored):
         assert 0 < len(found.reason) < 300
         return "unscored"
-    lines = [_lower(line) for line in said.split("\n")]
+    lines = [_lower(line) for line in slow_own(said)]
     marked = [line for line in lines if re.match(r"[^a-z]*error\W*\d*\W*[:\uff1a]", line)]
     bare = [line.strip(_SPACE + "*_#-.)\u3002" + string.digits) for line in lines]
     assert len(found) <= len(marked)

@@ -64,6 +64,9 @@ def test_quoted_marks_are_none(said: str) -> None:
         ("No errors\n**Errors found:**\n\n1. It is in Peru.", "1. It is in Peru."),
         ("Errors:\n\u2022 It is in Peru.\nNo errors", "\u2022 It is in Peru."),
         ('Errors: "in Chile" - wrong\nNo errors', 'Errors: "in Chile" - wrong'),
+        ('"in Chile" is wrong.\nNo errors', '"in Chile" is wrong.'),
+        ("- \u201cin  Chile\u201d? In Peru.\nNo errors", "- \u201cin  Chile\u201d? In Peru."),
+        ('Errors:\n    - "in Chile" - wrong\nNo errors', '- "in Chile" - wrong'),
     ],
 )
 def test_no_errors_beside_a_list_of_errors_is_a_contradiction(said: str, listed: str) -> None:
@@ -80,6 +83,9 @@ def test_no_errors_beside_a_list_of_errors_is_a_contradiction(said: str, listed:
         "Errors: none\n- It names the city.\nNo errors",
         'It says "in Peru", which is right.\n- a city\nNo errors',
         "Errors:\nNo errors\n- It is polite.",
+        '"Accuracy" is met.\nNo errors',
+        '"in Peru"!\nNo errors',
+        '> "in Peru" is right.\nNo errors',
         'The answer says\n> "in Peru" - and so it is\nNo errors',
     ],
 )
