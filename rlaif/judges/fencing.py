@@ -3,10 +3,10 @@
 A fence is a line ``<answer>``, the data, and a line ``</answer>``. A judge reads with the eye of a
 language model, for which more than those ASCII letters ends a fence: the tag with full-width or
 single angle quotes for brackets, written in HTML entities, in another case, with joiners, accents
-or Cyrillic letters in its name. So text is folded to what it looks like, and whatever then reads as
-the start of a fence's tag, open or closed, loses its first character to U+2039. The judge meets
-one form of broken tag, of which its template can warn it; the data keep their length and can be
-read back. Left alone are spellings that nobody takes for a tag without decoding them (backslash
+or letters of other scripts in its name. So text is folded to what it looks like, and whatever then
+reads as the start of a fence's tag, open or closed, loses its first character to U+2039. The judge
+meets one form of broken tag, of which its template can warn it; the data keep their length and can
+be read back. Left alone are spellings that nobody takes for a tag without decoding them (backslash
 and percent escapes, base64), tags of other names, and other brackets: they end nothing, and code
 and Chinese text are full of them.
 """
@@ -19,6 +19,8 @@ from functools import lru_cache
 from itertools import chain, count
 from typing import NamedTuple
 
+from rlaif.judges.lookalikes import ANGLES, SLASHES, TWINS
+
 LOOKALIKES = {"<": "\u2039", "[": "\u27e6"}
 
 _NOT_PLAIN = re.compile(
@@ -29,45 +31,13 @@ _STANDINS = ("\ufffd", "?", "_")
 _FIRST_SHAPE = 0x25A0  # black square, the first of many signs that may stand in after those
 _NO_BRACKETS = str.maketrans("[]", "()")
 
-_ANGLES = (
-    "\u00ab\u02c2\u1438\u2039\u226a\u227a\u22b2\u22d6\u22d8\u2329\u25c1\u276c\u276e\u2770\u27e8"
-    "\u27ea\u29fc\u2a7d\u2a7f\u2aa1\u2aaa\u3008\u300a\U0001f870"
-)
-_SLASHES = "\u2044\u2215\u2571\u27cb\u29f8\u3033"
-_TWINS = {  # letters of other scripts by the Latin letter that the eye takes them for
-    "a": "\u0410\u0430\u0391\u03b1\u0251",
-    "b": "\u0412\u0432\u0392",
-    "c": "\u0421\u0441\u03f2",
-    "d": "\u0501",
-    "e": "\u0415\u0435\u0395\u212e",
-    "g": "\u0261\u0581",
-    "h": "\u041d\u043d\u0397\u04bb",
-    "i": "\u0406\u0456\u0399\u03b9\u0131",
-    "j": "\u0408\u0458",
-    "k": "\u041a\u043a\u039a\u03ba",
-    "l": "\u04cf\u04c0\u01c0",
-    "m": "\u041c\u043c\u039c",
-    "n": "\u039d\u03b7\u0578",
-    "o": "\u041e\u043e\u039f\u03bf\u0585",
-    "p": "\u0420\u0440\u03a1\u03c1",
-    "q": "\u051b\u0566",
-    "r": "\u0433\u1d26",
-    "s": "\u0405\u0455\ua731",
-    "t": "\u0422\u0442\u03a4\u03c4",
-    "u": "\u057d\u03c5\u028b",
-    "v": "\u0475\u03bd\u0474",
-    "w": "\u051d\u0461\u03c9",
-    "x": "\u0425\u0445\u03a7\u03c7",
-    "y": "\u0423\u0443\u03a5\u04af",
-    "z": "\u0396",
-}
 _SEEN_AS = str.maketrans(
-    dict.fromkeys(_ANGLES, "<")
-    | dict.fromkeys(_SLASHES, "/")
-    | {twin: letter for letter, twins in _TWINS.items() for twin in twins}
+    dict.fromkeys(ANGLES, "<")
+    | dict.fromkeys(SLASHES, "/")
+    | {twin: letter for letter, twins in TWINS.items() for twin in twins}
 )
 _BLANKS = frozenset("\u115f\u1160\u2800")  # letters and signs without ink
-_OPENERS = rf"<{_ANGLES}\u226e\u2280\u22ea\ufe3d\ufe3f\ufe64\uff1c"
+_OPENERS = rf"<{ANGLES}\u226e\u2280\u22ea\ufe3d\ufe3f\ufe64\uff1c"
 _AMPERSAND = r"&(?:(?:amp|#0{0,9}38|#x0{0,9}26);)*"
 _ESCAPED = re.compile(_AMPERSAND, re.IGNORECASE)
 _PIECE = re.compile(rf"{_AMPERSAND}#?\w{{1,40}};?|.", re.DOTALL | re.IGNORECASE)
@@ -178,7 +148,7 @@ def _visible(match: re.Match[str]) -> str:
 def _could_open(names: tuple[str, ...]) -> re.Pattern[str]:
     """Return what finds every place that may open a tag; what plain text rules out, it skips."""
     initials = "".join({re.escape(name[0]) for name in names})
-    other = rf"[\s/\\]*(?![{initials}&/\\])[!-~\u4e00-\u9fff]"
+    other = rf"[\s/\\]*(?![{initials}&/\\{SLASHES}])[!-~\u4e00-\u9fff]"
     return re.compile(rf"[{_OPENERS}](?!{other})|&(?=[#a-z])", re.IGNORECASE)
 
 

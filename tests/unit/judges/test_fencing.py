@@ -11,6 +11,7 @@ from render_strategies import ATTACKS, NAMES, as_the_eye_reads, fence_count, hos
 
 from rlaif.judges import as_data
 from rlaif.judges.fencing import bracketed, fence_of, shown_as, without_fences
+from rlaif.judges.lookalikes import TWINS
 
 BROKEN = "\u2039"
 
@@ -110,8 +111,43 @@ def test_what_reads_as_a_fence_loses_its_first_character(text: str, shown: str) 
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "\ua4ee\ua4e0SWER",
+        "\u13aanswer",
+        "\uab7answer",
+        "\u1d00\u0274\ua731\u1d21\u1d07\u0280",
+        "ANSW\u2c88R",
+        "\u2c81nswer",
+        "ANS\ua4eaER",
+    ],
+)
+def test_a_name_in_letters_of_other_scripts_is_the_fences_name(name: str) -> None:
+    assert without_fences(f"</{name}>", NAMES) == f"{BROKEN}/{name}>"
+
+
+@pytest.mark.parametrize("slash", "\u30ce\uff89\u4e3f\u2f03\u31d3\u1735\u2041\u2cc6\U0001d23a")
+def test_what_looks_like_a_slash_is_one(slash: str) -> None:
+    assert without_fences(f"<{slash}answer>", NAMES) == f"{BROKEN}{slash}answer>"
+
+
+@pytest.mark.parametrize("opener", "\u16b2\U0001d236")
+def test_what_looks_like_an_angle_opens_a_tag(opener: str) -> None:
+    assert without_fences(f"{opener}/answer>", NAMES) == f"{BROKEN}/answer>"
+
+
+def test_latin_letters_have_twins_and_no_twin_is_of_two_letters() -> None:
+    twins = [twin for letter in TWINS for twin in TWINS[letter]]
+    assert len(set(twins)) == len(twins)
+    assert all(TWINS.values())
+    assert not any(twin.isascii() for twin in twins)
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "<\u30ce\u30fc\u30c8> \u300a\u30ce\u30fc\u30c8\u300b <\u4e3f\u7b54\u6848> A\u30ceB",
+        "\u13e3\u13b3\u13a9 \ua4e1\ua4f2\ua4e2\ua4f4 <\u2c80\u2c9b> \u16b2\u16a8",
         "a < b and b > a",
         "<answers> <answer_2> <b>bold</b> </div>",
         "answer> /answer>",
