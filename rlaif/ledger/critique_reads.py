@@ -42,7 +42,8 @@ class Asked(TypedDict, total=False):
         quarantined: Only those of pairs that are kept from training.
         unscored: Only those whose verdict could not be read.
         search: Words, or ``"words in quotes"``, that must all occur in critique or prompt,
-            anywhere in a word, in any case. No input is a syntax error.
+            anywhere in a word, in any case. No input is a syntax error; one of more than
+            ``search_words.MOST_SEARCHED`` characters is refused with a ``UsageError``.
         before, after: Only those with a lower, or a higher, ``seq``.
     """
 

@@ -104,7 +104,7 @@ def _found(way: str, vocabulary: Vocabulary) -> _Found:
         return _phrase(cut, vocabulary)
     (token,) = cut
     if not is_word(token):
-        return _Found(any_of(cut), any_of(cut), any_of(cut), len(way) > 1)
+        return _Found(any_of(cut), any_of(cut), any_of(cut), len(way) > 1 or token == TOO_LONG)
     held = vocabulary("hold", token, MANY_WORDS)
     check = held is None or TOO_LONG in held or way != token
     if held is not None and len(held) <= FEW_WORDS:

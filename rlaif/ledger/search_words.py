@@ -11,7 +11,10 @@ need a migration that makes the index anew.
 import re
 import unicodedata
 
+from rlaif.errors import UsageError
+
 MOST_LETTERS = 128
+MOST_SEARCHED = 2_000
 TOO_LONG = "\ue002"
 SIGN = "\ue000"
 FACT = "\ue001"
@@ -27,8 +30,25 @@ _SIGNS = {chr(code): f"{SIGN}{code:02x}" for code in range(128) if not chr(code)
 
 
 def search_terms(text: str) -> list[str]:
-    """Split what a person typed into terms: words, and phrases in double quotes; none is empty."""
-    return [term for phrase, word in _TERMS.findall(text) if (term := phrase or word)]
+    """Split what a person typed into terms: words, and phrases in double quotes.
+
+    Returns:
+        The terms, each once whatever its case; none is empty.
+
+    Raises:
+        UsageError: The text is longer than ``MOST_SEARCHED`` characters.
+    """
+    if len(text) > MOST_SEARCHED:
+        raise UsageError(
+            f"a search of {len(text)} characters",
+            f"{MOST_SEARCHED} characters at most",
+            "search for a part of it: words are found anywhere, also inside of words",
+        )
+    terms: dict[str, str] = {}
+    for phrase, word in _TERMS.findall(text):
+        if term := phrase or word:
+            terms.setdefault(folded(term), term)
+    return list(terms.values())
 
 
 def folded(text: str) -> str:

@@ -59,7 +59,9 @@ class Page:
 @click.argument("prompt_or_id", required=False)
 @filter_options()
 @click.option(
-    "--search", metavar="TEXT", help="Only those where critique or prompt hold the words."
+    "--search",
+    metavar="TEXT",
+    help="Only those where critique or prompt hold the words, of 2,000 characters at most.",
 )
 @click.option(
     "--like",

@@ -83,3 +83,12 @@ def test_what_code_said_is_not_among_what_judges_wrote(told: Project, here: Rlai
     said = nothing(here("critiques", *only, "--like", "rude"))
     assert said == "--like looks at what judges wrote; 'tone' is judged by code\n"
     assert nothing(here("critiques", *only, "--search", "nowhere")) == ""
+
+
+@pytest.mark.parametrize("more", [(), ("--sort", "rank"), ("--follow",), ("--like", "polite")])
+@pytest.mark.usefixtures("told")
+def test_a_search_that_is_too_long_is_refused(here: Rlaif, more: tuple[str, ...]) -> None:
+    searched = here("critiques", "--search", "a " * 5_000, *more)
+    assert searched.exit_code == 2
+    assert "10000 characters" in searched.stderr
+    assert "2000" in searched.stderr

@@ -1,11 +1,14 @@
 """The index of critiques stays in step with the rows that it was made from."""
 
+import time
 from pathlib import Path
 
 import pytest
 from ledger_samples import RUBRIC, begun, comparison, completion, prompt, rating
 
+from rlaif.errors import UsageError
 from rlaif.ledger.critique_view import CritiqueView
+from rlaif.ledger.search_words import MOST_SEARCHED, TOO_LONG, search_terms
 from rlaif.ledger.writer import Ledger
 from rlaif.records import PairVerdict
 
@@ -102,7 +105,14 @@ def test_words_of_any_length_are_found(ledger: Ledger) -> None:
         unit.add_completions("train", [completion("a", "a")])
     with ledger.unit(1, "judging", "a") as unit:
         unit.add_judgements(RUBRIC, [rating("long", "a", f"see {long} there"), rating("s", "a")])
-    for words in (long, long[3:900], long[-9:], f'"{long[-9:]} the"', '"see a1b2"', "c3d4a1"):
+    for words in (
+        long[:2_000],
+        long[3:900],
+        long[-9:],
+        f'"{long[-9:]} the"',
+        '"see a1b2"',
+        "c3d4a1",
+    ):
         assert ids(ledger.critiques(search=words)) == ["judgement-long"], words[:20]
     assert ledger.critiques(search="c3d4b2") == []
     assert ledger.critiques(search=f"x{long[:200]}") == []
@@ -132,3 +142,30 @@ def test_a_ledger_without_critiques_answers_too(path: Path) -> None:
     with begun(path, "judging") as ledger:
         assert ledger.critiques(search="any", quarantined=True) == []
         assert ledger.last_critique() == 0
+
+
+def test_the_sign_of_long_words_is_found_where_it_is_written_alone(pair: Ledger) -> None:
+    with pair.unit(1, "judging", "signs") as unit:
+        texts = {"long": "x" * 200, "sign": f"a {TOO_LONG} sign"}
+        unit.add_judgements(RUBRIC, [rating(name, "a-0", text) for name, text in texts.items()])
+    for order in ("newest", "rank"):
+        assert ids(pair.critiques(search=TOO_LONG, order=order)) == ["judgement-sign"]
+
+
+def test_a_term_that_is_given_again_is_one() -> None:
+    assert search_terms('cold COLD "cold" "too cold" cold "too cold"') == ["cold", "too cold"]
+
+
+@pytest.mark.parametrize("text", ["a ", "\u00e9", "\u5317 ", "ab-", "-", "e\u0301"])
+def test_the_longest_search_is_answered_soon_and_a_longer_one_refused(
+    pair: Ledger, text: str
+) -> None:
+    longest = (text * MOST_SEARCHED)[:MOST_SEARCHED]
+    began = time.process_time()
+    for asked in (longest, f'"{longest[2:]}"'):
+        pair.critiques(search=asked)
+    assert time.process_time() - began < 5.0
+    with pytest.raises(UsageError, match="2001 characters"):
+        pair.critiques(search=longest + "x")
+    with pytest.raises(UsageError, match="1000000 characters"):
+        pair.critique_seqs(search="x" * 1_000_000)
