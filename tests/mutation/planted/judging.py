@@ -363,8 +363,8 @@ FAULTS = {
     ),
     "no-errors-beside-a-list-of-errors-is-borne": (
         "rlaif/judges/marked_errors.py",
-        "if none and (listed := _listed(lines)) is not None:",
-        "if none > 1 and (listed := _listed(lines)) is not None:",
+        "if none and (listed := _listed(written, finder)) is not None:",
+        "if none > 1 and (listed := _listed(written, finder)) is not None:",
     ),
     "only-quoted-items-of-a-list-are-errors": (
         "rlaif/judges/marked_errors.py",
