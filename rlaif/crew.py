@@ -92,7 +92,7 @@ class Crew:
                 judging=judging,
                 jury=[self._juror(config) for config in jury] if asks else (),
                 encoder=self.embedder() if rubric.embedding_criteria else None,
-                code=load_code(rubric, self._rubric_path, self._python_path),
+                code=load_code(rubric, self._rubric_path, self._project.functions),
                 together=jury[0].batch_size,
             )
         return self._panels[key]
@@ -177,11 +177,6 @@ class Crew:
         return make_judge(
             config.backend, config.options, JudgeContext(root, str(self._device), seed)
         )
-
-    @property
-    def _python_path(self) -> Path | None:
-        name = self.config.rubric.python
-        return None if name == "off" else self._project.file(name)
 
     @property
     def _rubric_path(self) -> Path:

@@ -46,6 +46,12 @@ class Project:
         """Where promoted policies live, and the link ``current``."""
         return self.root / "policies"
 
+    @property
+    def functions(self) -> Path | None:
+        """The owner's file with the functions of python criteria, or None."""
+        name = self.config.rubric.python
+        return None if name == "off" else self.file(name)
+
     def resolve(self, name: str) -> str:
         """Return what ``from_pretrained`` takes for a model named in the settings.
 

@@ -138,21 +138,16 @@ def find_misfits(place: Place, rubric: Rubric, path: Path) -> Iterator[Warned]:
 
 
 def _check_templates(project: Project, rubric: Rubric, _: Path) -> None:
-    from rlaif.judges.asking import messages_of
-    from rlaif.judges.rendering import load_templates
+    from rlaif.judges.asking import require_messages
 
-    judges = project.config.jury if rubric.judge_criteria else ()
-    for name in dict.fromkeys(judge.template for judge in judges):
-        templates = load_templates(name, project.root)
-        kinds = ("pointwise", "pairwise", *messages_of(rubric.judge_criteria))
-        templates.require(rubric.judge_criteria, kinds, reference=bool(rubric.references))
+    config = project.config
+    require_messages(rubric, config.jury, config.judging, project.root)
 
 
 def _check_code(project: Project, rubric: Rubric, path: Path) -> None:
     from rlaif.judges.code_sources import load_code
 
-    name = project.config.rubric.python
-    load_code(rubric, path, None if name == "off" else project.file(name))
+    load_code(rubric, path, project.functions)
 
 
 def _bare(exc: ConfigError) -> str:

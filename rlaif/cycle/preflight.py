@@ -6,6 +6,8 @@ from pathlib import Path
 from rlaif.config import PpoConfig, RlaifConfig
 from rlaif.crew import Crew
 from rlaif.errors import ArtifactError, ConfigError, ModelError
+from rlaif.judges import Rubric, load_code, load_rubric
+from rlaif.judges.asking import require_messages
 from rlaif.ledger.writer import Ledger
 from rlaif.models.actor_critic import check_plain_head
 from rlaif.models.branch import check_branch
@@ -84,13 +86,39 @@ def check_feedback(crew: Crew, config: RlaifConfig) -> None:
         juror.require_writing("[judging] mark_errors", "errors", bool(panel.rubric.references))
     if not mends:
         return
-    if not panel.jury:
+    _refuse_nothing_to_revise(config, panel.rubric)
+    panel.jury[0].require_writing("[revision] share", "revise")
+
+
+def check_rubric(project: Project, config: RlaifConfig, path: Path) -> None:
+    """Find what keeps a cycle from judging by a file, as far as that shows without a model.
+
+    Args:
+        project: The project.
+        config: The settings of the cycle.
+        path: The rubric's file.
+
+    Raises:
+        ConfigError: It is no rubric, a function of its python criteria is missing, a judge's
+            template cannot show all of it, or nothing in it can be revised by.
+    """
+    rubric = load_rubric(path)
+    load_code(rubric, path, Project(project.root, config).functions)
+    marks = ("errors",) if config.judging.mark_errors else ()
+    require_messages(rubric, config.jury, config.judging, project.root, marks)
+    if config.revision.share > 0.0:
+        _refuse_nothing_to_revise(config, rubric)
+    duels = config.judging.model_copy(update={"compare": "pairs"})
+    require_messages(rubric, config.evaluation_jury, duels, project.root)
+
+
+def _refuse_nothing_to_revise(config: RlaifConfig, rubric: Rubric) -> None:
+    if not rubric.judge_criteria:
         raise ConfigError(
             f"[revision] share = {config.revision.share} and a rubric without a judge criterion",
             "a judge that faults answers, and mends what it faults",
             "set share = 0, or give the rubric a criterion of kind judge",
         )
-    panel.jury[0].require_writing("[revision] share", "revise")
 
 
 def _check_supervised(

@@ -1,17 +1,17 @@
 """Which rubric a cycle judges by: the owner's file as it is now, or as it was.
 
 An edited file is taken up by the next cycle. A cycle under way ends under the rubric that it began
-to judge with, and a file that is no rubric any more is refused with the reason: both go on with the
-text that the ledger keeps.
+to judge with, and a file that no cycle could judge by is refused with the reason: both go on with
+the text that the ledger keeps.
 """
 
 from pathlib import Path
 
 from rlaif.artifacts import write_atomically
 from rlaif.config import RlaifConfig
+from rlaif.cycle.preflight import check_rubric
 from rlaif.cycle.telling import tell_once
-from rlaif.errors import RubricError
-from rlaif.judges import load_rubric
+from rlaif.errors import ConfigError, RubricError
 from rlaif.ledger.rows import CycleRow
 from rlaif.ledger.writer import Ledger
 from rlaif.progress import Watcher
@@ -36,21 +36,31 @@ def rubric_file(
         The owner's file, or a copy under ``state/rubrics`` of the text that was used before.
 
     Raises:
-        RubricError: The file is no rubric, and none was used before.
+        ConfigError: No cycle could judge by the file, nor by one that was used before.
     """
     path = project.file(config.rubric.path)
     if known is not None and ledger.done_units(known.number, "judging"):
         return _as_begun(project, ledger, path, known, watcher)
+    wrong, last = _wrong_with(project, config, path), ledger.latest_cycle()
+    if wrong is None:
+        return path
+    if last is None:
+        raise wrong
+    before = _copy(project, ledger, last.rubric_hash)
+    if _wrong_with(project, config, before) is not None:  # the edit is not to blame
+        raise wrong
+    message = f"the rubric is refused, the one before stays in use: {wrong.args[0]}"
+    tell_once(ledger, watcher, REFUSED, message, last.number)
+    return before
+
+
+def _wrong_with(project: Project, config: RlaifConfig, path: Path) -> ConfigError | None:
+    """Return why no cycle could judge by a file, None where nothing shows without a model."""
     try:
-        load_rubric(path)
-    except RubricError as exc:
-        last = ledger.latest_cycle()
-        if last is None:
-            raise
-        message = f"the rubric is refused, the one before stays in use: {exc.args[0]}"
-        tell_once(ledger, watcher, REFUSED, message, last.number)
-        return _copy(project, ledger, last.rubric_hash)
-    return path
+        check_rubric(project, config, path)
+    except ConfigError as exc:
+        return exc
+    return None
 
 
 def _as_begun(

@@ -8,7 +8,9 @@ always decided by the judge's verdict.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from rlaif.config import JudgeConfig, JudgingConfig
 from rlaif.judges.juror import Juror
 from rlaif.judges.marking import errors_in, errors_text, score_of_errors
 from rlaif.judges.messages import ANSWER_LABELS
@@ -21,9 +23,11 @@ from rlaif.judges.protocol import (
     rating_labels,
     verdict_of,
 )
+from rlaif.judges.rendering import load_templates
 from rlaif.judges.rubric import JudgeCriterion, Rubric
 from rlaif.judges.rubric.criteria import GradedBy
 from rlaif.judges.verdict_forms import around_cue
+from rlaif.judges.weighing import VerdictSettings, kinds_to_ask
 from rlaif.records import (
     Completion,
     JudgeCall,
@@ -43,6 +47,35 @@ def messages_of(criteria: Sequence[JudgeCriterion]) -> tuple[str, ...]:
     """Return the messages beside rating and comparing that verdicts on criteria are read from."""
     used = {criterion.graded_by for criterion in criteria}
     return tuple(kind for how, kind in MESSAGES.items() if how in used)
+
+
+def require_messages(
+    rubric: Rubric,
+    jury: Sequence[JudgeConfig],
+    judging: JudgingConfig,
+    root: Path,
+    also: Sequence[str] = (),
+) -> None:
+    """Check that judges' templates can put all that a rubric asks; no model is loaded for it.
+
+    Args:
+        rubric: The rubric.
+        jury: Who judges.
+        judging: How verdicts become labels.
+        root: The project's folder.
+        also: Messages beside those that verdicts are read from.
+
+    Raises:
+        ConfigError: There is no such template, it lacks a message, or cannot show a part of the
+            rubric.
+    """
+    criteria, reference = rubric.judge_criteria, bool(rubric.references)
+    if not criteria:
+        return
+    kinds = kinds_to_ask(rubric, VerdictSettings.from_config(judging))
+    for name in dict.fromkeys(judge.template for judge in jury):
+        wanted = (*kinds, *messages_of(criteria), *also)
+        load_templates(name, root).require(criteria, wanted, reference=reference)
 
 
 def require_questions(juror: Juror, rubric: Rubric, kinds: Sequence[JudgementKind]) -> None:

@@ -35,7 +35,12 @@ from rlaif.judges.rubric import (
 from rlaif.judges.rules import judge_by_rule
 from rlaif.judges.similarity import Similarity, texts_needed
 from rlaif.judges.twins import TriedItem, TriedPair, in_both_orders, main_of, to_grade
-from rlaif.judges.weighing import VerdictSettings, criteria_to_compare, split_raters
+from rlaif.judges.weighing import (
+    VerdictSettings,
+    criteria_to_compare,
+    kinds_to_ask,
+    split_raters,
+)
 from rlaif.records import (
     Completion,
     CompletionScore,
@@ -90,7 +95,7 @@ class RubricJudge:
         for juror in self.jury:
             if self.ranks:
                 refuse_without_ranking(juror)
-            require_questions(juror, rubric, self._kinds)
+            require_questions(juror, rubric, kinds_to_ask(rubric, self.settings))
         if rubric.embedding_criteria and encoder is None:
             raise _lacks("embedder", rubric.embedding_criteria)
         self._encoder = encoder if rubric.embedding_criteria else None
@@ -114,13 +119,6 @@ class RubricJudge:
     def ranks(self) -> bool:
         """Whether a prompt's answers are compared as lists."""
         return self.compares and self.settings.compare == "lists"
-
-    @property
-    def _kinds(self) -> tuple[JudgementKind, ...]:
-        """The messages that ask for verdicts; a list's probes and duels are pairs."""
-        if not self.compares:
-            return ("pointwise",)
-        return ("pointwise", "pairwise", *(("listwise",) if self.ranks else ()))
 
     @cached_property
     def rubric_hash(self) -> str:

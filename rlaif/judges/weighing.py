@@ -14,7 +14,7 @@ from rlaif.config import JudgingConfig
 from rlaif.intervals import clipped
 from rlaif.judges.combining import Combine, Outlier
 from rlaif.judges.rubric import JudgeCriterion, Rubric
-from rlaif.records import Completion, CompletionScore, PairVerdict
+from rlaif.records import Completion, CompletionScore, JudgementKind, PairVerdict
 
 # Nearer to one half than this is even: fits of worths end within it.
 EVEN = 1e-6
@@ -106,6 +106,14 @@ def criteria_to_compare(rubric: Rubric, settings: VerdictSettings) -> tuple[Judg
     if settings.pairwise_weight == 0.0:
         return ()
     return tuple(c for c in rubric.judge_criteria if c.weight > 0.0)
+
+
+def kinds_to_ask(rubric: Rubric, settings: VerdictSettings) -> tuple[JudgementKind, ...]:
+    """Return the messages that ask for verdicts; a list's probes and duels are pairs."""
+    if not criteria_to_compare(rubric, settings):
+        return ("pointwise",)
+    lists: tuple[JudgementKind, ...] = ("listwise",) if settings.compare == "lists" else ()
+    return ("pointwise", "pairwise", *lists)
 
 
 def weigh(
