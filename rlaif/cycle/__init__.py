@@ -173,7 +173,7 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
     base = project.resolve(config.policy.path)
     ledger.register_base(BASE, model_digest(base), config.policy.path, {"base": True})
     for rubric_hash in hashes:
-        ledger.add_rubric(rubric_hash, *crew.rubric_text())
+        ledger.add_rubric(rubric_hash, *crew.rubric_text(), number)
     mended = reconcile_link(project, ledger)
     if mended:
         watcher.note(mended)

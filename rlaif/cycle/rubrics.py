@@ -12,6 +12,7 @@ from rlaif.config import RlaifConfig
 from rlaif.cycle.preflight import check_rubric
 from rlaif.cycle.telling import tell_once
 from rlaif.errors import ConfigError, RubricError
+from rlaif.judges.rubric import asks_the_same
 from rlaif.ledger.rows import CycleRow
 from rlaif.ledger.writer import Ledger
 from rlaif.progress import Watcher
@@ -46,7 +47,7 @@ def rubric_file(
         return path
     if last is None:
         raise wrong
-    before = _copy(project, ledger, last.rubric_hash)
+    before = _copy(project, ledger, last)
     if _wrong_with(project, config, before) is not None:  # the edit is not to blame
         raise wrong
     message = f"the rubric is refused, the one before stays in use: {wrong.args[0]}"
@@ -66,36 +67,28 @@ def _wrong_with(project: Project, config: RlaifConfig, path: Path) -> ConfigErro
 def _as_begun(
     project: Project, ledger: Ledger, path: Path, known: CycleRow, watcher: Watcher
 ) -> Path:
-    """Return the file for a cycle that has judged: the owner's while its text is the same."""
-    row = ledger.rubric(known.rubric_hash)
-    if row is None or (path.is_file() and _text_of(path) == row.text):
+    """Return the file for a cycle that has judged: the owner's while it asks the same."""
+    row = ledger.rubric(known.rubric_hash, known.number)
+    if row is None or asks_the_same(path, row.text):
         return path
     message = (
         f"{path.name} was changed: cycle {known.number} ends under the rubric that it began with, "
         "the next one takes the change up"
     )
     tell_once(ledger, watcher, KEPT, message, known.number)
-    return _copy(project, ledger, known.rubric_hash)
+    return _copy(project, ledger, known)
 
 
-def _text_of(path: Path) -> str | None:
-    """Return a file's text, None where it is no UTF-8 any more."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        return None
-
-
-def _copy(project: Project, ledger: Ledger, rubric_hash: str) -> Path:
-    """Write a rubric's text as it was used; named by its hash, it is the same whenever written."""
-    row = ledger.rubric(rubric_hash)
+def _copy(project: Project, ledger: Ledger, cycle: CycleRow) -> Path:
+    """Write the text of a cycle's rubric, word for word; named by its hash, it asks the same."""
+    row = ledger.rubric(cycle.rubric_hash, cycle.number)
     if row is None:
         raise RubricError(
-            f"the ledger does not hold the rubric {rubric_hash[:12]}",
+            f"the ledger does not hold the rubric {cycle.rubric_hash[:12]}",
             "the text of each rubric that was used",
             "put the rubric's file back as it was",
         )
-    path = project.root / "state" / "rubrics" / f"{rubric_hash[:16]}.toml"
+    path = project.root / "state" / "rubrics" / f"{row.hash[:16]}.toml"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, row.text)
     return path

@@ -13,6 +13,7 @@ from typing import Any
 
 DIGESTED: dict[str, tuple[str, ...]] = {
     "rubrics": ("hash", "name", "version", "text"),
+    "cycle_rubrics": ("cycle", "name", "version", "text"),
     "policies": ("version", "digest", "parent", "card", "cycle"),
     "cycles": ("number", "run_seed", "config", "rubric_hash", "incumbent"),
     "stages": ("cycle", "stage", "finished_at IS NOT NULL"),

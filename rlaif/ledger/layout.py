@@ -258,6 +258,12 @@ AUDITS_TABLES = (
         content TEXT NOT NULL CHECK (json_valid(content))) STRICT""",
 )
 
+WORDING_TABLES = (
+    """CREATE TABLE cycle_rubrics (
+        cycle INTEGER PRIMARY KEY CHECK (cycle >= 1), name TEXT NOT NULL, version TEXT NOT NULL,
+        text TEXT NOT NULL) STRICT""",
+)
+
 CUT_COLUMNS = (
     "ALTER TABLE judge_calls ADD COLUMN cut INTEGER NOT NULL DEFAULT 0 CHECK (cut >= 0)",
 )

@@ -52,6 +52,20 @@ def put_new(db: Database, table: str, rows: Sequence[Row]) -> int:
     return int(db.execute(count).fetchone()[0] - before)
 
 
+def put_rubric(db: Database, columns: tuple[str, str, str, str], cycle: int | None) -> None:
+    """Insert a rubric (hash, name, version, text), and what it said in a cycle, word for word.
+
+    One hash may have many texts: the first stays with it, as names and comments change no label.
+    """
+    row = dict(zip(("hash", "name", "version", "text"), columns, strict=True))
+    insert(db, "rubrics", [row], ignore=True)
+    if cycle is not None:
+        put = (
+            "INSERT OR REPLACE INTO cycle_rubrics (cycle, name, version, text) VALUES (?, ?, ?, ?)"
+        )
+        db.execute(put, (cycle, *columns[1:]))
+
+
 def put_replies(
     db: Database, replies: Sequence[StoredReply], cycle: int | None, *, refused: bool
 ) -> KeptReplies:

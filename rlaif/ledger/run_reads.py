@@ -124,9 +124,14 @@ class RunReads(Connected):
         )
         return [ArtifactRow(**dict(r)) for r in found]
 
-    def rubric(self, rubric_hash: str) -> RubricRow | None:
-        """Return a rubric as it was used."""
-        row = self._one("SELECT * FROM rubrics WHERE hash = ?", rubric_hash)
+    def rubric(self, rubric_hash: str, cycle: int | None = None) -> RubricRow | None:
+        """Return a rubric as it was first used, or as it was worded in a cycle that used it."""
+        row = self._one(
+            "SELECT hash, coalesce(c.name, r.name) AS name, coalesce(c.version, r.version) "
+            "AS version, coalesce(c.text, r.text) AS text FROM rubrics r "
+            "LEFT JOIN cycle_rubrics c ON c.cycle = ? WHERE hash = ?",
+            *(cycle, rubric_hash),
+        )
         return None if row is None else RubricRow(**dict(row))
 
     def last_audit(self) -> int:

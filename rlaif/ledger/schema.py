@@ -20,6 +20,7 @@ from rlaif.ledger.layout import (
     RUN_TABLES,
     SCHEMA_VERSION,
     SEARCHED,
+    WORDING_TABLES,
     WRITTEN_TABLES,
 )
 from rlaif.ledger.lock import waiting_lock
@@ -97,8 +98,11 @@ def m007_audits(db: Database) -> None:
 
 @migrations()
 def m008_cut_replies(db: Database) -> None:
-    """Keep how many replies of a call came to their limit; of earlier ones it is not known."""
-    for statement in CUT_COLUMNS:
+    """Keep how many replies of a call came to their limit, and each cycle's rubric word for word.
+
+    Of earlier calls and cycles it is not known.
+    """
+    for statement in (*CUT_COLUMNS, *WORDING_TABLES):
         db.execute(statement)
     db.execute("PRAGMA user_version = 8")
 

@@ -25,6 +25,7 @@ from rlaif.ledger.puts import (
     put_promotion,
     put_prompts,
     put_replies,
+    put_rubric,
 )
 from rlaif.ledger.reads import LedgerReads
 from rlaif.ledger.rows import AuditRow, CycleRow, to_json
@@ -69,11 +70,12 @@ class Ledger(LedgerReads):
         row = self._all("PRAGMA wal_checkpoint(TRUNCATE)")[0]
         return not row["busy"]
 
-    def add_rubric(self, rubric_hash: str, name: str, version: str, text: str) -> None:
-        """Add a rubric as it is used; the same one again changes nothing."""
-        row = {"hash": rubric_hash, "name": name, "version": version, "text": text}
+    def add_rubric(
+        self, rubric_hash: str, name: str, version: str, text: str, cycle: int | None = None
+    ) -> None:
+        """Add a rubric as it is used, in a cycle as it is worded there; again changes nothing."""
         with self._transaction():
-            insert(self._db, "rubrics", [row], ignore=True)
+            put_rubric(self._db, (rubric_hash, name, version, text), cycle)
 
     def add_event(self, kind: str, message: str, cycle: int | None = None) -> None:
         """Record that something happened, for people to read."""

@@ -20,8 +20,15 @@ kind = "python"
 weight = 0.3
 function = "not_there"
 """
+REWORDED = "# our house rules\n" + RULES.replace('version = "1"', 'version = "2"')
 REFERENCE = '\n[[references]]\nprompt = "Who?"\nanswer = "I."\n'
-EXAMPLE = '\n[[criteria.examples]]\nprompt = "Hi?"\nanswer = "Hi!"\nchoice = "kind"\ncritique = "It is."\n'
+EXAMPLE = """
+[[criteria.examples]]
+prompt = "Hi?"
+answer = "Hi!"
+critique = "It is."
+choice = "kind"
+"""
 GRADED = JUDGED + 'graded_by = "critique"\n'
 PLAIN = "compact"  # shows neither references nor examples, and grades nothing
 
@@ -37,17 +44,23 @@ def project_of(root: Path, rubric: str, **sections: dict[str, Any]) -> Project:
     return Project(root, RlaifConfig.model_validate(sections))
 
 
-def begun(project: Project) -> Ledger:
-    """Return a ledger whose first cycle has ended under the rubric as it is."""
+def begun(project: Project, judging: int = 0) -> Ledger:
+    """Return a ledger whose first cycle has ended; another may have begun to judge."""
     ledger = Ledger.open(project.ledger_path)
     text = (project.root / "rubric.toml").read_text(encoding="utf-8")
-    ledger.add_rubric("h", "r", "1", text)
+    ledger.add_rubric("h", "brief", "1", RULES if judging else text)
     ledger.register_base("v0000", "d", "p", {})
     config = project.config.model_dump(mode="json")
-    ledger.begin_cycle(
-        1, run_seed=1, config=config, config_hash="c", rubric_hash="h", incumbent="v0000"
-    )
-    ledger.finish_cycle(1)
+    for number in range(1, max(judging, 1) + 1):
+        ledger.begin_cycle(
+            number, run_seed=1, config=config, config_hash="c", rubric_hash="h", incumbent="v0000"
+        )
+        if number != judging:
+            ledger.finish_cycle(number)
+    if judging:
+        ledger.begin_stage(judging, "judging")
+        with ledger.unit(judging, "judging", "ratings-train-0000"):
+            pass
     return ledger
 
 
@@ -129,3 +142,28 @@ def test_a_first_rubric_that_no_cycle_could_judge_by_ends_the_run(tmp_path: Path
         pytest.raises(ConfigError, match="does not show reference"),
     ):
         rubric_file(project, ledger, project.config, None, Notes())
+
+
+def test_other_words_about_the_same_criteria_are_no_change_of_a_cycle(tmp_path: Path) -> None:
+    project, notes = project_of(tmp_path, REWORDED), Notes()
+    with begun(project, 2) as ledger:
+        ledger.add_rubric("h", "brief", "2", REWORDED, 2)
+        known = ledger.cycle(2)
+        assert rubric_file(project, ledger, project.config, known, notes) == (
+            tmp_path / "rubric.toml"
+        )
+        assert (notes.notes, ledger.events()) == ([], [])
+        (tmp_path / "rubric.toml").write_text(JUDGED, encoding="utf-8")
+        kept = rubric_file(project, ledger, project.config, known, notes)
+    assert kept.read_text(encoding="utf-8") == REWORDED
+    assert [note.split(":")[0] for note in notes.notes] == ["rubric.toml was changed"]
+
+
+def test_each_cycles_own_words_stay_with_it(tmp_path: Path) -> None:
+    project = project_of(tmp_path, RULES)
+    with begun(project, 2) as ledger:
+        ledger.add_rubric("h", "brief", "1", RULES, 1)
+        ledger.add_rubric("h", "brief", "2", REWORDED, 2)
+        found = [ledger.rubric("h", cycle) for cycle in (None, 1, 2, 3)]
+    assert [row and row.version for row in found] == ["1", "1", "2", "1"]
+    assert [row and row.text for row in found] == [RULES, RULES, REWORDED, RULES]

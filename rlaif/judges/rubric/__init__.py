@@ -20,7 +20,7 @@ from rlaif.judges.rubric.criteria import (
 )
 from rlaif.judges.rubric.fields import MAX_CHOICES, MAX_CRITERIA
 from rlaif.judges.rubric.model import Reference, Rubric, rubric_hash
-from rlaif.judges.rubric.reading import examined, load_rubric
+from rlaif.judges.rubric.reading import asks_the_same, examined, load_rubric
 
 __all__ = [
     "KINDS",
@@ -38,6 +38,7 @@ __all__ = [
     "Rubric",
     "RuleCriterion",
     "RuleSpec",
+    "asks_the_same",
     "examined",
     "load_rubric",
     "rubric_hash",

@@ -76,6 +76,28 @@ def load_rubric(path: Path) -> Rubric:
     return rubric
 
 
+def asks_the_same(path: Path, text: str) -> bool:
+    """Tell whether a rubric file asks what a text asks: names, notes and comments ask nothing.
+
+    What is no rubric, or is none any more, asks nothing either.
+    """
+    now = _content_hash(path, None)
+    return now is not None and now == _content_hash(path, text)
+
+
+def _content_hash(path: Path, text: str | None) -> str | None:
+    """Return the content hash of a file, or of a text in its place; None where it is no rubric."""
+    try:
+        if text is None:
+            source = read_toml(path, RubricError)
+        else:
+            source = TomlFile(path, text.removeprefix("\ufeff"), RubricError)
+    except RubricError:
+        return None
+    rubric, _ = examined(source)
+    return None if rubric is None else rubric.content_hash
+
+
 def examined(source: TomlFile) -> tuple[Rubric | None, list[ConfigError]]:
     """Read a rubric, and find the first error of its head, and of each reference and criterion.
 

@@ -191,7 +191,7 @@ def begin(ledger: Ledger, number: int = 1, **fields: Any) -> None:
         "rubric_hash": RUBRIC,
         "incumbent": "v0000",
     }
-    ledger.add_rubric(RUBRIC, "helpdesk", "1", "name = 'helpdesk'")
+    ledger.add_rubric(RUBRIC, "helpdesk", "1", "name = 'helpdesk'", 1)
     ledger.register_base("v0000", "digest-base", "policies/v0000", {"made": "by hand"})
     ledger.begin_cycle(number, **given | fields)
 

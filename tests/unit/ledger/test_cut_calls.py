@@ -53,6 +53,7 @@ def test_calls_of_an_earlier_ledger_count_as_whole(ledger: Ledger, path: Path) -
     ledger.close()
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("ALTER TABLE judge_calls DROP COLUMN cut")
+    connection.execute("DROP TABLE cycle_rubrics")
     connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm008_cut_replies'")
     connection.execute("PRAGMA user_version = 7")
     connection.close()
