@@ -35,6 +35,7 @@ from rlaif.cycle.transport import with_transport
 from rlaif.engines.local import LocalEngine
 from rlaif.errors import BudgetSpentError, ConfigError, UsageError
 from rlaif.expectation import expected
+from rlaif.judges.taught import untaught
 from rlaif.ledger.lock import ProjectLock
 from rlaif.ledger.rows import CycleRow
 from rlaif.ledger.writer import Ledger
@@ -44,6 +45,7 @@ from rlaif.progress import Watcher
 from rlaif.project import Project
 
 PARKED, SELF_GRADING, SERVERS = "parked", "self-grading", "judge-servers"
+UNTAUGHT = "judge-untaught"
 Stage = Callable[[CycleContext], None]
 Sections = dict[str, Any]
 
@@ -179,6 +181,7 @@ def _begin(project: Project, ledger: Ledger, number: int, watcher: Watcher) -> C
         watcher.note(mended)
     row = _begin_row(project, ledger, number, config, hashes[0])
     _flag_self_grading(ledger, crew, watcher, number)
+    _flag_untaught(ledger, crew, watcher, number)
     verify_incumbent(project, ledger, row.incumbent)
     return CycleContext(
         project=project,
@@ -203,6 +206,15 @@ def _flag_self_grading(ledger: Ledger, crew: Crew, watcher: Watcher, number: int
     told = dict.fromkeys(t for jury in juries for t in crew.self_graders(jury, policies))
     for message in told:
         tell_once(ledger, watcher, SELF_GRADING, message, number)
+
+
+def _flag_untaught(ledger: Ledger, crew: Crew, watcher: Watcher, number: int) -> None:
+    """Say where the bundled judge is asked what it was never taught: its labels mean nothing."""
+    config = crew.config
+    rubric = crew.panel(config.jury).rubric
+    found = untaught((*config.jury, *config.evaluation_jury), rubric)
+    if found is not None:
+        tell_once(ledger, watcher, UNTAUGHT, f"{found.seen}; {found.action}", number)
 
 
 def settings_of(ledger: Ledger, known: CycleRow, new: RlaifConfig) -> RlaifConfig:

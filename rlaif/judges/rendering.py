@@ -21,7 +21,7 @@ from rlaif.judges.messages import KINDS, Part, Values
 from rlaif.judges.rubric import JudgeCriterion
 from rlaif.judges.template_check import NotShownError, parts_shown
 from rlaif.judges.template_folder import TemplateFolder, broken
-from rlaif.judges.verdict_forms import DEFAULT, FILE, load_forms, own_words
+from rlaif.judges.verdict_forms import DEFAULT, FILE, load_forms, stated_otherwise
 from rlaif.project import share
 from rlaif.records import JudgementKind, Prompt
 
@@ -221,7 +221,7 @@ class Templates:
         Raises:
             ConfigError: ``form.toml`` has labels of its own, or not the default cue.
         """
-        own = own_words(getattr(self.forms, kind))
+        own = stated_otherwise(getattr(self.forms, kind))
         if own is not None:
             raise ConfigError(
                 f"[{kind}] of the judge template {self.name!r} has its own words for a verdict "

@@ -131,7 +131,7 @@ def load_forms(folder: Path) -> VerdictForms:
     return read_toml(path).validate(VerdictForms) if path.exists() else VerdictForms()
 
 
-def own_words(form: VerdictForm) -> str | None:
+def stated_otherwise(form: VerdictForm) -> str | None:
     """Return in words what a form has instead of the default's cue and labels, if anything.
 
     Ways to state a verdict beside that cue do not count.
