@@ -1,8 +1,9 @@
 """``rlaif rubric preview`` and ``rlaif rubric test``: a rubric is tried before it is used."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -254,7 +255,7 @@ def _stored(project: "Project", count: int) -> "tuple[list[int], Stored, RubricR
             raise _nothing_stored(project)
         cycles = sorted({cycle for cycle, _ in drawn})
         used = reader.rubrics_used(cycles[-1], JUDGING)[0]
-        row = reader.rubric(used)
+        row = reader.rubric(used, cycles[-1])
         if row is None:
             raise LedgerError(
                 f"{reader.path} has no rubric {used[:12]}", "the rubric of its labels"
@@ -303,29 +304,29 @@ def _all_about(reader: "LedgerReads", drawn: "Sequence[tuple[int, PairVerdict]]"
             judgement
             for cycle in cycles
             for judgement in reader.judgements(beside, cycle=cycle, stage=JUDGING)
-            if _is_about(judgement, answers, pairs)
+            if _is_about(judgement, answers.keys(), pairs)
         ],
     )
 
 
-def _is_about(
-    judgement: "Judgement", answers: "Iterable[str]", pairs: "set[frozenset[str]]"
-) -> bool:
+def _is_about(judgement: "Judgement", answers: "Set[str]", pairs: "set[frozenset[str]]") -> bool:
     """Tell whether a judgement rates an answer, compares a pair, or ranks a list with a pair."""
     ids = frozenset(judgement.completion_ids)
     if judgement.kind == "listwise":
-        return any(pair <= ids for pair in pairs)
-    return ids in pairs or (judgement.kind == "pointwise" and ids <= set(answers))
+        return any(frozenset(pair) in pairs for pair in combinations(ids, 2))
+    return ids in pairs or (judgement.kind == "pointwise" and ids <= answers)
 
 
 def _notes(
     project: "Project", panel: "RubricJudge", stored: "Stored", row: "RubricRow"
 ) -> Iterator[str]:
     """Yield what else may be behind a difference than the draft."""
+    from rlaif.judges.rubric import asks_the_same
+
     if panel.rubric_hash == row.hash:
         yield "the pairs were judged by just this: what differs is the judge's own doing"
     in_force = project.file(project.config.rubric.path)
-    if in_force.is_file() and in_force.read_text("utf-8", errors="replace") != row.text:
+    if in_force.is_file() and not asks_the_same(in_force, row.text):
         yield (
             f"{project.config.rubric.path} is not what the pairs were judged by: it was changed "
             "since"
