@@ -140,10 +140,11 @@ def cost_of(judgements: Iterable[Judgement], seconds: float | None = None) -> Co
     """Return what the calls behind judgements took.
 
     Args:
-        judgements: Those that no call was made for cost nothing.
+        judgements: Those that no call was made for cost nothing; those whose verdict was read from
+            a critique that another call wrote cost both.
         seconds: Time on the clock, where it was measured.
     """
-    calls = [j.call for j in judgements if j.call is not None]
+    calls = [call for j in judgements for call in (j.writing, j.call) if call is not None]
     return Cost(
         calls=len(calls),
         prompt_tokens=sum(call.prompt_tokens for call in calls),

@@ -85,3 +85,9 @@ def test_costs_add_up_and_scale() -> None:
     assert cost + cost == cost.times(2)
     assert (Cost() + Cost()).seconds is None
     assert Cost().times(3.0) == Cost()
+
+
+def test_the_critique_that_is_graded_costs_a_call_too() -> None:
+    graded = priced(0.5)
+    written = graded.model_copy(update={"writing": graded.call, "grader": "j"})
+    assert cost_of([written]) == Cost(calls=2, prompt_tokens=14, reply_tokens=6, money=1.0)
