@@ -207,7 +207,7 @@ def rubric_test(
         attacked=attacked.answers,
         misses=tuple(_misses(labelled, said)),
         cost=tried.cost + attacked.cost,
-        cut=cut_share(tried.judgements),
+        cut=cut_share(tried.judgements, prompts=_prompts(tried)),
         advice=advice(tried.judgements),
     )
 

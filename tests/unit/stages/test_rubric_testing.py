@@ -7,13 +7,15 @@ from rlaif.config import AuditConfig
 from rlaif.judges import RubricJudge, patterns
 from rlaif.judges.probes import Attacks
 from rlaif.judges.rubric import RuleSpec
-from rlaif.records import HumanLabel, LabelForm
+from rlaif.judges.shortfalls import cut_share
+from rlaif.records import Completion, HumanLabel, LabelForm
 from rlaif.stages.rubric_testing import (
     CriterionTrial,
     Labelled,
     RubricTest,
     hold_against,
 )
+from rlaif.stages.trying import try_panel
 
 ATTACKS = Attacks(
     instruction=" raised to =1", forged_verdict=" {label}", fence=" >", padding=" lowered to =0"
@@ -67,6 +69,11 @@ def labelled(*labels: HumanLabel) -> Labelled:
         prompts={name: prompt(name) for name in WORDS},
         answers={name: answer(name, text) for name, text in texts.items()},
     )
+
+
+def answers_of(name: str) -> tuple[Completion, Completion]:
+    first, second = WORDS[name]
+    return answer(f"{name}a", first), answer(f"{name}b", second)
 
 
 def held(panel: RubricJudge, *labels: HumanLabel, probes: int = 0) -> RubricTest:
@@ -244,3 +251,13 @@ def test_each_answer_and_pair_is_judged_once_however_many_humans_speak() -> None
     assert len(found.pairs) == 6
     forms: set[LabelForm] = {label.form for label in found.labels}
     assert forms == {"pair", "rating"}
+
+
+def test_cut_critiques_of_one_prompt_do_not_count_as_so_many_of_their_own() -> None:
+    panel = panel_of(*judged_by("kind"))
+    found = held(panel, *ALL).cut
+    tried = try_panel(panel, [], [(prompt(n), *answers_of(n)) for n in WORDS])
+    prompts = {f"{name}{which}": name for name in WORDS for which in "ab"}
+    clustered = cut_share(tried.judgements, prompts=prompts)
+    assert (found.low, found.high) == (clustered.low, clustered.high)
+    assert found.high > cut_share(tried.judgements).high
