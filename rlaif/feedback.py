@@ -15,6 +15,7 @@ from rlaif.stages.last_words import Sayings
 from rlaif.text import quoted, words_of
 
 AUTHOR = "human:"
+_DIGITS = 12  # 1 - P errs by some 1e-16, and nobody means a part in so many
 Line = tuple[int, FeedbackLine]
 
 
@@ -218,6 +219,8 @@ class _Importer:
         value = statement.value
         if second is not None and second < first:
             first, second, value = second, first, 1.0 - value
+        if second is not None:
+            value = round(value, _DIGITS)
         rater, criterion = line.rater or self._rater, line.criterion or ""
         names = (prompt.id, first, second or "", repr(value), criterion, rater, repr(line.weight))
         return HumanLabel(

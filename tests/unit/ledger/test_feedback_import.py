@@ -328,3 +328,18 @@ def test_the_prompt_with_labels_goes_before_another_of_the_same_words(
     again = plan(ledger, tmp_path, {"prompt": "Is it new?", "answer": "No.", "rating": 0.0})
     (other,) = again.labels.values()
     assert (other.prompt_id, other.frozen) == (label.prompt_id, label.frozen)
+
+
+@pytest.mark.parametrize("better", [0.9, 0.7, 0.1, 2 / 3])
+def test_a_pair_said_the_other_way_round_is_one_voice_in_any_order_of_ids(
+    tmp_path: Path, better: float
+) -> None:
+    for one, other in (("x", "y"), ("y", "x")):
+        said = plan(
+            None,
+            tmp_path,
+            {"prompt": "q", "first": one, "second": other, "better": better},
+            {"prompt": "q", "first": other, "second": one, "better": 1.0 - better},
+            {"prompt": "q", "first": other, "second": one, "better": round(1.0 - better, 15)},
+        )
+        assert len(said.labels) == 1
