@@ -7,7 +7,7 @@ import click
 from rlaif.cli.documented import Group
 from rlaif.cli.output import cell, emit_json, json_option, stdout, table, visible
 from rlaif.cli.place import Place
-from rlaif.cli.rubric_files import FOLDER, LANGUAGES, find_rubric, list_rubrics, new_rubric
+from rlaif.cli.rubric_files import FOLDER, LANGUAGES, find_rubric, is_name, list_rubrics, new_rubric
 from rlaif.cli.rubric_trial import preview, test
 from rlaif.errors import RubricError
 
@@ -142,9 +142,7 @@ def validate(ctx: click.Context, name: str, as_json: bool) -> None:
     """
     from rlaif.cli.rubric_check import check_rubric
 
-    file = Path(name)
-    if not file.suffix and not file.exists():
-        file = find_rubric(ctx.obj, name)
+    file = find_rubric(ctx.obj, name) if is_name(name) else Path(name).expanduser()
     report = check_rubric(ctx.obj, file)
     if as_json:
         emit_json({"file": str(file), **report.as_json()})

@@ -99,6 +99,11 @@ def find_rubric(place: Place, name: str) -> Path:
     )
 
 
+def is_name(name: str) -> bool:
+    """Tell whether a rubric may be called so: a path with folders or ``.toml`` is a file's."""
+    return bool(_NAME.fullmatch(name)) and not name.endswith(".toml")
+
+
 def new_rubric(place: Place, name: str, language: str, origin: str | None) -> Path:
     """Write a new rubric into the project.
 
@@ -116,7 +121,7 @@ def new_rubric(place: Place, name: str, language: str, origin: str | None) -> Pa
         ConfigError: The folder is no project.
         RubricError: The origin is broken.
     """
-    if not _NAME.fullmatch(name) or name.endswith(".toml"):
+    if not is_name(name):
         raise UsageError(
             f"a rubric called {name!r}",
             "a name of letters, digits, '-', '_' and '.', without .toml",
@@ -157,11 +162,10 @@ def _copied(origin: Path, name: str) -> str:
 
 
 def _candidates(place: Place, name: str) -> Iterator[Path]:
-    is_name = bool(_NAME.fullmatch(name)) and not name.endswith(".toml")
-    if is_name:
+    if is_name(name):
         yield place.root / FOLDER / f"{name}.toml"
     yield Path(name).expanduser()
-    if is_name:
+    if is_name(name):
         yield share(*FOLDER.parts) / f"{name}.toml"
 
 

@@ -108,3 +108,12 @@ def test_a_new_rubric_needs_a_project(rlaif: Rlaif, tmp_path: Path) -> None:
     assert result.exit_code == 78
     assert "rlaif init DIR" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_with_a_dot_is_a_name_to_every_command(here: Rlaif, project: Project) -> None:
+    assert here("rubric", "new", "tone.v2").exit_code == 0
+    path = project.root / "prompts" / "rubrics" / "tone.v2.toml"
+    assert json.loads(here("rubric", "show", "tone.v2", "--json").stdout)["path"] == str(path)
+    checked = here("rubric", "validate", "tone.v2", "--json")
+    assert (checked.exit_code, json.loads(checked.stdout)["file"]) == (0, str(path))
+    assert here("rubric", "diff", "tone.v2", "tone.v2").exit_code == 0
