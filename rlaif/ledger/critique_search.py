@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from rlaif.ledger.critique_facts import any_of
-from rlaif.ledger.search_words import TOO_LONG, forms, is_word, tokens
+from rlaif.ledger.search_words import TOO_LONG, forms, is_word, over_spaces, tokens
 
 FEW_WORDS = 64
 MANY_WORDS = 20_000
@@ -25,6 +25,8 @@ they are more than so many."""
 class Needle(NamedTuple):
     """Text that must be found in a critique or its prompt: one of some forms.
 
+    Where a form has white space, a text may have any other there.
+
     Attributes:
         forms: How it may be written, folded.
         in_critique: Whether the critique counts, and not the prompt alone.
@@ -35,7 +37,10 @@ class Needle(NamedTuple):
 
     def within(self, text: str) -> bool:
         """Whether a folded text holds it."""
-        return any(form in text for form in self.forms)
+        return any(
+            form in text or ((found := over_spaces(form)) is not None and bool(found.search(text)))
+            for form in self.forms
+        )
 
 
 class Term(NamedTuple):

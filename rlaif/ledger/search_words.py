@@ -10,6 +10,7 @@ need a migration that makes the index anew.
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from rlaif.errors import UsageError
 
@@ -25,6 +26,7 @@ _UNSPACED = (
 )
 _ALONE = re.compile(rf"[{_UNSPACED}]+|[^\w\s]|_")
 _ASCII_SIGN = re.compile(r"[^a-z0-9\s]")
+_WHITE = re.compile(r"\s+")
 _TERMS = re.compile(r'"([^"]*)"|(\S+)')
 _SIGNS = {chr(code): f"{SIGN}{code:02x}" for code in range(128) if not chr(code).isalnum()}
 
@@ -60,6 +62,20 @@ def forms(term: str) -> tuple[str, ...]:
     """Return how a term may be written: as it is, and with accents composed or apart; folded."""
     ways = (term, unicodedata.normalize("NFC", term), unicodedata.normalize("NFD", term))
     return tuple(dict.fromkeys(map(folded, ways)))
+
+
+@lru_cache(maxsize=256)
+def over_spaces(form: str) -> re.Pattern[str] | None:
+    """Return what finds a form over white space of any kind, None for a form without any.
+
+    One character of it is enough at an end. Texts are searched as they are: to fold their white
+    space would take longer than all else that is done with them.
+    """
+    words = _WHITE.split(form)
+    if len(words) == 1:
+        return None
+    before, after = ("" if words[place] else r"\s" for place in (0, -1))
+    return re.compile(before + r"\s+".join(re.escape(word) for word in words if word) + after)
 
 
 def tokens(text: str) -> list[str]:
