@@ -16,7 +16,9 @@ COLUMNS = (
     *("second_id", "second", "others", "cut", "critique"),
 )
 _LETTERS = "ABCDEFGHI"
-_FORMULA = ("=", "+", "-", "@")
+# What OWASP lists under CSV injection, full-width signs too.
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_BREAKS = ("\t", "\r", "\n")
 
 
 def shown(view: CritiqueView, similarity: float | None = None) -> str:
@@ -102,4 +104,5 @@ def _row(view: CritiqueView) -> Iterator[object]:
 def _cell(value: object) -> object:
     if not isinstance(value, str):
         return value
-    return visible(f"'{value}" if value.startswith(_FORMULA) else value)
+    computed = value.startswith(_BREAKS) or value.lstrip().startswith(_FORMULA)
+    return visible(f"'{value}" if computed else value)
