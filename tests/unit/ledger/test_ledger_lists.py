@@ -264,6 +264,7 @@ def as_it_was(path: Path, before: Path) -> None:
     )  # fmt: skip
     connection.execute("DROP TABLE critique_others")
     connection.execute("DROP TABLE audits")
+    connection.execute("DROP TABLE cycle_rubrics")
     connection.execute("ALTER TABLE judge_calls DROP COLUMN cut")
     for table, sql in old.items():
         columns = "critique_id, type, value, reason, method" if table == "verdicts" else "*"
