@@ -200,11 +200,19 @@ class Pool:
         self._wake(everyone=True)
         self._refuse_none_left()
         if first and self._tell is not None:
-            left = ", ".join(one.address for one in self._endpoints if one.out is None)
             self._tell(
-                f"{endpoint.address} is left out from now on, the judge goes on at {left}: "
+                f"{endpoint.address} is left out from now on, the judge {self._what_is_left()}: "
                 f"{error.seen}; expected: {error.expected}; to do: {error.action}"
             )
+
+    def _what_is_left(self) -> str:
+        now = self._clock()
+        left = [one for one in self._endpoints if one.out is None]
+        ready = [one.address for one in left if one.takes_from(now) <= now]
+        if ready:
+            return f"goes on at {', '.join(ready)}"
+        waits = "; ".join(f"{one.address}, which failed ({one.last_failure})" for one in left)
+        return f"has only this left, and waits for it: {waits}"
 
     def _refuse_none_left(self) -> None:
         """End the run where every endpoint was taken out, with the reasons of all."""

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from rlaif.errors import ModelError
 from rlaif.judges.remote.breaker import Breaker
 from rlaif.judges.remote.endpoints import Endpoint, NoEndpointError, Pool, Slot
 from rlaif.judges.remote.limiter import Limiter
@@ -203,3 +204,19 @@ def test_a_call_waits_for_a_server_that_is_busy_rather_than_ask_one_that_is_anot
     assert asyncio.run(waited()) == ["b", "b"]
     with pytest.raises(NoEndpointError):
         asyncio.run(pool.acquire(1.0, never=[wrong, busy]))
+
+
+def test_where_only_one_that_failed_is_left_it_is_not_called_the_one_that_goes_on() -> None:
+    clock, told = Clock(), list[str]()
+    down, bad, well = endpoint("down"), endpoint("bad"), endpoint("well")
+    for _ in range(2):
+        down.breaker.fail(clock(), probe=False)
+    refusal = ModelError("bad answered 401", "a key that it takes", "check the key")
+    pool = Pool([down, bad, well], clock, told.append)
+    pool.take_out(bad, refusal)
+    pool.take_out(well, refusal)
+    assert told[0].startswith("bad is left out from now on, the judge goes on at well: ")
+    assert told[1].startswith(
+        "well is left out from now on, the judge has only this left, and waits for it: down, "
+        "which failed (down broke): "
+    )
