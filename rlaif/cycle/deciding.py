@@ -9,7 +9,7 @@ from typing import Any
 from rlaif.artifacts import verify
 from rlaif.cycle.calibrating import judge_calibration
 from rlaif.cycle.context import CycleContext
-from rlaif.cycle.drafting import EVAL, JUDGING, audit_quarantine, sample_answers
+from rlaif.cycle.drafting import EVAL, JUDGING, sample_answers
 from rlaif.cycle.judging import compare, rate
 from rlaif.cycle.training import (
     PPO,
@@ -216,9 +216,9 @@ def _duels(ctx: CycleContext, mine: Answers, other: Answers) -> list[Duel]:
 
 def _why_none(ctx: CycleContext) -> str:
     """Say what kept all preferences from training, where one thing kept most."""
-    doubt = audit_quarantine(ctx)
-    if doubt:
-        return f": the judge's audit quarantined them ({doubt})"
+    held = ctx.ledger.held_cycles().get(ctx.number)
+    if held is not None:
+        return f": the judge's audit quarantined them ({'; '.join(held.breaches)})"
     scores = ctx.ledger.scores(ctx.number, JUDGING)
     reasons = Counter(score.unscored for score in scores if score.score is None)
     if not reasons or reasons.total() < len(scores) / 2:

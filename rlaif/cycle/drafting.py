@@ -6,7 +6,7 @@ from typing import Final
 from rlaif.cycle.context import CycleContext
 from rlaif.ledger.unit import Unit
 from rlaif.policies import policy_path
-from rlaif.records import AuditReport, Completion, Prompt
+from rlaif.records import Completion, Prompt
 from rlaif.stages.generation import GenerationUnit, generate, plan_units
 from rlaif.stages.pools import away_from, drop_near_duplicates, read_pools, require_both_splits
 from rlaif.stages.sampling import choose_held_out_prompts, choose_training_prompts
@@ -115,11 +115,3 @@ def sample_answers(
 
     units = plan_units(prompts, per_prompt, config.batch_size, f"answers-{purpose}")
     ctx.run_units(stage, units, work, record, "batches of answers")
-
-
-def audit_quarantine(ctx: CycleContext) -> str:
-    """Return why the audit of the judge keeps this cycle's labels from training; empty if not."""
-    found = ctx.ledger.report(ctx.number, AUDIT)
-    if found is None or ctx.config.audit.on_breach != "quarantine":
-        return ""
-    return "; ".join(breach.told for breach in AuditReport.model_validate(found).breaches)

@@ -4,9 +4,10 @@ from collections.abc import Collection
 
 from rlaif.cycle.calibrating import judge_calibration, pairs_that_train
 from rlaif.cycle.context import CycleContext
-from rlaif.cycle.drafting import JUDGING, PREFERENCES, TRAIN, audit_quarantine
+from rlaif.cycle.drafting import AUDIT, JUDGING, PREFERENCES, TRAIN
+from rlaif.ledger.held_reads import HELD_BACK
 from rlaif.ledger.unit import Unit
-from rlaif.records import CompletionScore
+from rlaif.records import AuditReport, CompletionScore, HeldBack
 from rlaif.stages.preferences import (
     calibrated,
     labels_of_comparisons,
@@ -21,7 +22,13 @@ def preferences(ctx: CycleContext) -> None:
     """Turn this cycle's verdicts and ratings, and the humans' pairs, into preferences."""
 
     def work(rows: Unit) -> None:
-        if audit_quarantine(ctx):
+        held = _held_back(ctx)
+        if held is not None:
+            rows.add_report(HELD_BACK, held)
+            ctx.watcher.note(
+                "the judge's audit keeps this cycle's labels from training, as "
+                f"rlaif critiques --quarantined --cycle {ctx.number} shows"
+            )
             return
         completions = ctx.ledger.completions(ctx.number, TRAIN)
         verdicts = ctx.ledger.pair_verdicts(ctx.number, JUDGING)
@@ -51,6 +58,15 @@ def preferences(ctx: CycleContext) -> None:
         rows.add_preferences(made)
 
     ctx.run_once(PREFERENCES, "preferences", work)
+
+
+def _held_back(ctx: CycleContext) -> HeldBack | None:
+    """Return why the audit of the judge keeps this cycle's labels from training, if it does."""
+    found = ctx.ledger.report(ctx.number, AUDIT)
+    if found is None or ctx.config.audit.on_breach != "quarantine":
+        return None
+    breaches = tuple(breach.told for breach in AuditReport.model_validate(found).breaches)
+    return HeldBack(stage=JUDGING, breaches=breaches) if breaches else None
 
 
 def _tell_held_back(ctx: CycleContext, scores: Collection[CompletionScore]) -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Unpack
 
 from rlaif.ledger.critique_reads import Asked, CritiqueReads
+from rlaif.ledger.held_reads import IS_PROBE
 
 _LOSERS = (
     "SELECT first_id AS id, cycle FROM pair_verdicts WHERE p_first < 0.5 AND quarantined IS NULL "
@@ -36,12 +37,11 @@ class ComplaintReads(CritiqueReads):
 
     def _places(self, seqs: list[int]) -> list[tuple[int, int, str]]:
         sql = (
-            "SELECT seq, cycle, first_id FROM critiques "
-            "WHERE seq IN (SELECT value FROM json_each(?)) "
-            "AND NOT EXISTS (SELECT 1 FROM completion_uses u WHERE u.completion_id = first_id "
-            "AND u.purpose LIKE 'probe-%') "
-            "AND NOT EXISTS (SELECT 1 FROM revisions r WHERE r.completion_id = first_id) "
-            "AND NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.critique_id = critiques.id "
+            "SELECT c.seq, c.cycle, c.first_id FROM critiques c "  # noqa: S608 - constants
+            "WHERE c.seq IN (SELECT value FROM json_each(?)) "
+            f"AND NOT {IS_PROBE} "
+            "AND NOT EXISTS (SELECT 1 FROM revisions r WHERE r.completion_id = c.first_id) "
+            "AND NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.critique_id = c.id "
             "AND v.method = 'code')"
         )
         return [tuple(r) for r in self._all(sql, json.dumps(seqs))]

@@ -65,7 +65,8 @@ class Lineage(Record):
     answers, in their order. ``pairs`` and ``preferences`` are those of this cycle that the
     critique's answers are in: for a pair or a list, its own. ``marking`` is what the judge marked
     in the answer after it rated it, None where it was not asked. ``revisions`` are those that this
-    critique was shown for, or that it is about.
+    critique was shown for, or that it is about. ``held`` is why the judge's audit keeps all of its
+    cycle from training, None where it does not.
     """
 
     told: Told
@@ -78,6 +79,7 @@ class Lineage(Record):
     trained: Trained
     marking: Marking | None = None
     revisions: tuple[Revision, ...] = ()
+    held: str | None = None
 
 
 class LineageReads(CritiqueReads, RevisionReads):
@@ -108,6 +110,7 @@ class LineageReads(CritiqueReads, RevisionReads):
             trained=self._trained(view.cycle),
             marking=self.marking(view.id),
             revisions=self._revisions(view),
+            held=self.held_critiques([view.seq]).get(view.seq),
         )
 
     def _seq_of(self, name: str) -> int:

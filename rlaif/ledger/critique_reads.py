@@ -2,18 +2,19 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal, NamedTuple, TypedDict, Unpack, get_args
 
-from rlaif.ledger.connected import Connected
 from rlaif.ledger.critique_checks import CritiqueChecks
 from rlaif.ledger.critique_facts import ValueField, VerdictName, any_of, fact, margins_between
 from rlaif.ledger.critique_lists import about, doubt_of_list, other_answers
 from rlaif.ledger.critique_search import Plan, Term, plan_of, term_of
 from rlaif.ledger.critique_view import VIEW, CritiqueView, view_from, view_of_list
 from rlaif.ledger.faults import translated
+from rlaif.ledger.held_reads import HeldReads
 from rlaif.ledger.search_words import TOO_LONG, search_terms
+from rlaif.records import HeldBack
 
 Order = Literal["newest", "oldest", "rank"]
 
@@ -39,7 +40,8 @@ class Asked(TypedDict, total=False):
         verdict: What the verdict is called.
         margin_min, margin_max: Bounds of how decided it is, both included.
         flipped: Only those of pairs whose two orders prefer different answers.
-        quarantined: Only those of pairs that are kept from training.
+        quarantined: Only those of pairs and ratings that are kept from training, by what was said
+            of them, or with all of their cycle by the judge's audit.
         unscored: Only those whose verdict could not be read.
         search: Words, or ``"words in quotes"``, that must all occur in critique or prompt,
             anywhere in a word, in any case. No input is a syntax error; one of more than
@@ -80,6 +82,7 @@ class _Query(NamedTuple):
         terms: What the texts must hold.
         margins: Bounds, both included; None where they are not asked for.
         among: The only critiques that come in question, None where all do.
+        no_probes: Whether what was said of probes is passed over.
         before, after: Bounds of ``seq``, both excluded.
     """
 
@@ -87,11 +90,12 @@ class _Query(NamedTuple):
     terms: list[Term]
     margins: tuple[float, float] | None
     among: list[int] | None
+    no_probes: bool
     before: int | None
     after: int | None
 
 
-class CritiqueReads(Connected):
+class CritiqueReads(HeldReads):
     """Critiques, by what they say and what they are about."""
 
     def critiques(
@@ -139,7 +143,8 @@ class CritiqueReads(Connected):
             r["seq"]: self._view_of_list(r) if r["kind"] == "listwise" else view_from(r)
             for r in self._all(sql, json.dumps(list(seqs)))
         }
-        return [found[seq] for seq in seqs if seq in found]
+        held = self.held_critiques(list(found))
+        return [_held_back(found[seq], held.get(seq)) for seq in seqs if seq in found]
 
     def _view_of_list(self, row: sqlite3.Row) -> CritiqueView:
         with translated(self.path):
@@ -209,6 +214,9 @@ class CritiqueReads(Connected):
 
     def _query(self, prompt_or_id: str | None, asked: Asked) -> _Query:
         parts = [any_of(tokens) for tokens in self._facts(asked)]
+        held = self.held_cycles() if asked.get("quarantined") else {}
+        if asked.get("quarantined"):
+            parts.append(_either(fact("pair", "quarantined"), held))
         terms, among = self._about(prompt_or_id, parts)
         found = (term_of(t, self._vocabulary) for t in search_terms(asked.get("search") or ""))
         terms += [term for term in found if term is not None]
@@ -217,7 +225,8 @@ class CritiqueReads(Connected):
         if low is not None or high is not None:
             margins = (low or 0.0, 1.0 if high is None else high)
             parts.append(any_of(margins_between(*margins) or [fact("pair", "none")]))
-        return _Query(parts, terms, margins, among, asked.get("before"), asked.get("after"))
+        bounds = asked.get("before"), asked.get("after")
+        return _Query(parts, terms, margins, among, bool(held), *bounds)
 
     def _facts(self, asked: Asked) -> Iterator[list[str]]:
         """Yield for each fact that is asked the tokens of which one must be there."""
@@ -234,9 +243,8 @@ class CritiqueReads(Connected):
             yield [fact("verdict", verdict)]
         if asked.get("unscored"):
             yield [fact("verdict", "unscored")]
-        for name in ("flipped", "quarantined"):
-            if asked.get(name):
-                yield [fact("pair", name)]
+        if asked.get("flipped"):
+            yield [fact("pair", "flipped")]
 
     def _judges(self, name: str) -> list[str]:
         known = self.critique_values("judge")
@@ -315,7 +323,9 @@ class CritiqueReads(Connected):
         """Yield what an expression finds, and whether it passes the checks too."""
         from_index, newest = plan.match is not None, order == "newest"
         table, key = ("critiques_fts", "rowid") if from_index else ("critiques", "seq")
-        checks = CritiqueChecks(self.connection, plan.needles, query.margins)
+        checks = CritiqueChecks(
+            self.connection, plan.needles, query.margins, no_probes=query.no_probes
+        )
         sql = f"SELECT l.{key} AS seq{checks.columns} FROM {table} l"  # noqa: S608 - constants
         if checks:
             sql += f" CROSS JOIN critiques c ON c.seq = l.{key}"
@@ -362,3 +372,22 @@ class CritiqueReads(Connected):
         for (seq,) in found:
             one = query._replace(among=[seq])
             yield from (at for at, matches in self._checked(plan, one, "newest") if matches)
+
+
+def _either(token: str, held: Mapping[int, HeldBack]) -> str:
+    """Return the expression that holds for a fact, and for all of some cycles' stages."""
+    stages: dict[str, list[str]] = {}
+    for cycle, why in held.items():
+        stages.setdefault(why.stage, []).append(fact("cycle", cycle))
+    ways = [
+        f"({any_of([fact('stage', stage)])} AND {any_of(own)})" for stage, own in stages.items()
+    ]
+    return f"({' OR '.join([any_of([token]), *ways])})"
+
+
+def _held_back(view: CritiqueView, why: str | None) -> CritiqueView:
+    """Return a critique with the reason that all of its cycle is held back, where it is."""
+    if why is None:
+        return view
+    own = view.quarantined
+    return view.model_copy(update={"quarantined": why if own is None else f"{own}; {why}"})

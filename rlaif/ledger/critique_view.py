@@ -54,7 +54,8 @@ class CritiqueView(Record):
     criteria that ask no model. ``margin`` is how decided the verdict is, from 0 to 1, None where
     it is unscored or a ranking. ``cut`` tells whether the judge came to its limit of tokens before
     its critique had ended. ``flipped`` and ``quarantined`` (the reason) are those of the pair,
-    for a list those of any of its pairs; a rating is quarantined where its answer's score is.
+    for a list those of any of its pairs; a rating is quarantined where its answer's score is;
+    and all of a cycle, but what was said of probes, where the judge's audit holds it back.
     """
 
     seq: int

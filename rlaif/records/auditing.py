@@ -109,6 +109,21 @@ class AuditReport(Record):
         return tuple(figure for figure in self.figures if figure.breached)
 
 
+class HeldBack(Record):
+    """That the audit keeps a cycle's labels from training, under the cycle's own settings.
+
+    ``stage`` made the judgements that are held back; ``breaches`` say which limits were passed.
+    """
+
+    stage: str
+    breaches: tuple[str, ...]
+
+    @property
+    def told(self) -> str:
+        """The reason in words."""
+        return f"the judge's audit: {'; '.join(self.breaches)}"
+
+
 class CodeAudit(Record):
     """What one cycle's judging tells of code, where a rubric asks no judge.
 

@@ -94,7 +94,8 @@ _VERDICTS = (
     click.option(
         "--quarantined",
         is_flag=True,
-        help="Only of pairs, and ratings, kept from training, with the reason.",
+        help="Only of pairs, and ratings, kept from training, with the reason; of a cycle whose "
+        "labels the judge's audit holds back, all but what was said of probes.",
     ),
     click.option("--unscored", is_flag=True, help="Only those without a verdict."),
 )

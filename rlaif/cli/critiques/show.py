@@ -126,6 +126,8 @@ def _down(found: Lineage) -> Iterator[str]:
     rated = found.told.view
     if rated.kind == "pointwise" and rated.quarantined is not None:
         yield hanging("held back", f"the rating: {rated.quarantined}")
+    elif found.held is not None:
+        yield hanging("held back", found.held)
     for revision in found.revisions:
         yield hanging("revision", _revision(revision))
     for preference in found.preferences:

@@ -63,7 +63,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LedgerReader]:
         yield reader
 
 
-def fill_cycle(ledger: Ledger, draw: Draw, cycle: int) -> None:
+def fill_cycle(ledger: Ledger, draw: Draw, cycle: int, *, finish: bool = True) -> None:
     begin(ledger, cycle)
     for stage in ("generation", "judging", "evaluation"):
         ledger.begin_stage(cycle, stage)
@@ -87,6 +87,11 @@ def fill_cycle(ledger: Ledger, draw: Draw, cycle: int) -> None:
             judged, pair = judge(draw, f"{cycle}-{stage}-{i}", *(a.id for a in answers[i]))
             unit.add_judgements(RUBRIC, judged)
             unit.add_pair_verdicts([pair])
+    if finish:
+        finish_cycle(ledger, cycle)
+
+
+def finish_cycle(ledger: Ledger, cycle: int) -> None:
     for stage in ("generation", "judging", "evaluation"):
         ledger.finish_stage(cycle, stage)
     ledger.finish_cycle(cycle)
