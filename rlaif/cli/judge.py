@@ -26,7 +26,7 @@ from rlaif.ledger.reads import LedgerReads
 from rlaif.ledger.rows import AuditRow
 from rlaif.records import AuditFigure, AuditReport, Tally
 
-AUDIT = "judge_audit"
+AUDIT, JUDGING = "judge_audit", "judging"
 PAIRS = 20
 
 

@@ -87,8 +87,7 @@ def heed(ctx: CycleContext) -> None:
         ctx.watcher.note(advice)
     if report.breaches and ctx.config.audit.on_breach == "stop":
         raise StageError(
-            f"the judge is not to be trusted: {'; '.join(b.told for b in report.breaches)}",
+            report.distrust,
             'figures within the limits of [audit], or on_breach = "warn" or "quarantine"',
-            "see rlaif judge audit; mend rubric or judge and begin a new project, or change "
-            "[audit] on_breach and run again",
+            report.WAYS_OUT,
         )

@@ -1,6 +1,6 @@
 """What is known of the judges themselves."""
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -98,6 +98,11 @@ class AuditReport(Record):
     ``advice`` says what to do about what its replies often lack.
     """
 
+    WAYS_OUT: ClassVar[str] = (
+        "see rlaif judge audit; mend rubric or judge and begin a new project, or change "
+        "[audit] on_breach and run again"
+    )
+
     rubric_hash: str
     figures: tuple[AuditFigure, ...]
     window: tuple[int, ...] = ()
@@ -107,6 +112,11 @@ class AuditReport(Record):
     def breaches(self) -> tuple[AuditFigure, ...]:
         """The figures that lie beyond their limits."""
         return tuple(figure for figure in self.figures if figure.breached)
+
+    @property
+    def distrust(self) -> str:
+        """Why a run ends here, where breaches end it; ``WAYS_OUT`` says what to do then."""
+        return f"the judge is not to be trusted: {'; '.join(b.told for b in self.breaches)}"
 
 
 class HeldBack(Record):
