@@ -12,6 +12,7 @@ from rlaif.cli.report import cycle_line
 from rlaif.cli.watching import watching
 from rlaif.config import hide_model_hub_noise
 from rlaif.errors import BudgetSpentError, UsageError
+from rlaif.ledger.lock import ProjectLock
 from rlaif.ledger.reader import LedgerReader
 from rlaif.project import Project
 from rlaif.report import CycleFigures, cycle_figures
@@ -109,18 +110,19 @@ def run_until(project: Project, target: int, *, aloud: bool) -> Done:
     missing = range(len(finished_cycles(project)) + 1, target + 1)
     if not missing:
         return done
-    _read_inputs(project)
-    from rlaif.cycle import run_cycles
+    with ProjectLock(project.lock_path) as lock:  # held between cycles too: a run is one whole
+        _read_inputs(project)
+        from rlaif.cycle import run_cycles
 
-    with watching(stderr(), target) as watcher:
-        for number in missing:
-            try:
-                fresh = run_cycles(project, until=number, watcher=watcher)
-            except BudgetSpentError as exc:
-                done.parked = exc
-                break
-            measure(project)
-            done.finished += _told(project, fresh, aloud)
+        with watching(stderr(), target) as watcher:
+            for number in missing:
+                try:
+                    fresh = run_cycles(project, until=number, watcher=watcher, lock=lock)
+                except BudgetSpentError as exc:
+                    done.parked = exc
+                    break
+                measure(project)
+                done.finished += _told(project, fresh, aloud)
     return done
 
 

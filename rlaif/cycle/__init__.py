@@ -6,6 +6,7 @@ which a cycle ever runs, and running a finished one does nothing.
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Any
 
 from pydantic import ValidationError
@@ -79,7 +80,12 @@ STAGE_SECTIONS = {
 
 
 def run_cycles(
-    project: Project, *, more: int | None = None, until: int | None = None, watcher: Watcher
+    project: Project,
+    *,
+    more: int | None = None,
+    until: int | None = None,
+    watcher: Watcher,
+    lock: ProjectLock | None = None,
 ) -> list[int]:
     """Run cycles of a project; an unfinished one goes on first and counts.
 
@@ -88,6 +94,7 @@ def run_cycles(
         more: How many to finish now; or
         until: how many are to be finished in all.
         watcher: Who is told.
+        lock: The project's lock, where the caller holds it already.
 
     Returns:
         The numbers of the cycles that were finished now.
@@ -100,7 +107,8 @@ def run_cycles(
     """
     if (more is None) == (until is None):
         raise UsageError("how many cycles to run is unclear", "one of more and until", "name one")
-    with ProjectLock(project.lock_path), Ledger.open(project.ledger_path) as ledger:
+    held = ProjectLock(project.lock_path) if lock is None else nullcontext(lock)
+    with held, Ledger.open(project.ledger_path) as ledger:
         first = _next_number(ledger)
         last = first + more - 1 if more is not None else until or 0
         finished: list[int] = []

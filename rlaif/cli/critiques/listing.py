@@ -85,8 +85,18 @@ class Page:
     help="Only those with a lower number.",
 )
 @click.option("--page", type=click.IntRange(1, LARGEST), default=1, help="Which page of --limit.")
-@click.option("--follow", "follows", is_flag=True, help="Go on showing new ones as they come.")
-@click.option("--until-done", is_flag=True, help="With --follow: end when no cycle is running.")
+@click.option(
+    "--follow",
+    "follows",
+    is_flag=True,
+    help="Go on showing new ones as they come; before the first cycle, wait for it.",
+)
+@click.option(
+    "--until-done",
+    is_flag=True,
+    help="With --follow: end with the `rlaif run` under way, after the last of its cycles; where "
+    "none is, after 5 seconds in which none began.",
+)
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option("--no-pager", is_flag=True, help="Never show a long page through $PAGER.")

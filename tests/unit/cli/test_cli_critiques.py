@@ -3,23 +3,18 @@
 import csv
 import io
 import json
-from collections.abc import Callable
-from typing import Any
 
 import click
 import pytest
 
 from cli.conftest import Rlaif
-from cli.filled import CHINESE, RED, RUBRIC, answer, judgement
-from rlaif.cli.critiques import following, listing
+from cli.filled import CHINESE, RED, RUBRIC, judgement
+from rlaif.cli.critiques import listing
 from rlaif.cli.critiques.options import MarginRange
 from rlaif.cli.critiques.printing import COLUMNS, csv_text
-from rlaif.errors import EXIT_INTERRUPTED
-from rlaif.ledger.lock import ProjectLock
-from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
 from rlaif.project import Project
-from rlaif.records import Choice, PairVerdict, Prompt, Rating
+from rlaif.records import Choice, PairVerdict, Prompt
 
 PAIR = ["completion-capital-0-3", "completion-capital-1-3"]
 FLIPS = "the verdict flips with the order"
@@ -257,80 +252,3 @@ def test_nothing_goes_through_a_pager_elsewhere(
     monkeypatch.setattr(listing, "_is_long", lambda _text: True)
     monkeypatch.setattr(click, "echo_via_pager", pytest.fail)
     assert "critique-c" in here("critiques").stdout
-
-
-def commit(project: Project, name: str, critique: str = "New: 新的.") -> None:
-    """Commit one more critique, as the process that runs the cycle does."""
-    with Ledger.open(project.ledger_path) as ledger, ledger.unit(3, "judging", name) as unit:
-        made = answer(name, 3, "It is.", "capital", "p0")
-        unit.add_completions("train", [made])
-        judged = judgement(name, "correct", [made.id], critique, Rating(score=0.25))
-        unit.add_judgements(RUBRIC, [judged])
-
-
-def sleeping(monkeypatch: pytest.MonkeyPatch, *steps: Callable[[], Any]) -> None:
-    """Let steps happen while the follower sleeps, one each time; then it is interrupted."""
-    left = list(steps)
-
-    def sleep(_seconds: float) -> None:
-        if not left:
-            raise KeyboardInterrupt
-        left.pop(0)()
-
-    monkeypatch.setattr(following.time, "sleep", sleep)
-
-
-def test_following_shows_each_new_critique_once_and_ends_when_interrupted(
-    here: Rlaif, project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sleeping(
-        monkeypatch,
-        lambda: commit(project, "n1"),
-        lambda: None,
-        lambda: (commit(project, "n2", "nothing of note"), commit(project, "n3")),
-    )
-    result = here("critiques", "--follow", "--limit", 1, "--criterion", "correct", "--search", "新")
-    assert result.exit_code == EXIT_INTERRUPTED
-    ids = [line.split()[-1] for line in result.stdout.splitlines() if line.startswith("cycle")]
-    assert ids == ["critique-n1", "critique-n3"]
-
-
-def test_following_begins_with_the_newest_in_the_order_in_which_they_came(
-    here: Rlaif, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sleeping(monkeypatch)
-    printed = here("critiques", "--follow", "--limit", 2).stdout
-    assert printed.index("critique-b") < printed.index("critique-c")
-    assert "critique-a" not in printed
-
-
-@pytest.mark.parametrize("form", ["--json", "--csv"])
-def test_following_until_the_run_is_done_prints_a_line_each(
-    here: Rlaif, project: Project, monkeypatch: pytest.MonkeyPatch, form: str
-) -> None:
-    lock = ProjectLock(project.lock_path, command="rlaif run")
-    lock.acquire()
-    monkeypatch.setattr(following, "_AT_ONCE", 1)
-    many = [f"n{i}" for i in range(3)]
-    steps = [lambda: None, lambda: [commit(project, name) for name in many], lock.release]
-    sleeping(monkeypatch, *steps)
-    result = here("critiques", "--follow", "--until-done", form)
-    assert result.exit_code == 0
-    expected = [f"critique-{name}" for name in ("a", "b", "c", *many)]
-    assert "\x1b" not in result.stdout
-    if form == "--csv":
-        assert [row["id"] for row in csv.DictReader(io.StringIO(result.stdout))] == expected
-    else:
-        assert [json.loads(line)["id"] for line in result.stdout.splitlines()] == expected
-
-
-def test_following_a_project_at_rest_until_done_ends_at_once(here: Rlaif) -> None:
-    result = here("critiques", "completion-sum-0-1", "--follow", "--until-done")
-    assert (result.exit_code, result.stdout) == (0, "")
-
-
-def test_a_reader_is_never_in_a_writers_way(project: Project) -> None:
-    with LedgerReader.open(project.ledger_path) as reader:
-        before = reader.last_critique()
-        commit(project, "n1")
-        assert reader.last_critique() == before + 1

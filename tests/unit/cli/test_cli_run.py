@@ -1,5 +1,6 @@
 """``rlaif run`` and ``rlaif demo``: real cycles of a random model, and what surrounds them."""
 
+import importlib
 import json
 import re
 import shutil
@@ -15,11 +16,12 @@ from rlaif.cli import main
 from rlaif.cli.demo import peak_memory
 from rlaif.cli.run import finished_cycles, measure
 from rlaif.errors import BudgetSpentError, TrainingError
-from rlaif.ledger.lock import ProjectLock
+from rlaif.ledger.lock import ProjectLock, lock_holder
 from rlaif.ledger.reader import LedgerReader
 from rlaif.project import Project, load_project
 from rlaif.testing import make_tiny_lm
 
+RUN = importlib.import_module("rlaif.cli.run")  # its package gives the command instead
 SMALL = {
     "device": '"cpu"',
     "prompts_per_cycle": 6,
@@ -198,8 +200,9 @@ def test_cycles_are_asked_for_one_by_one_up_to_the_target(
 ) -> None:
     asked: list[int] = []
 
-    def note(*_: object, until: int, watcher: object) -> list[int]:
+    def note(*_: object, until: int, watcher: object, lock: object) -> list[int]:
         assert watcher is not None
+        assert lock is not None
         asked.append(until)
         return []
 
@@ -209,6 +212,27 @@ def test_cycles_are_asked_for_one_by_one_up_to_the_target(
     asked.clear()
     assert here("run", "--until-cycle", 3).exit_code == 0
     assert asked == [3]
+
+
+def test_a_run_holds_the_project_from_before_its_first_cycle_until_after_its_last(
+    here: Rlaif, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, bool]] = []
+
+    def note(step: str) -> None:
+        told.append((step, lock_holder(project.lock_path) is not None))
+
+    def cycle(*_: object, **__: object) -> list[int]:
+        note("cycle")
+        return []
+
+    monkeypatch.setattr(RUN, "_read_inputs", lambda _: note("inputs"))
+    monkeypatch.setattr(RUN, "measure", lambda _: note("oracle"))
+    monkeypatch.setattr(rlaif_cycle, "run_cycles", cycle)
+    assert here("run", "--cycles", 2).exit_code == 0
+    held = [("inputs", True), *[("cycle", True), ("oracle", True)] * 2]
+    assert told == [("oracle", False), *held]
+    assert lock_holder(project.lock_path) is None
 
 
 def test_a_ledger_that_was_cut_off_at_its_birth_is_no_hindrance(project: Project) -> None:
