@@ -224,11 +224,13 @@ def _wrong_with_reply(reply: object) -> str | None:
 def _wrong_with_failures(failures: object, call: JudgeCall | None) -> str | None:
     if not isinstance(failures, tuple):
         return f"sample_failures = {shown(failures)}, not a tuple"
+    odd = [one for one in failures if one is not None and not (isinstance(one, str) and one)]
+    if odd:
+        return f"sample_failures holds {shown(odd[0])}, not a reason"
     samples = () if call is None else call.samples
     if failures and len(failures) != len(samples):
         return f"sample_failures tells of {len(failures)} samples, the call has {len(samples)}"
-    odd = [one for one in failures if one is not None and not (isinstance(one, str) and one)]
-    return f"sample_failures holds {shown(odd[0])}, not a reason" if odd else None
+    return None
 
 
 def _wrong_with_text(reply: object) -> str | None:

@@ -106,16 +106,6 @@ FAULTS = {
         "if not is_quorum(len(samples) - len(reasons), len(samples)):",
         "if len(reasons) == len(samples):",
     ),
-    "samples-that-were-cut-off-are-read": (
-        "rlaif/judges/samples.py",
-        "if failure is None",
-        "if sample",
-    ),
-    "a-quoted-verdict-ends-a-critique": (
-        "rlaif/judges/asking.py",
-        "around_cue(reply.text, form)[0].strip(_DRESSING)",
-        'reply.text.partition("Verdict:")[0].strip(_DRESSING)',
-    ),
     "samples-without-a-verdict-are-ties": (
         "rlaif/judges/samples.py",
         "Choice(p_first=math.fsum(shares) / len(shares))",

@@ -236,6 +236,16 @@ FAULTS = {
         "elif word_spans(around_cue(content, request.form)[1]):",
         "elif word_spans(around_cue(content, request.form)[0]):",
     ),
+    "samples-that-were-cut-off-are-read": (
+        "rlaif/judges/samples.py",
+        "if failure is None",
+        "if sample",
+    ),
+    "a-quoted-verdict-ends-a-critique": (
+        "rlaif/judges/asking.py",
+        "around_cue(reply.text, form)[0].strip(_DRESSING)",
+        'reply.text.partition("Verdict:")[0].strip(_DRESSING)',
+    ),
     "what-a-server-said-unreadably-failed-on-its-way": (
         "rlaif/judges/remote/answers.py",
         "unreadable=failure is not None and not silent,",

@@ -1,4 +1,4 @@
-"""Packages as an installer leaves them, made on the spot."""
+"""Packages as an installer leaves them, made on the spot, and a call that their judges report."""
 
 import itertools
 import shutil
@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from rlaif.records import JudgeCall
 
 Install = Callable[..., str]
 _numbers = itertools.count()
@@ -50,3 +52,16 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     yield install
     for module in made:
         sys.modules.pop(module, None)
+
+
+def call(text: str, reply: str = "Verdict: 2") -> JudgeCall:
+    return JudgeCall(
+        request_hash="theirs",
+        judge="theirs",
+        request=text,
+        reply=reply,
+        label_probs={},
+        prompt_tokens=1,
+        reply_tokens=2,
+        latency=0.5,
+    )
