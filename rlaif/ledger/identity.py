@@ -24,8 +24,9 @@ def schema_version(connection: sqlite3.Connection, path: Path) -> int:
     Raises:
         LedgerError: The database is another program's, or a newer rlaif's.
     """
+    empty = is_empty(connection)  # first: who makes a ledger gives it its id before its tables
     if pragma(connection, "application_id") != APPLICATION_ID:
-        if is_empty(connection):
+        if empty:
             return 0
         raise LedgerError(
             f"{path} is a SQLite database, but not a ledger of rlaif",

@@ -193,7 +193,7 @@ def test_a_template_that_cannot_ask_for_rankings_is_refused_before_the_first_row
     project = make_project(
         rubric=JUDGED, judging=LISTS, judge={"path": "lm", "template": "compact"}
     )
-    with pytest.raises(ConfigError, match=r"'compact' of lm has no listwise\.jinja"):
+    with pytest.raises(ConfigError, match=r"'compact' has no listwise\.jinja"):
         run_cycles(project, more=1, watcher=Silent())
     with LedgerReader.open(project.ledger_path) as reads:
         assert reads.cycles() == []

@@ -100,7 +100,7 @@ def test_agreement_with_humans(capsys: pytest.CaptureFixture[str]) -> None:
     text = "".join(line[: cell_len(NAMES[0])].strip() for line in shown)
     assert all(name.replace("-", "") in text.replace("-", "") for name in (NAMES[0], NAMES[1]))
     assert "  by labels of the" in "\n".join(shown)
-    assert sum(line.startswith("whole ") for line in shown) == 1
+    assert sum(line.startswith("(whole) ") for line in shown) == 1
 
 
 def test_a_preview(capsys: pytest.CaptureFixture[str]) -> None:

@@ -101,7 +101,7 @@ def test_a_previews_figures(capsys: pytest.CaptureFixture[str]) -> None:
         "quarantined 2 1",
         "unscored 0 1",
         "flips: 0 of the 2 pairs that both decide",
-        "whole 3 1 - 0.12 +0.00 50% [9%, 91%]",
+        "(whole) 3 1 - 0.12 +0.00 50% [9%, 91%]",
         "kind 0 4 - - - -",
         "right 3 1 - 0.12 +0.00 100% [34%, 100%]",
         "only in the current rubric: old one, older one",
@@ -231,9 +231,9 @@ def test_a_tests_figures(capsys: pytest.CaptureFixture[str]) -> None:
     assert "against 5 labels of human.jsonl: 4 prompts, 8 answers, 4 pairs" in lines[0]
     assert lines[0].startswith("ours, version 3, eeeeeeeeeeee")
     for expected in (
-        "whole 3 of 4 pairs 67% [21%, 94%] 0.40 [-0.49, 0.88]",
+        "(whole) 3 of 4 pairs 67% [21%, 94%] 0.40 [-0.49, 0.88]",
         "kind\u241b[31m 1 ratings 100% [21%, 100%] -",
-        "whole 50% [9%, 91%] 2 25% [5%, 70%] 4",
+        "(whole) 50% [9%, 91%] 2 25% [5%, 70%] 4",
         "kind\u241b[31m - - - -",
         "no verdict under kind\u241b[31m: it mumbled\u241b[31m",
         "length: -0.50 [-0.70, -0.30] log-odds for 6.5 words more, "
@@ -248,7 +248,7 @@ def test_a_tests_figures(capsys: pytest.CaptureFixture[str]) -> None:
     worked = "50% [25%, 75%]"
     for group, mark in (("Injections", " !"), ("Padding", "")):
         start = next(i for i, line in enumerate(lines) if line.startswith(group))
-        assert lines[start + 2] == f"whole {worked}{mark} {worked}{mark}"
+        assert lines[start + 2] == f"(whole) {worked}{mark} {worked}{mark}"
         assert lines[start + 3] == "kind\u241b[31m -, 2 unscored -, 2 unscored"
     assert f"instruction {worked} {worked}" in lines
     assert f"repetition {worked} {worked}" in lines

@@ -2,13 +2,17 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ledger_samples import begin, begun, fill_answers, fill_cycle, in_child
 
+from rlaif.ledger.identity import schema_version
+from rlaif.ledger.layout import SCHEMA_VERSION
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
 
@@ -137,3 +141,27 @@ def test_killed_while_the_tables_are_made_the_next_one_makes_them(
         if code == 0:
             break
     assert statement > 60
+
+
+class Overtaken(sqlite3.Connection):
+    """Another process makes the ledger as soon as this one has read its application id."""
+
+    made: Path | None = None
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        found = super().execute(sql, *parameters)
+        if sql != "PRAGMA application_id" or self.made is None:
+            return found
+        row, path = found.fetchone()[0], self.made
+        self.made = None
+        Ledger.open(path).close()
+        return super().execute("SELECT ?", [row])
+
+
+def test_a_ledger_that_is_made_between_two_looks_is_no_strangers(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    connection = sqlite3.connect(path, isolation_level=None, factory=Overtaken)
+    connection.made = path
+    assert schema_version(connection, path) == 0
+    assert schema_version(connection, path) == SCHEMA_VERSION
+    connection.close()
