@@ -18,16 +18,19 @@ def is_empty(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
 
 
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    return pragma(connection, "application_id") == APPLICATION_ID
+
+
 def schema_version(connection: sqlite3.Connection, path: Path) -> int:
     """Return the schema's version: 0 for a database that is still empty.
 
     Raises:
         LedgerError: The database is another program's, or a newer rlaif's.
     """
-    empty = is_empty(connection)  # first: who makes a ledger gives it its id before its tables
-    if pragma(connection, "application_id") != APPLICATION_ID:
-        if empty:
-            return 0
+    if not _is_ours(connection) and is_empty(connection):
+        return 0
+    if not _is_ours(connection):  # again: who makes a ledger gives it its id before its tables
         raise LedgerError(
             f"{path} is a SQLite database, but not a ledger of rlaif",
             "a ledger, or no file there",

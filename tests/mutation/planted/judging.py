@@ -348,8 +348,8 @@ FAULTS = {
     ),
     "quoted-no-errors-are-the-judges-own": (
         "rlaif/judges/marked_errors.py",
-        '_BULLET = r"[\\s*_#-]*',
-        '_BULLET = r"[\\s*_#>-]*',
+        'own_words(reply).split("\\n")\n    marked',
+        'reply.split("\\n")\n    marked',
     ),
     "no-errors-beside-a-list-of-errors-is-borne": (
         "rlaif/judges/marked_errors.py",

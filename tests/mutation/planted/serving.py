@@ -236,6 +236,16 @@ FAULTS = {
         "elif word_spans(around_cue(content, request.form)[1]):",
         "elif word_spans(around_cue(content, request.form)[0]):",
     ),
+    "a-verdict-that-is-indented-is-the-judges-own": (
+        "rlaif/judges/own_words.py",
+        "or _columns(lines[i]) >= apart]",
+        "]",
+    ),
+    "a-fence-that-nothing-closes-quotes-nothing": (
+        "rlaif/judges/own_words.py",
+        "yield opened, len(lines)",
+        "yield opened, opened",
+    ),
     "samples-that-were-cut-off-are-read": (
         "rlaif/judges/samples.py",
         "if failure is None",
