@@ -256,7 +256,7 @@ def read_ranking(
     lines = _cued(reply, form.cue or "")
     if len(lines) != 1:
         return _not_one(lines, form, " > ".join(labels))
-    said = [part.strip(_LEFT + _RIGHT) for part in re.split("[>\uff1e]", lines[0])]
+    said = [part.lstrip(_LEFT).rstrip(_RIGHT) for part in re.split("[>\uff1e]", lines[0])]
     if re.search("[=\uff1d]", lines[0]):
         return Unscored(reason=f"the ranking {quoted(lines[0].strip())} has a tie")
     unknown = [part for part in said if part not in spoken]

@@ -237,6 +237,7 @@ def test_a_ranking_is_read_best_first(reply: str, ranking: tuple[str, ...]) -> N
         ("Ranking: C < B < A", "holds 'C < B < A'"),
         ("Ranking: A > > B > C", "holds ''"),
         ("Ranking: a > b > c", "holds 'a'"),
+        ("Ranking: C > )A( > B", "holds ')A('"),
         ("Ranking:", "holds ''"),
     ],
 )
