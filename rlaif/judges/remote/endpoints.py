@@ -241,7 +241,7 @@ class Pool:
         """
         left = [one for one in self._endpoints if one.out is None and one not in never]
         opening = min((endpoint.takes_from(now) for endpoint in left), default=math.inf)
-        if opening > now + patience:
+        if opening > now + max(patience, 0.0):  # its time may have run out a moment ago
             raise NoEndpointError(self._why(now))
         later = [
             endpoint.takes_from(now)

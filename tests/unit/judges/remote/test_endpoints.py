@@ -220,3 +220,14 @@ def test_where_only_one_that_failed_is_left_it_is_not_called_the_one_that_goes_o
         "well is left out from now on, the judge has only this left, and waits for it: down, "
         "which failed (down broke): "
     )
+
+
+def test_a_call_whose_time_has_run_out_is_not_told_that_an_open_endpoint_is_shut() -> None:
+    async def late() -> Slot:
+        async with asyncio.timeout(0.02):
+            return await pool.acquire(-0.001)
+
+    pool = Pool([endpoint("full", 1)], Clock())
+    take(pool, 1)
+    with pytest.raises(TimeoutError):
+        asyncio.run(late())
