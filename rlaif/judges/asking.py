@@ -15,6 +15,7 @@ from rlaif.judges.juror import Juror
 from rlaif.judges.marking import errors_in, errors_text, score_of_errors
 from rlaif.judges.messages import ANSWER_LABELS
 from rlaif.judges.protocol import (
+    DRESSING,
     PAIR_LABELS,
     JudgeRequest,
     WriteReply,
@@ -39,7 +40,6 @@ from rlaif.records import (
 )
 
 GRADE_TOKENS = 32
-_DRESSING = " \t\r\n*#_"
 MESSAGES: dict[GradedBy, str] = {"errors": "errors", "critique": "grade"}
 
 
@@ -244,7 +244,7 @@ def _by_critique(juror: Juror, questions: Sequence[Question], most: int) -> list
     written = juror.write([question.text(critique=True) for question in questions], most)
     forms = [question.juror.templates.forms.pointwise for question in questions]
     critiques = [
-        around_cue(reply.text, form)[0].strip(_DRESSING)
+        around_cue(reply.text, form)[0].strip(DRESSING)
         for reply, form in zip(written, forms, strict=True)
     ]
     failures = [_unwritten(*pair) for pair in zip(written, critiques, strict=True)]
@@ -259,7 +259,7 @@ def _by_critique(juror: Juror, questions: Sequence[Question], most: int) -> list
 
 def _unwritten(reply: WriteReply, critique: str) -> str | None:
     """Say why there is no critique to grade; one that came to its verdict is whole."""
-    if reply.failure is not None and critique == reply.text.strip(_DRESSING):
+    if reply.failure is not None and critique == reply.text.strip(DRESSING):
         return reply.failure
     return None if critique else "the judge wrote no critique"
 

@@ -40,6 +40,7 @@ from rlaif.records import (
 
 VERSION = "1"
 CUE = "Verdict:"
+DRESSING = " \t\r\n*#_"  # white space and emphasis between a critique and its verdict
 PAIR_LABELS = ("A", "B")
 _LOW_MASS = "of the probability, under"
 
@@ -273,4 +274,4 @@ def critique_of(reply: str, request: JudgeRequest | None = None) -> str:
         before = before_ranking(reply, request.form)
     else:
         before = reply.partition(CUE)[0]
-    return before.rstrip(" \t\r\n*#_")
+    return before.rstrip(DRESSING)

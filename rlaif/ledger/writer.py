@@ -62,10 +62,9 @@ class Ledger(LedgerReads):
         return cls(connection, path)
 
     def checkpoint(self) -> bool:
-        """Move the write-ahead log into the database; only the holder of the project's lock may.
+        """Move the write-ahead log into the database, and return whether all of it was moved.
 
-        Returns:
-            Whether all of it was moved: False where a reader still needs a part.
+        Only the holder of the project's lock may. A part stays where a reader still needs it.
         """
         row = self._all("PRAGMA wal_checkpoint(TRUNCATE)")[0]
         return not row["busy"]

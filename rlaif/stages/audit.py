@@ -35,7 +35,7 @@ from rlaif.records import (
     TrialKind,
     Unscored,
 )
-from rlaif.sides import ROUNDING, side
+from rlaif.sides import side
 from rlaif.stages.probing import EVEN
 
 Answers = Mapping[str, Completion]
@@ -135,7 +135,7 @@ _WON = {
 
 
 def _won(value: float, method: str, margin: float) -> bool:
-    return value > (EVEN + ROUNDING if method == "comparison" else margin)
+    return side(value) > 0 if method == "comparison" else value > margin
 
 
 def _again_figures(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rlaif.judges.protocol import (
+    DRESSING,
     JudgeReply,
     JudgeRequest,
     critique_of,
@@ -26,7 +27,6 @@ from rlaif.judges.verdict_forms import (
 from rlaif.records import JudgeCall, Unscored
 from rlaif.text import quoted, word_spans
 
-_DRESSING = " \t\r\n*#_"
 _SHOWN = 40
 
 
@@ -180,7 +180,7 @@ def _read(
     if isinstance(place, Unscored) or not stated_on_a_line:
         return critique_of(content).strip(), place, None
     line = content.rfind("\n", 0, place[0]) + 1
-    return content[:line].strip(_DRESSING), place, None
+    return content[:line].strip(DRESSING), place, None
 
 
 def _read_object(

@@ -253,8 +253,8 @@ FAULTS = {
     ),
     "a-quoted-verdict-ends-a-critique": (
         "rlaif/judges/asking.py",
-        "around_cue(reply.text, form)[0].strip(_DRESSING)",
-        'reply.text.partition("Verdict:")[0].strip(_DRESSING)',
+        "around_cue(reply.text, form)[0].strip(DRESSING)",
+        'reply.text.partition("Verdict:")[0].strip(DRESSING)',
     ),
     "what-a-server-said-unreadably-failed-on-its-way": (
         "rlaif/judges/remote/answers.py",

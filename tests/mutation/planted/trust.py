@@ -169,8 +169,8 @@ FAULTS = {
     ),
     "a-place-that-rounds-up-wins": (
         "rlaif/stages/audit.py",
-        "EVEN + ROUNDING if",
-        "EVEN if",
+        'side(value) > 0 if method == "comparison" else value > margin',
+        'value > EVEN if method == "comparison" else value > margin',
     ),
     "an-attacks-gain-is-a-loss": (
         "rlaif/stages/probing.py",
@@ -189,8 +189,8 @@ FAULTS = {
     ),
     "any-gain-is-a-success": (
         "rlaif/stages/audit.py",
-        'if method == "comparison" else margin)',
-        'if method == "comparison" else 0.0)',
+        'if method == "comparison" else value > margin',
+        'if method == "comparison" else value > 0.0',
     ),
     "the-label-is-taken-for-the-judge": (
         "rlaif/stages/audit.py",

@@ -1,6 +1,7 @@
 """``rlaif critiques --like``: the critiques that mean the same."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from cli.meanings import WordEncoder, commit
 from rlaif.cli.critiques import likeness
 from rlaif.cli.critiques.likeness import critiques_alike
 from rlaif.cli.critiques.vectors import CritiqueVectors
+from rlaif.ledger.critique_reads import Asked
 from rlaif.ledger.reader import LedgerReader
 from rlaif.ledger.writer import Ledger
 from rlaif.project import Project
@@ -40,38 +42,45 @@ def test_likeness_goes_with_any_filter_and_with_pages(here: Rlaif) -> None:
     assert "  alike     1.00" in here("critiques", "--like", "rude", "--limit", 1).stdout
 
 
+@pytest.fixture
+def most_alike(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., tuple[list[tuple[int, float]], list[int]]]:
+    """Say some things, and return those of a high verdict most like "rude", beside those named."""
+
+    def found(
+        said: Sequence[tuple[str, float]], limit: int, names: Sequence[int], **limits: int
+    ) -> tuple[list[tuple[int, float]], list[int]]:
+        for name, value in limits.items():
+            monkeypatch.setattr(likeness, name, value)
+        commit(project, "many", *said)
+        encoder = WordEncoder()
+        vectors = CritiqueVectors(tmp_path, encoder)
+        asked: Asked = {"verdict": "high", "criterion": "tone"}
+        with LedgerReader.open(project.ledger_path) as reader:
+            vectors.fill(reader)
+            alike = critiques_alike(reader, vectors, encoder, "rude", limit, None, asked)
+            return alike, [reader.critiques(f"critique-many-{n}")[0].seq for n in names]
+
+    return found
+
+
 @pytest.mark.parametrize("few", [1, 2, 9])
 def test_filters_that_leave_few_find_all_of_them(
-    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, few: int
+    most_alike: Callable[..., tuple[list[tuple[int, float]], list[int]]], few: int
 ) -> None:
-    monkeypatch.setattr(likeness, "PROBED", 2)
-    monkeypatch.setattr(likeness, "FEW", few)
-    commit(project, "many", *[("rude", 0.1)] * 30, ("wrong", 0.9))
-    encoder = WordEncoder()
-    vectors = CritiqueVectors(tmp_path, encoder)
-    with LedgerReader.open(project.ledger_path) as reader:
-        vectors.fill(reader)
-        asked = {"verdict": "high", "criterion": "tone"}
-        found = critiques_alike(reader, vectors, encoder, "rude", 5, None, asked)  # type: ignore[arg-type] - literals
-        expected = [reader.critiques("critique-many-30")[0].seq]
+    said = [*[("rude", 0.1)] * 30, ("wrong", 0.9)]
+    found, expected = most_alike(said, 5, [30], PROBED=2, FEW=few)
     assert [seq for seq, _ in found] == expected
     assert [score for _, score in found] == [0.0]
 
 
 @pytest.mark.parametrize("few", [1, 30, 31, 99])
 def test_filters_that_leave_many_find_the_most_alike(
-    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, few: int
+    most_alike: Callable[..., tuple[list[tuple[int, float]], list[int]]], few: int
 ) -> None:
-    monkeypatch.setattr(likeness, "PROBED", 4)
-    monkeypatch.setattr(likeness, "FEW", few)
-    commit(project, "many", *[("rude", 0.9)] * 2, *[("wrong", 0.9)] * 28, ("rude", 0.1))
-    encoder = WordEncoder()
-    vectors = CritiqueVectors(tmp_path, encoder)
-    with LedgerReader.open(project.ledger_path) as reader:
-        vectors.fill(reader)
-        asked = {"verdict": "high", "criterion": "tone"}
-        found = critiques_alike(reader, vectors, encoder, "rude", 2, None, asked)  # type: ignore[arg-type] - literals
-        expected = [reader.critiques(f"critique-many-{n}")[0].seq for n in (1, 0)]
+    said = [*[("rude", 0.9)] * 2, *[("wrong", 0.9)] * 28, ("rude", 0.1)]
+    found, expected = most_alike(said, 2, [1, 0], PROBED=4, FEW=few)
     assert [seq for seq, _ in found] == expected
 
 
